@@ -1,0 +1,2 @@
+//! Plausch: a small chat server.
+pub mod protocol;

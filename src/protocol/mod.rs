@@ -1,0 +1,1 @@
+//! What is said: lines, values, packets.
