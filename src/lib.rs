@@ -1,2 +1,3 @@
 //! Plausch: a small chat server.
+pub mod ops;
 pub mod protocol;

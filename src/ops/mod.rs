@@ -1,0 +1,2 @@
+//! What it means: the operations behind the requests.
+pub mod names;
