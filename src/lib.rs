@@ -1,3 +1,4 @@
 //! Plausch: a small chat server.
+pub mod config;
 pub mod ops;
 pub mod protocol;
