@@ -1,0 +1,3 @@
+//! What it means: the operations behind the requests.
+pub mod names;
+pub mod passwords;
