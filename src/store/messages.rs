@@ -30,6 +30,8 @@ pub struct Kept {
     pub timestamp: i64,
     /// The other member of the chat.
     pub recipient: UserId,
+    /// Its media, if it has any.
+    pub media: Option<MediaId>,
     /// The message before it to the same recipient, [`MessageId::MAX`] when not known.
     pub previous: MessageId,
 }
@@ -88,6 +90,7 @@ pub fn send(
         id,
         timestamp,
         recipient,
+        media,
         previous: tx.follow(recipient, id),
     }))
 }
