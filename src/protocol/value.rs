@@ -9,7 +9,7 @@ use memchr::{memchr, memchr_iter, memchr2};
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 
 use super::data_uri;
-use super::request::Refusal;
+use super::refusal::Refusal;
 use super::status::Status;
 use super::table::{Field, Kind, Packet, VALUES_MAX};
 
