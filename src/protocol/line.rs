@@ -29,7 +29,7 @@ const IAC: u8 = 255;
 const TIMING_MARK: u8 = 6;
 
 /// What the bytes so far amounted to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A complete line without its LF or CR LF.
     Line(&'a [u8]),
@@ -38,6 +38,17 @@ pub enum Event<'a> {
     TooLong,
     /// `IAC DO TIMING-MARK`, to be answered by `IAC WONT TIMING-MARK`. The line around it goes on.
     TimingMark,
+}
+
+/// Without the text, which may hold a password.
+impl fmt::Debug for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Line(line) => write!(f, "Line({} bytes)", line.len()),
+            Event::TooLong => f.write_str("TooLong"),
+            Event::TimingMark => f.write_str("TimingMark"),
+        }
+    }
 }
 
 /// The result of [`LineDecoder::step`].

@@ -4,7 +4,7 @@
 //!
 //! - [`table`]: one row a packet, from which parsing, `help` and the reasons of `--explain` come.
 //! - [`status`]: one line a status code.
-//! - [`line`]: bytes → bounded lines, telnet commands taken out.
+//! - [`mod@line`]: bytes → bounded lines, telnet commands taken out.
 //! - [`value`]: bare and quoted values, both ways.
 //! - `data_uri`: media as the last word of a bare message.
 //! - [`refusal`]: why a line is no packet.

@@ -142,7 +142,6 @@ fn specials(s: &str) -> impl Iterator<Item = (usize, char)> + '_ {
 }
 
 /// A value as it was read. `Absent` stands for an optional one that is missing, and fills the rest.
-#[derive(Debug, PartialEq)]
 pub(super) enum Value<'a> {
     Absent,
     Long(i64),
