@@ -2,7 +2,7 @@
 
 use memchr::memchr_iter;
 
-/// A limit above this many bytes makes room for escapes, see [`LineDecoder::step`]. Up to it, as
+/// A limit above this many bytes makes room for escapes, see [`LineDecoder::step`](super::LineDecoder::step). Up to it, as
 /// before login, a limit is a plain count. Buffers up to this size are wiped when given back, since
 /// the lines that hold passwords are short.
 pub const PLAIN_LIMIT: usize = 4096;
