@@ -4,15 +4,15 @@
 //! The decoder decides byte by byte: what it reports does not depend on how the bytes were split
 //! into reads. It works on runs of bytes only to be quick.
 
+mod limit;
+
 use std::fmt;
 
-use memchr::{memchr, memchr_iter, memchr2, memchr3};
+use memchr::{memchr, memchr2, memchr3};
 use zeroize::Zeroize;
 
-/// A limit above this many bytes makes room for escapes, see [`LineDecoder::step`]. Up to it, as
-/// before login, a limit is a plain count. Buffers up to this size are wiped when given back, since
-/// the lines that hold passwords are short.
-pub const PLAIN_LIMIT: usize = 4096;
+pub use limit::PLAIN_LIMIT;
+use limit::{ceiling, count_backslashes, overflow};
 
 const BACKSPACE: u8 = 0x08;
 const DELETE: u8 = 0x7F;
@@ -29,7 +29,7 @@ const IAC: u8 = 255;
 const TIMING_MARK: u8 = 6;
 
 /// What the bytes so far amounted to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A complete line without its LF or CR LF.
     Line(&'a [u8]),
@@ -40,10 +40,22 @@ pub enum Event<'a> {
     TimingMark,
 }
 
+/// Without the text, which may hold a password.
+impl fmt::Debug for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Line(line) => write!(f, "Line({} bytes)", line.len()),
+            Event::TooLong => f.write_str("TooLong"),
+            Event::TimingMark => f.write_str("TimingMark"),
+        }
+    }
+}
+
 /// The result of [`LineDecoder::step`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Step<'a> {
-    /// How many bytes of the chunk are done with: all of them, if there is no event.
+    /// How many bytes of the chunk are done with: all of them, if there is no event. With an event
+    /// it may be none.
     pub used: usize,
     /// What they amounted to, if anything yet.
     pub event: Option<Event<'a>>,
@@ -423,40 +435,6 @@ enum End {
     Dropped,
     TooLong,
     Complete,
-}
-
-/// The longest line allowed, given the backslashes in it.
-fn ceiling(limit: usize, backslashes: usize) -> usize {
-    if limit <= PLAIN_LIMIT {
-        return limit;
-    }
-    let escaped = limit.saturating_add(backslashes.saturating_mul(5));
-    escaped.min(limit.saturating_mul(6))
-}
-
-/// How many bytes of `text`, put behind a line of `length` bytes, it takes to make the line too
-/// long; `None` if it stays within the limit. Each byte is judged by what came up to it, so the
-/// answer does not depend on how the bytes arrived. A CR at the end may yet belong to the line end.
-fn overflow(mut length: usize, mut backslashes: usize, text: &[u8], limit: usize) -> Option<usize> {
-    if length + text.len() <= limit {
-        return None;
-    }
-    let mut at = 0;
-    while at < text.len() {
-        let room = ceiling(limit, backslashes).saturating_sub(length);
-        let next = &text[at..text.len().min(at + room.max(1))];
-        backslashes += count_backslashes(next);
-        length += next.len();
-        at += next.len();
-        if room == 0 && length - usize::from(next == b"\r") > ceiling(limit, backslashes) {
-            return Some(at);
-        }
-    }
-    None
-}
-
-fn count_backslashes(text: &[u8]) -> usize {
-    memchr_iter(b'\\', text).count()
 }
 
 fn without_cr(line: &[u8]) -> &[u8] {

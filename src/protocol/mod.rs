@@ -4,9 +4,10 @@
 //!
 //! - [`table`]: one row a packet, from which parsing, `help` and the reasons of `--explain` come.
 //! - [`status`]: one line a status code.
-//! - [`line`]: bytes → bounded lines, telnet commands taken out.
+//! - [`mod@line`]: bytes → bounded lines, telnet commands taken out.
 //! - [`value`]: bare and quoted values, both ways.
 //! - `data_uri`: media as the last word of a bare message.
+//! - [`refusal`]: why a line is no packet.
 //! - [`request`]: typed requests ↔ lines.
 //! - [`reply`]: typed replies and pushes ↔ lines.
 //!
@@ -15,6 +16,7 @@
 
 mod data_uri;
 pub mod line;
+pub mod refusal;
 pub mod reply;
 pub mod request;
 pub mod status;
@@ -25,6 +27,7 @@ pub mod value;
 mod proptests;
 
 pub use line::{Event, LineDecoder, Step};
+pub use refusal::Refusal;
 pub use reply::Reply;
-pub use request::{Limits, MESSAGE_MAX, Refusal, Request};
+pub use request::{Limits, MESSAGE_MAX, Request};
 pub use status::Status;

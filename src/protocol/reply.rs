@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::request::{Refusal, packet_of};
+use super::refusal::{Refusal, packet_of};
 use super::status::Status;
 use super::table::{self, Sender};
 use super::value::{self, Value};

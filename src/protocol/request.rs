@@ -6,9 +6,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use memchr::memchr;
-
 use super::data_uri;
+use super::refusal::{Refusal, packet_of};
 use super::table::{self, Kind, Packet, Sender};
 use super::value::{self, Value};
 
@@ -49,39 +48,6 @@ impl Limits {
     }
 }
 
-/// Why a line is no packet.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Refusal {
-    /// An empty line, or one of spaces: no reply.
-    Blank,
-    /// No such opcode: `210`. The reason is for people and repeats nothing of the line.
-    Unknown(Cow<'static, str>),
-    /// The wrong form or size: `211`. The reason is for people and repeats nothing of the line.
-    Invalid(Cow<'static, str>),
-}
-
-impl Refusal {
-    pub(super) fn invalid(reason: &'static str) -> Refusal {
-        Refusal::Invalid(Cow::Borrowed(reason))
-    }
-
-    /// `211` for a known packet: `114 ChatDelete: ChatID is not a number`.
-    pub(super) fn of(packet: &Packet, reason: &str) -> Refusal {
-        Refusal::Invalid(Cow::Owned(format!(
-            "{} {}: {reason}",
-            packet.number, packet.name
-        )))
-    }
-
-    /// The reason, without the packet that says it; none for a blank line.
-    pub fn reason(&self) -> Option<&str> {
-        match self {
-            Refusal::Blank => None,
-            Refusal::Unknown(reason) | Refusal::Invalid(reason) => Some(reason),
-        }
-    }
-}
-
 /// A packet of a client. Texts borrow from the line that was parsed, unless it held escapes.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Request<'a> {
@@ -89,7 +55,6 @@ pub enum Request<'a> {
     Login {
         /// As typed.
         user: Cow<'a, str>,
-
         /// As typed.
         password: Cow<'a, str>,
     },
@@ -120,13 +85,10 @@ pub enum Request<'a> {
     Register {
         /// As typed.
         user: Cow<'a, str>,
-
         /// As typed.
         password: Cow<'a, str>,
-
         /// At most [`EMAIL_MAX`] characters, one `@`, text on both sides.
         email: Cow<'a, str>,
-
         /// 1 to [`GENDER_MAX`] characters.
         gender: Cow<'a, str>,
     },
@@ -148,10 +110,8 @@ pub enum Request<'a> {
     History {
         /// ChatID.
         chat: i64,
-
         /// TimeStamp in milliseconds; 0 for the newest messages.
         before: i64,
-
         /// 1 to [`HISTORY_MAX`] messages.
         count: u32,
     },
@@ -164,7 +124,6 @@ pub enum Request<'a> {
     PasswordChange {
         /// As typed.
         old: Cow<'a, str>,
-
         /// As typed.
         new: Cow<'a, str>,
     },
@@ -182,7 +141,6 @@ pub enum Request<'a> {
     Received {
         /// ChatID.
         chat: i64,
-
         /// TimeStamp in milliseconds.
         timestamp: i64,
     },
@@ -394,28 +352,6 @@ impl fmt::Debug for Request<'_> {
             _ => Ok(()),
         }
     }
-}
-
-/// The row that a line's opcode names, for packets of this sender, and the text behind it.
-pub(super) fn packet_of(line: &[u8], sender: Sender) -> Result<(&'static Packet, &str), Refusal> {
-    if line.iter().all(|&byte| byte == b' ') {
-        return Err(Refusal::Blank);
-    }
-    let text = value::text(line)?;
-    let (number, rest) = value::opcode(text);
-    let packet = number.and_then(table::packet);
-    if let Some(packet) = packet.filter(|packet| packet.sender == sender) {
-        return Ok((packet, rest));
-    }
-    // A TAB is fine in a bare Message only, and here is none.
-    if memchr(b'\t', line).is_some() {
-        return Err(Refusal::invalid("the line holds a control character"));
-    }
-    Err(Refusal::Unknown(Cow::Borrowed(match (number, packet) {
-        (None, _) => "a line starts with the number of a packet",
-        (_, None) => "no packet has this number",
-        _ => "the other side sends this packet",
-    })))
 }
 
 fn check_text(packet: &Packet, kind: Kind, text: &str, limits: &Limits) -> Result<(), Refusal> {

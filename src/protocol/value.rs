@@ -9,7 +9,7 @@ use memchr::{memchr, memchr_iter, memchr2};
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 
 use super::data_uri;
-use super::request::Refusal;
+use super::refusal::Refusal;
 use super::status::Status;
 use super::table::{Field, Kind, Packet, VALUES_MAX};
 
@@ -142,7 +142,6 @@ fn specials(s: &str) -> impl Iterator<Item = (usize, char)> + '_ {
 }
 
 /// A value as it was read. `Absent` stands for an optional one that is missing, and fills the rest.
-#[derive(Debug, PartialEq)]
 pub(super) enum Value<'a> {
     Absent,
     Long(i64),
