@@ -61,11 +61,7 @@ pub fn peer_info(stream: &TcpStream) -> io::Result<PeerInfo> {
     };
     Ok(PeerInfo {
         unanswered: u32::from(info.tcpi_retransmits) + u32::from(info.tcpi_probes),
-        silent: Duration::from_millis(
-            info.tcpi_last_ack_recv
-                .min(info.tcpi_last_data_recv)
-                .into(),
-        ),
+        silent: Duration::from_millis(info.tcpi_last_ack_recv.min(info.tcpi_last_data_recv).into()),
     })
 }
 

@@ -43,9 +43,9 @@ pub(super) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
     if verdict.stale {
         let fresh = waiting(session, |wanted| context.hasher.hash(prepared, wanted))?;
         let old = account.password.clone();
-        context
-            .store
-            .write(1, move |tx| users::set_password(tx, account.id, &old, &fresh))?;
+        context.store.write(1, move |tx| {
+            users::set_password(tx, account.id, &old, &fresh)
+        })?;
     }
     let outbox = Outbox::new(
         account.id,
@@ -204,9 +204,7 @@ fn waiting<T, E>(
     }
     let result = work(Arc::new(move || !wire.is_gone()));
     if session.login.is_none() {
-        session
-            .wire
-            .set_deadline(Some(session.context.login_grace));
+        session.wire.set_deadline(Some(session.context.login_grace));
     }
     result
 }

@@ -71,6 +71,7 @@ pub(super) fn received(session: &Session, chat: ChatId, timestamp: i64) -> Outco
         Ok(login) => login,
         Err(status) => return respond(status),
     };
+    session.wire.count_explicitly();
     let store = &session.context.store;
     let user = login.user;
     let found =
@@ -79,7 +80,6 @@ pub(super) fn received(session: &Session, chat: ChatId, timestamp: i64) -> Outco
         Ok(message) => message,
         Err(access) => return respond(refusal(access)),
     };
-    session.wire.count_explicitly();
     if let Some(message) = message {
         // What has not been sent yet cannot have been read.
         let message = message.min(login.outbox.sent());

@@ -97,12 +97,7 @@ pub fn send_batch(
 }
 
 /// `115 ChatID Message Media` → `219`; without media, messages go through [`send_batch`].
-pub(super) fn send(
-    session: &Session,
-    chat: ChatId,
-    message: &str,
-    data: Option<&str>,
-) -> Outcome {
+pub(super) fn send(session: &Session, chat: ChatId, message: &str, data: Option<&str>) -> Outcome {
     let respond = |status| reply(Reply::MessageSendResponse { status });
     let login = match logged_in(session) {
         Ok(login) => login,

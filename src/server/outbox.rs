@@ -9,7 +9,7 @@
 //! The writer thread lives while there is something to write, or was recently. Whether one runs
 //! changes only under the lock of [`State`].
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -65,6 +65,8 @@ pub struct Outbox {
     ended: AtomicBool,
     /// Grows when what was queued or read may not be sent any more (a chat was deleted).
     epoch: AtomicU64,
+    /// The newest message that was written.
+    sent: AtomicI64,
     state: Mutex<State>,
 }
 
@@ -109,6 +111,7 @@ impl Outbox {
             open: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
+            sent: AtomicI64::new(0),
             state: Mutex::new(State {
                 writer: None,
                 behind: false,
@@ -155,16 +158,17 @@ impl Outbox {
     /// Where to begin, and whether anything waits.
     fn look_ahead(&self) -> Result<(Position, bool), StoreError> {
         let floor = self.store.committed();
-        let message = self.store.delivered(self.user)?;
+        let mut cursor = self.store.delivered(self.user)?;
         let waiting = self.store.read(|connection| {
-            Ok(contacts::newest_event(connection, self.user)? > 0
-                || !contacts::open_requests(connection, self.user, 0, 1)?.is_empty()
-                || messages::backlog(connection, self.user, message, |_| false)?)
+            Ok(
+                contacts::newest_event(connection, self.user)? > cursor.event
+                    || !contacts::open_requests(connection, self.user, 0, 1)?.is_empty()
+                    || messages::backlog(connection, self.user, cursor.message, |_| false)?,
+            )
         })?;
-        let cursor = Position {
-            message: if waiting { message } else { floor.max(message) },
-            event: 0,
-        };
+        if !waiting {
+            cursor.message = cursor.message.max(floor);
+        }
         Ok((cursor, waiting))
     }
 
@@ -225,6 +229,11 @@ impl Outbox {
         self.open.store(false, Ordering::Release);
         // Without a sender the writer's receiver ends its wait.
         lock(&self.state).writer = None;
+    }
+
+    /// The newest message that was written to the connection, 0 before the first.
+    pub fn sent(&self) -> MessageId {
+        self.sent.load(Ordering::Acquire)
     }
 
     /// Whether the login has ended.
@@ -481,7 +490,7 @@ impl Writer {
             asker = last.key;
             self.tell(&page, 0)?;
         }
-        let mut event = 0;
+        let mut event = self.cursor.event;
         loop {
             let page = outbox.store.read(|connection| {
                 contacts::settled_events(connection, outbox.user, event, newest, EVENTS)
@@ -492,7 +501,7 @@ impl Writer {
         }
         // All up to the newest has been told, the open requests among them.
         self.tell(&[], newest)?;
-        self.cursor.event = newest;
+        self.cursor.event = newest.max(event);
         // What has come since is told like any other event.
         self.new_events()
     }
@@ -548,6 +557,7 @@ impl Outbox {
         if writing.write(bytes).is_err() {
             return Delivery::Closed;
         }
+        self.sent.fetch_max(position.message, Ordering::AcqRel);
         if position != Position::default() {
             writing.mark(self.user, position, &self.store);
         }

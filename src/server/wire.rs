@@ -264,15 +264,25 @@ impl Writing<'_> {
         !self.out.marks.is_empty()
     }
 
-    /// Waits, up to `patience`, until all that was written has arrived.
+    /// Waits, up to `patience`, until all that was written has arrived. Input is read and dropped
+    /// meanwhile: closing with unread input would reset the connection and destroy what is on its
+    /// way out.
     pub fn linger(&mut self, store: &Store, patience: Duration) {
         let end = Instant::now() + patience;
         let mut pause = Duration::from_millis(1);
+        let stream = &self.wire.stream;
+        let mut scrap = [0; 4096];
         // No event tells of an acknowledgement, so the kernel is asked, ever less often.
-        while sys::unacknowledged(&self.wire.stream).is_ok_and(|bytes| bytes > 0)
+        while stream.set_nonblocking(true).is_ok()
+            && sys::unacknowledged(stream).is_ok_and(|bytes| bytes > 0)
             && !self.wire.is_gone()
             && Instant::now() < end
         {
+            while (&mut &*stream)
+                .read(&mut scrap)
+                .is_ok_and(|count| count > 0)
+                && Instant::now() < end
+            {}
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(50));
         }

@@ -421,7 +421,12 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         let pins = lock(&shared.pins);
         let left = self.relaxed(|connection, memory| {
-            purge::step(connection, memory, |chat| pins.contains_key(&chat), deadline)
+            purge::step(
+                connection,
+                memory,
+                |chat| pins.contains_key(&chat),
+                deadline,
+            )
         });
         match left {
             Ok(purge::Left::Nothing) => self.memory.purge = false,
@@ -503,5 +508,7 @@ fn data_version(connection: &Connection) -> Result<i64, StoreError> {
 fn milliseconds() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        .map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        })
 }

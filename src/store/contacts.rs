@@ -27,11 +27,7 @@ pub enum Requested {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn request(
-    tx: &mut Tx<'_>,
-    user: UserId,
-    contact: UserId,
-) -> Result<Requested, StoreError> {
+pub fn request(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<Requested, StoreError> {
     let connection = tx.connection;
     if !exists(connection, contact)? || !exists(connection, user)? {
         return Ok(Requested::Nobody);
@@ -206,9 +202,7 @@ pub fn open_requests(
 /// When the database cannot be read.
 pub fn newest_event(connection: &Connection, user: UserId) -> rusqlite::Result<i64> {
     Ok(connection
-        .prepare_cached(
-            "SELECT id FROM contact_event WHERE user_id = ?1 ORDER BY id DESC LIMIT 1",
-        )?
+        .prepare_cached("SELECT id FROM contact_event WHERE user_id = ?1 ORDER BY id DESC LIMIT 1")?
         .query_row([user], |row| row.get(0))
         .optional()?
         .unwrap_or(0))

@@ -66,7 +66,11 @@ pub fn find(connection: &Connection, user: UserId, media: MediaId) -> rusqlite::
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn part(connection: &Connection, media: MediaId, part: u32) -> rusqlite::Result<Option<String>> {
+pub fn part(
+    connection: &Connection,
+    media: MediaId,
+    part: u32,
+) -> rusqlite::Result<Option<String>> {
     connection
         .prepare_cached("SELECT data FROM media_part WHERE media_id = ?1 AND part = ?2")?
         .query_row((media, part), |row| row.get(0))

@@ -1,7 +1,7 @@
 //! Messages: sending, backlog, history.
 
-use std::collections::BinaryHeap;
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -102,9 +102,8 @@ pub(super) fn last_timestamp(connection: &Connection, chat: ChatId) -> rusqlite:
         .query_row([chat], |row| row.get(0))
         .optional()?
         .unwrap_or(0);
-    let mut newest = connection.prepare_cached(
-        "SELECT timestamp FROM message WHERE lane = ?1 ORDER BY id DESC LIMIT 1",
-    )?;
+    let mut newest = connection
+        .prepare_cached("SELECT timestamp FROM message WHERE lane = ?1 ORDER BY id DESC LIMIT 1")?;
     for to_creator in [true, false] {
         let timestamp: Option<i64> = newest
             .query_row([lane(chat, to_creator)], |row| row.get(0))
@@ -163,8 +162,8 @@ pub fn backlog(
     after: MessageId,
     mut each: impl FnMut(Stored<'_>) -> bool,
 ) -> rusqlite::Result<bool> {
-    let mut next =
-        connection.prepare_cached("SELECT id FROM message WHERE lane = ?1 AND id > ?2 ORDER BY id LIMIT 1")?;
+    let mut next = connection
+        .prepare_cached("SELECT id FROM message WHERE lane = ?1 AND id > ?2 ORDER BY id LIMIT 1")?;
     let mut heads = BinaryHeap::new();
     let mut lanes = connection.prepare_cached(
         "SELECT m.chat_id, m.cleared_id, c.creator_id FROM member m JOIN chat c ON c.id = m.chat_id

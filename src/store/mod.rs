@@ -150,16 +150,20 @@ impl Store {
         lock(&self.inner.shared.deliveries).note(user, position);
     }
 
-    /// How far `user` has been served, saved or not.
+    /// How far `user` has been served, saved or not. Saved contact events are gone from the
+    /// database, so their number is only that of the unsaved ones.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn delivered(&self, user: UserId) -> Result<MessageId, StoreError> {
+    pub fn delivered(&self, user: UserId) -> Result<Position, StoreError> {
         // The unsaved position is read first: it leaves that map only after it was committed, so
         // the read that follows sees it then.
         let unsaved = lock(&self.inner.shared.deliveries).unsaved(user);
         let saved = self.read(|connection| deliveries::saved(connection, user))?;
-        Ok(saved.max(unsaved.message))
+        Ok(Position {
+            message: saved.max(unsaved.message),
+            event: unsaved.event,
+        })
     }
 
     /// Keeps the messages and media of `chat` from being purged while the pin lives.

@@ -105,9 +105,7 @@ fn departure(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
         super::contacts::remove(tx, user, *contact)?;
     }
     let chats: Vec<ChatId> = connection
-        .prepare_cached(
-            "SELECT chat_id FROM member WHERE user_id = ?1 AND listed = 1 LIMIT ?2",
-        )?
+        .prepare_cached("SELECT chat_id FROM member WHERE user_id = ?1 AND listed = 1 LIMIT ?2")?
         .query_map((user, BATCH), |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     for chat in &chats {
@@ -131,7 +129,8 @@ fn messages(connection: &Connection, lane: i64, upto: MessageId) -> Result<bool,
         .query_map((lane, upto, BATCH), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     let mut message = connection.prepare_cached("DELETE FROM message WHERE id = ?1")?;
-    let mut media = connection.prepare_cached("UPDATE media SET message_id = NULL WHERE id = ?1")?;
+    let mut media =
+        connection.prepare_cached("UPDATE media SET message_id = NULL WHERE id = ?1")?;
     for (id, attached) in &rows {
         message.execute([id])?;
         if let Some(attached) = attached {

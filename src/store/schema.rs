@@ -21,9 +21,8 @@ const UPGRADES: &[&str] = &[];
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     let version: i64 = pragma(connection, "user_version")?;
     let application: i64 = pragma(connection, "application_id")?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
-        row.get(0)
-    })?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables > 0 && application != APPLICATION_ID {
         return Err(StoreError::Foreign(
             "it is a database of another program".to_owned(),
