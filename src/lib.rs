@@ -1,2 +1,15 @@
-//! Plausch: a small chat server.
+//! Plausch: a small chat server that a person with `telnet` can talk to.
+//!
+//! The way of a line, which is also the order to read in: bytes become lines, lines requests
+//! ([`protocol`]); a session of the [`server`] has each request carried out by an operation
+//! ([`ops`]) on the [`store`]; its reply, and the pushes to others, become bytes again.
+//!
+//! Directions: `protocol` knows nobody; `store` knows nobody; `ops` knows both, and the hub of
+//! `server`; only `server` touches sockets.
+
+pub mod config;
+pub mod ops;
 pub mod protocol;
+pub mod server;
+pub mod store;
+mod sys;

@@ -1,0 +1,912 @@
+//! The options of the server, as a table, and the configuration that comes of them.
+//!
+//! [`OPTIONS`] declares each option once; parsing, `--help` and the manual page come from it.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::ops::passwords::Cost;
+
+/// The name of the server program.
+const PROGRAM: &str = "plauschd";
+
+/// The widest that a line of `--help` may be.
+const WIDTH: usize = 80;
+
+/// Everything that an operator can choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where to listen; at least one address.
+    pub listen: Vec<SocketAddr>,
+    /// The file of the database.
+    pub database: PathBuf,
+    /// Whether refusals carry a reason for people.
+    pub explain: bool,
+    /// The most connections at a time.
+    pub max_clients: usize,
+    /// The most connections at a time from one address; 0 for no limit.
+    pub max_per_ip: usize,
+    /// The largest Media, in bytes of UTF-8.
+    pub max_media: usize,
+    /// Whether accounts can be registered.
+    pub registration_open: bool,
+    /// The parameters of the password hash.
+    pub cost: Cost,
+    /// How long a connection may stay without a login.
+    pub login_grace: Duration,
+    /// The number of database connections for reading.
+    pub pool: u32,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 4110))],
+            database: PathBuf::from("plausch.db"),
+            explain: false,
+            max_clients: 4096,
+            max_per_ip: 64,
+            max_media: 8 << 20,
+            registration_open: true,
+            cost: Cost::default(),
+            login_grace: Duration::from_secs(60),
+            pool: 4,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the arguments of the command line, without the name of the program.
+    ///
+    /// `--help` and `--version` win over whatever else is given, as long as all options exist.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake; see [`UsageError`].
+    pub fn from_args(args: impl Iterator<Item = OsString>) -> Result<Invocation, UsageError> {
+        let args = args
+            .map(|arg| arg.into_string().map_err(UsageError::NotUtf8))
+            .collect::<Result<Vec<_>, _>>()?;
+        let matches = parser().parse(args).map_err(UsageError::from_fail)?;
+        let given = || OPTIONS.iter().filter(|row| matches.opt_present(row.long));
+        for row in given() {
+            match row.action {
+                Action::Help => return Ok(Invocation::Print(help())),
+                Action::Version => return Ok(Invocation::Print(version())),
+                Action::Flag(_) | Action::One(_) | Action::Many { .. } => {}
+            }
+        }
+        if let Some(argument) = matches.free.first() {
+            return Err(UsageError::Unexpected(argument.clone()));
+        }
+        let mut config = Config::default();
+        for row in given() {
+            row.apply(&mut config, matches.opt_strs(row.long))?;
+        }
+        Ok(Invocation::Run(config))
+    }
+}
+
+/// What the command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invocation {
+    /// To run the server.
+    Run(Config),
+    /// To print this, without a newline at its end, and to end.
+    Print(String),
+}
+
+/// What is wrong with the command line: one line for stderr, without the program's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UsageError {
+    /// There is no such option; its name as given, without its dashes.
+    Unknown(String),
+    /// An option lacks its value.
+    Missing(&'static OptionRow),
+    /// An option does not take this value.
+    Invalid(&'static OptionRow, String),
+    /// An option that may be given once was given again.
+    Twice(&'static OptionRow),
+    /// A flag was given a value.
+    Superfluous(&'static OptionRow),
+    /// An argument that belongs to no option.
+    Unexpected(String),
+    /// An argument that is not UTF-8.
+    NotUtf8(OsString),
+}
+
+impl UsageError {
+    fn from_fail(fail: getopts::Fail) -> UsageError {
+        use getopts::Fail;
+        let (name, error): (String, fn(&'static OptionRow) -> UsageError) = match fail {
+            Fail::ArgumentMissing(name) => (name, UsageError::Missing),
+            Fail::OptionDuplicated(name) => (name, UsageError::Twice),
+            Fail::UnexpectedArgument(name) => (name, UsageError::Superfluous),
+            // No option of ours must be given.
+            Fail::UnrecognizedOption(name) | Fail::OptionMissing(name) => {
+                return UsageError::Unknown(name);
+            }
+        };
+        match OPTIONS
+            .iter()
+            .find(|row| name == row.long || name == row.short)
+        {
+            Some(row) => error(row),
+            None => UsageError::Unknown(name),
+        }
+    }
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values are printed with escapes, so that the line stays one line.
+        match self {
+            UsageError::Unknown(name) => {
+                let dashes = if name.chars().count() == 1 { "-" } else { "--" };
+                let name = name.escape_debug();
+                write!(f, "there is no option {dashes}{name}; see --help")
+            }
+            UsageError::Missing(row) => {
+                write!(f, "--{} takes {}, but has no value", row.long, row.takes)
+            }
+            UsageError::Invalid(row, value) => {
+                write!(f, "--{} takes {}, not {value:?}", row.long, row.takes)
+            }
+            UsageError::Twice(row) => write!(f, "--{} may be given only once", row.long),
+            UsageError::Superfluous(row) => write!(f, "--{} takes no value", row.long),
+            UsageError::Unexpected(argument) => {
+                write!(f, "unexpected argument {argument:?}; see --help")
+            }
+            UsageError::NotUtf8(argument) => write!(f, "argument {argument:?} is not UTF-8"),
+        }
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// The headings under which `--help` lists the options, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Where and how to talk.
+    Network,
+    /// Where things are kept.
+    Storage,
+    /// Who may come in.
+    Accounts,
+    /// How much of everything.
+    Limits,
+    /// The rest.
+    Other,
+}
+
+impl Group {
+    /// All headings, in order.
+    pub const ALL: [Group; 5] = [
+        Group::Network,
+        Group::Storage,
+        Group::Accounts,
+        Group::Limits,
+        Group::Other,
+    ];
+
+    /// The heading itself.
+    #[must_use]
+    pub fn heading(self) -> &'static str {
+        match self {
+            Group::Network => "Network",
+            Group::Storage => "Storage",
+            Group::Accounts => "Accounts",
+            Group::Limits => "Limits",
+            Group::Other => "Other",
+        }
+    }
+}
+
+/// One option of the command line.
+#[derive(Debug)]
+pub struct OptionRow {
+    /// The long name, without its dashes.
+    pub long: &'static str,
+    /// The short name, without its dash; empty when there is none.
+    pub short: &'static str,
+    /// What stands for the value in `--help`; empty for a flag.
+    pub hint: &'static str,
+    /// What an error message says that the option takes; empty for a flag.
+    pub takes: &'static str,
+    /// What holds without the option, as one would write it; empty for a flag.
+    pub default: &'static str,
+    /// The heading under which it stands.
+    pub group: Group,
+    /// What it does.
+    pub help: &'static str,
+    action: Action,
+}
+
+#[derive(Debug)]
+enum Action {
+    /// Without a value.
+    Flag(fn(&mut Config)),
+    /// With a value, once. `None` refuses the value.
+    One(fn(&mut Config, &str) -> Option<()>),
+    /// With a value each time. The first replaces the default.
+    Many {
+        clear: fn(&mut Config),
+        add: fn(&mut Config, &str) -> Option<()>,
+    },
+    /// Prints the help.
+    Help,
+    /// Prints the version.
+    Version,
+}
+
+impl OptionRow {
+    /// Whether the option may be given more than once.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        matches!(self.action, Action::Many { .. })
+    }
+
+    fn takes_value(&self) -> bool {
+        matches!(self.action, Action::One(_) | Action::Many { .. })
+    }
+
+    fn apply(&'static self, config: &mut Config, values: Vec<String>) -> Result<(), UsageError> {
+        let set = match self.action {
+            Action::Flag(set) => {
+                set(config);
+                return Ok(());
+            }
+            Action::One(set) => set,
+            Action::Many { clear, add } => {
+                clear(config);
+                add
+            }
+            Action::Help | Action::Version => return Ok(()),
+        };
+        for value in values {
+            if set(config, &value).is_none() {
+                return Err(UsageError::Invalid(self, value));
+            }
+        }
+        Ok(())
+    }
+
+    /// The names and the hint: `-l, --listen ADDR:PORT`.
+    #[must_use]
+    pub fn synopsis(&self) -> String {
+        let short = match self.short {
+            "" => "    ".to_owned(),
+            short => format!("-{short}, "),
+        };
+        let hint = match self.hint {
+            "" => String::new(),
+            hint => format!(" {hint}"),
+        };
+        format!("{short}--{}{hint}", self.long)
+    }
+
+    /// What it does, what holds without it, and whether it can be repeated.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let mut remarks = Vec::new();
+        if !self.default.is_empty() {
+            remarks.push(format!("default {}", self.default));
+        }
+        if self.is_repeatable() {
+            remarks.push("repeatable".to_owned());
+        }
+        match remarks.as_slice() {
+            [] => self.help.to_owned(),
+            remarks => format!("{} ({})", self.help, remarks.join("; ")),
+        }
+    }
+}
+
+/// Rows are the same when they are of the same option.
+impl PartialEq for OptionRow {
+    fn eq(&self, other: &OptionRow) -> bool {
+        self.long == other.long
+    }
+}
+
+impl Eq for OptionRow {}
+
+/// All options of the server, in the order of `--help`.
+pub static OPTIONS: &[OptionRow] = &[
+    OptionRow {
+        long: "listen",
+        short: "l",
+        hint: "ADDR:PORT",
+        takes: "an address and a port, such as 127.0.0.1:4110, [::1]:4110 or localhost:4110",
+        default: "127.0.0.1:4110",
+        group: Group::Network,
+        help: "listen there; IPv6 as [::1]:4110, everywhere as 0.0.0.0:4110 or [::]:4110, \
+               port 0 for any free one",
+        action: Action::Many {
+            clear: |config| config.listen.clear(),
+            add: |config, text| {
+                let address = address(text)?;
+                if !config.listen.contains(&address) || address.port() == 0 {
+                    config.listen.push(address);
+                }
+                Some(())
+            },
+        },
+    },
+    OptionRow {
+        long: "explain",
+        short: "",
+        hint: "",
+        takes: "",
+        default: "",
+        group: Group::Network,
+        help: "say why a packet was refused, and answer help",
+        action: Action::Flag(|config| config.explain = true),
+    },
+    OptionRow {
+        long: "database",
+        short: "d",
+        hint: "FILE",
+        takes: "the name of a file",
+        default: "plausch.db",
+        group: Group::Storage,
+        help: "keep everything in this SQLite database; it is made when missing",
+        action: Action::One(|config, text| {
+            // SQLite takes the empty name for a temporary database.
+            config.database = (!text.is_empty()).then(|| PathBuf::from(text))?;
+            Some(())
+        }),
+    },
+    OptionRow {
+        long: "pool",
+        short: "",
+        hint: "N",
+        takes: "a number from 1 to 64",
+        default: "4",
+        group: Group::Storage,
+        help: "read with this many database connections",
+        action: Action::One(|config, text| {
+            config.pool = number(text, 1..=64)?;
+            Some(())
+        }),
+    },
+    OptionRow {
+        long: "registration",
+        short: "",
+        hint: "open|closed",
+        takes: "open or closed",
+        default: "open",
+        group: Group::Accounts,
+        help: "whether people can register by themselves",
+        action: Action::One(|config, text| {
+            config.registration_open = match text {
+                "open" => true,
+                "closed" => false,
+                _ => return None,
+            };
+            Some(())
+        }),
+    },
+    OptionRow {
+        long: "scrypt",
+        short: "",
+        hint: "LOG_N,R,P",
+        takes: "LOG_N,R,P of at most 256 MiB and some seconds a hash, such as 14,8,5",
+        default: "14,8,5",
+        group: Group::Accounts,
+        help: "the cost of a password hash: 128*R*2^LOG_N bytes of memory, P times over",
+        action: Action::One(|config, text| {
+            config.cost = text.parse().ok()?;
+            Some(())
+        }),
+    },
+    OptionRow {
+        long: "login-grace",
+        short: "",
+        hint: "SECONDS",
+        takes: "a number of seconds from 1 to 3600",
+        default: "60",
+        group: Group::Accounts,
+        help: "close a connection that has not logged in by then",
+        action: Action::One(|config, text| {
+            config.login_grace = Duration::from_secs(number(text, 1..=3600)?);
+            Some(())
+        }),
+    },
+    OptionRow {
+        long: "max-clients",
+        short: "",
+        hint: "N",
+        takes: "a number from 1 to 1000000",
+        default: "4096",
+        group: Group::Limits,
+        help: "the most connections at a time",
+        action: Action::One(|config, text| {
+            config.max_clients = number(text, 1..=1_000_000)?;
+            Some(())
+        }),
+    },
+    OptionRow {
+        long: "max-per-ip",
+        short: "",
+        hint: "N",
+        takes: "a number from 0 to 1000000",
+        default: "64",
+        group: Group::Limits,
+        help: "the most connections at a time from one address, 0 for no limit",
+        action: Action::One(|config, text| {
+            config.max_per_ip = number(text, 0..=1_000_000)?;
+            Some(())
+        }),
+    },
+    OptionRow {
+        long: "max-media",
+        short: "",
+        hint: "BYTES",
+        takes: "a number of bytes from 1 to 512M, also with K, M or G",
+        default: "8M",
+        group: Group::Limits,
+        help: "the largest media; K, M and G may follow the number",
+        action: Action::One(|config, text| {
+            config.max_media = bytes(text, 1..=512 << 20)?;
+            Some(())
+        }),
+    },
+    OptionRow {
+        long: "help",
+        short: "h",
+        hint: "",
+        takes: "",
+        default: "",
+        group: Group::Other,
+        help: "print this and exit",
+        action: Action::Help,
+    },
+    OptionRow {
+        long: "version",
+        short: "V",
+        hint: "",
+        takes: "",
+        default: "",
+        group: Group::Other,
+        help: "print the version and exit",
+        action: Action::Version,
+    },
+];
+
+/// The text of `--help`, without a newline at its end.
+#[must_use]
+pub fn help() -> String {
+    let widest = OPTIONS
+        .iter()
+        .map(|row| row.synopsis().len())
+        .max()
+        .unwrap_or(0);
+    // Two spaces before the names, two behind them.
+    let column = widest + 4;
+    let about = concat!(env!("CARGO_PKG_DESCRIPTION"), ".");
+    let mut text = format!("Usage: {PROGRAM} [OPTION]...");
+    for line in wrapped(about, WIDTH) {
+        text.push_str(&format!("\n{line}"));
+    }
+    for group in Group::ALL {
+        text.push_str(&format!("\n\n{}:", group.heading()));
+        for row in OPTIONS.iter().filter(|row| row.group == group) {
+            let mut left = format!("  {}", row.synopsis());
+            for line in wrapped(&row.description(), WIDTH - column) {
+                text.push_str(&format!("\n{left:column$}{line}"));
+                left.clear();
+            }
+        }
+    }
+    text
+}
+
+/// The text of `--version`, without a newline at its end.
+#[must_use]
+pub fn version() -> String {
+    format!("{PROGRAM} {}", env!("CARGO_PKG_VERSION"))
+}
+
+fn parser() -> getopts::Options {
+    let mut parser = getopts::Options::new();
+    for row in OPTIONS {
+        // Without hint and help: we write our own.
+        if row.is_repeatable() {
+            parser.optmulti(row.short, row.long, "", "");
+        } else if row.takes_value() {
+            parser.optopt(row.short, row.long, "", "");
+        } else {
+            parser.optflag(row.short, row.long, "");
+        }
+    }
+    parser
+}
+
+/// Breaks a text between words into lines of at most `width` ASCII characters.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && line.len() + 1 + word.len() > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
+/// Reads an address with its port. A host name stands for one of its addresses, of IPv4 if it
+/// has one: `localhost` often has one of IPv6 as well, even where IPv6 is switched off and
+/// listening there would fail.
+fn address(text: &str) -> Option<SocketAddr> {
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    // An IPv6 address without its brackets would be looked up, and slowly.
+    if host.is_empty() || host.contains(':') {
+        return None;
+    }
+    let found: Vec<SocketAddr> = (host, number(port, 0..=u16::MAX)?)
+        .to_socket_addrs()
+        .ok()?
+        .collect();
+    let preferred = found.iter().find(|address| address.is_ipv4());
+    preferred.or(found.first()).copied()
+}
+
+/// Reads a number of decimal digits only: the standard parser would take a `+`.
+fn number<T>(text: &str, range: RangeInclusive<T>) -> Option<T>
+where
+    T: std::str::FromStr + PartialOrd,
+{
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok().filter(|number| range.contains(number))
+}
+
+/// Reads a number of bytes, with K, M or G for the powers of 1024.
+fn bytes(text: &str, range: RangeInclusive<usize>) -> Option<usize> {
+    let (digits, shift) = match text.as_bytes().last()? {
+        b'K' | b'k' => (&text[..text.len() - 1], 10),
+        b'M' | b'm' => (&text[..text.len() - 1], 20),
+        b'G' | b'g' => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    number(digits, 0..=usize::MAX)?
+        .checked_mul(1 << shift)
+        .filter(|bytes| range.contains(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Invocation, UsageError> {
+        Config::from_args(args.iter().map(OsString::from))
+    }
+
+    fn config(args: &[&str]) -> Config {
+        match parse(args) {
+            Ok(Invocation::Run(config)) => config,
+            other => panic!("{args:?}: {other:?}"),
+        }
+    }
+
+    fn error(args: &[&str]) -> String {
+        match parse(args) {
+            Err(error) => error.to_string(),
+            other => panic!("{args:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn no_arguments_give_the_defaults() {
+        assert_eq!(config(&[]), Config::default());
+    }
+
+    #[test]
+    fn every_option_does_what_it_says() {
+        let all = config(&[
+            "-l",
+            "0.0.0.0:1",
+            "-l[::1]:2",
+            "--listen=[::]:3",
+            "-d",
+            "x/y.db",
+            "--explain",
+            "--max-clients",
+            "1",
+            "--max-per-ip=0",
+            "--max-media",
+            "3K",
+            "--registration",
+            "closed",
+            "--scrypt",
+            "4,8,1",
+            "--login-grace",
+            "3600",
+            "--pool",
+            "64",
+        ]);
+        let expected = Config {
+            listen: ["0.0.0.0:1", "[::1]:2", "[::]:3"]
+                .map(|a| a.parse().unwrap())
+                .to_vec(),
+            database: PathBuf::from("x/y.db"),
+            explain: true,
+            max_clients: 1,
+            max_per_ip: 0,
+            max_media: 3072,
+            registration_open: false,
+            cost: Cost::new(4, 8, 1).unwrap(),
+            login_grace: Duration::from_secs(3600),
+            pool: 64,
+        };
+        assert_eq!(all, expected);
+    }
+
+    /// A value other than the default, for each option that takes one.
+    fn sample(long: &str) -> &'static str {
+        match long {
+            "listen" => "[::1]:0",
+            "database" => "other.db",
+            "pool" => "5",
+            "registration" => "closed",
+            "scrypt" => "4,8,1",
+            "login-grace" => "61",
+            "max-clients" => "4097",
+            "max-per-ip" => "65",
+            "max-media" => "9M",
+            other => panic!("--{other} needs a sample here"),
+        }
+    }
+
+    #[test]
+    fn every_row_is_used_and_its_default_is_the_real_one() {
+        for row in OPTIONS {
+            let long = format!("--{}", row.long);
+            if row.takes_value() {
+                assert!(!row.hint.is_empty() && !row.takes.is_empty(), "{long}");
+                let changed = config(&[&long, sample(row.long)]);
+                assert_ne!(changed, Config::default(), "{long}");
+                // Where the sample can be told from the default, the default's text can be, too.
+                let same = config(&[&long, row.default]);
+                assert_eq!(same, Config::default(), "{long}");
+                let listed = help().replace('\n', " ");
+                let listed = listed.split_whitespace().collect::<Vec<_>>().join(" ");
+                assert!(
+                    listed.contains(&format!("(default {}", row.default)),
+                    "{long}"
+                );
+            } else {
+                assert!(row.hint.is_empty() && row.takes.is_empty(), "{long}");
+                assert!(row.default.is_empty(), "{long}");
+                let given = parse(&[&long]).unwrap();
+                assert_ne!(given, Invocation::Run(Config::default()), "{long}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_rows_stand_by_group() {
+        let mut names: Vec<_> = OPTIONS.iter().map(|row| row.long).collect();
+        names.extend(
+            OPTIONS
+                .iter()
+                .map(|row| row.short)
+                .filter(|s| !s.is_empty()),
+        );
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        let mut groups: Vec<_> = OPTIONS.iter().map(|row| row.group).collect();
+        groups.dedup();
+        assert_eq!(groups, Group::ALL);
+    }
+
+    #[test]
+    fn help_lists_everything_in_80_columns() {
+        for args in [
+            &["--help"][..],
+            &["-h"],
+            &["-h", "--pool", "x"],
+            &["--help", "x"],
+        ] {
+            assert_eq!(parse(args), Ok(Invocation::Print(help())), "{args:?}");
+        }
+        let help = help();
+        for line in help.lines() {
+            assert!(line.is_ascii() && line.len() <= 80, "{line:?}");
+            assert_eq!(line, line.trim_end());
+        }
+        for row in OPTIONS {
+            assert!(help.contains(&row.synopsis()), "{}", row.long);
+        }
+        let headings: Vec<_> = help
+            .lines()
+            .filter(|line| !line.starts_with(' ') && line.ends_with(':'))
+            .collect();
+        assert_eq!(
+            headings,
+            ["Network:", "Storage:", "Accounts:", "Limits:", "Other:"]
+        );
+        assert!(!help.ends_with('\n'));
+    }
+
+    #[test]
+    fn version_names_the_program() {
+        let text = format!("plauschd {}", env!("CARGO_PKG_VERSION"));
+        assert_eq!(parse(&["--version"]), Ok(Invocation::Print(text.clone())));
+        assert_eq!(parse(&["-V"]), Ok(Invocation::Print(text)));
+    }
+
+    #[test]
+    fn addresses() {
+        let listen = |text| config(&["-l", text]).listen;
+        for text in ["127.0.0.1:4110", "0.0.0.0:0", "[::1]:4110", "[::]:65535"] {
+            assert_eq!(listen(text), [text.parse::<SocketAddr>().unwrap()]);
+        }
+        let found = listen("localhost:4110");
+        assert_eq!(found.len(), 1);
+        assert!(found[0].ip().is_loopback() && found[0].port() == 4110);
+        // The same address twice could only fail; any free port twice is two ports.
+        assert_eq!(config(&["-l", "[::1]:1", "-l", "[::1]:1"]).listen.len(), 1);
+        assert_eq!(config(&["-l", "[::1]:0", "-l", "[::1]:0"]).listen.len(), 2);
+        for text in [
+            "",
+            "4110",
+            ":4110",
+            "127.0.0.1",
+            "127.0.0.1:",
+            "127.0.0.1:x",
+            "127.0.0.1:65536",
+            "127.0.0.1:+1",
+            "::1:4110",
+            "[::1]",
+            "[::1]:",
+            "localhost",
+            "localhost:-1",
+        ] {
+            assert_eq!(
+                error(&[&format!("--listen={text}")]),
+                format!(
+                    "--listen takes an address and a port, such as 127.0.0.1:4110, [::1]:4110 or \
+                     localhost:4110, not {text:?}"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        let size = |text| config(&["--max-media", text]).max_media;
+        assert_eq!(size("1"), 1);
+        assert_eq!(size("007"), 7);
+        assert_eq!(size("100k"), 100 << 10);
+        assert_eq!(size("16M"), 16 << 20);
+        assert_eq!(size("512m"), 512 << 20);
+        for text in [
+            "",
+            "0",
+            "0K",
+            "K",
+            "8 M",
+            "8MB",
+            "8MiB",
+            "+8",
+            "8.5M",
+            "0x10",
+            "1G",
+            "513M",
+            "8Ü",
+            "18446744073709551616",
+            "17179869185G",
+        ] {
+            assert_eq!(
+                error(&["--max-media", text]),
+                format!(
+                    "--max-media takes a number of bytes from 1 to 512M, also with K, M or G, \
+                     not {text:?}"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn what_an_option_does_not_take() {
+        for (long, bad) in [
+            ("database", &[""][..]),
+            ("pool", &["", "0", "65", "x", "4.0", "+4"]),
+            ("registration", &["", "OPEN", "no"]),
+            (
+                "scrypt",
+                &["", "14", "14,8", "14,8,5,1", "30,8,1", "14,8,0"],
+            ),
+            (
+                "login-grace",
+                &["", "0", "3601", "1m", "99999999999999999999"],
+            ),
+            ("max-clients", &["", "0", "1000001", "many"]),
+            ("max-per-ip", &["", "1000001", "none"]),
+        ] {
+            let row = OPTIONS.iter().find(|row| row.long == long).unwrap();
+            for value in bad {
+                assert_eq!(
+                    error(&[&format!("--{long}={value}")]),
+                    format!("--{long} takes {}, not {value:?}", row.takes)
+                );
+            }
+        }
+        assert_eq!(
+            error(&["--pool=65"]),
+            "--pool takes a number from 1 to 64, not \"65\""
+        );
+    }
+
+    #[test]
+    fn other_mistakes() {
+        for (args, expected) in [
+            (
+                &["--port", "1"][..],
+                "there is no option --port; see --help",
+            ),
+            (&["-p"], "there is no option -p; see --help"),
+            (
+                &["--pool"],
+                "--pool takes a number from 1 to 64, but has no value",
+            ),
+            (
+                &["-d"],
+                "--database takes the name of a file, but has no value",
+            ),
+            (
+                &["--pool", "-1"],
+                "--pool takes a number from 1 to 64, not \"-1\"",
+            ),
+            (
+                &["--pool", "1", "--pool", "1"],
+                "--pool may be given only once",
+            ),
+            (
+                &["-d", "a", "--database", "b"],
+                "--database may be given only once",
+            ),
+            (
+                &["--explain", "--explain"],
+                "--explain may be given only once",
+            ),
+            (&["--explain=yes"], "--explain takes no value"),
+            (&["chat.db"], "unexpected argument \"chat.db\"; see --help"),
+            (
+                &["--", "--help"],
+                "unexpected argument \"--help\"; see --help",
+            ),
+            (&[""], "unexpected argument \"\"; see --help"),
+            (&["a\nb"], "unexpected argument \"a\\nb\"; see --help"),
+            (&["--a\nb"], "there is no option --a\\nb; see --help"),
+        ] {
+            assert_eq!(error(args), expected, "{args:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn arguments_that_are_not_utf8() {
+        use std::os::unix::ffi::OsStringExt;
+        let arg = OsString::from_vec(b"-d\xff.db".to_vec());
+        let error = Config::from_args([arg].into_iter()).unwrap_err();
+        assert_eq!(error.to_string(), "argument \"-d\\xFF.db\" is not UTF-8");
+    }
+}

@@ -1,0 +1,210 @@
+//! Accounts: registering, logging in and out, changing the password, leaving for good.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::passwords::StillWanted;
+use super::{Answer, LoggedIn, Outcome, Refused, Session, names, reply};
+use crate::protocol::{Reply, Status};
+use crate::server::outbox::Outbox;
+use crate::store::users::{self, NewAccount};
+
+/// `110 User Password` → `212`.
+pub(super) fn login(session: &mut Session, user: &str, password: &str) -> Outcome {
+    let refuse = |status| {
+        reply(Reply::LoginResponse {
+            status,
+            user: Cow::Owned(user.to_owned()),
+        })
+    };
+    if session.login.is_some() {
+        return refuse(Status::ClientAlreadyLoggedIn);
+    }
+    let context = Arc::clone(&session.context);
+    let account = match names::username(user) {
+        Some(name) => context
+            .store
+            .read(|connection| users::by_name(connection, &name.mapped))?,
+        None => None,
+    };
+    // A name that is not there, or cannot be, costs the same time as a wrong password.
+    let prepared = names::password(password);
+    let stored = match (&account, &prepared) {
+        (Some(account), Some(_)) => Some(account.password.as_str()),
+        _ => None,
+    };
+    let prepared = prepared.as_deref().map_or(password, |text| text);
+    let verdict = waiting(session, |wanted| {
+        context.hasher.verify(prepared, stored, wanted)
+    })?;
+    let Some(account) = account.filter(|_| verdict.matches) else {
+        return refuse(Status::PasswordWrong);
+    };
+    if verdict.stale {
+        let fresh = waiting(session, |wanted| context.hasher.hash(prepared, wanted))?;
+        let old = account.password.clone();
+        context.store.write(1, move |tx| {
+            users::set_password(tx, account.id, &old, &fresh)
+        })?;
+    }
+    let outbox = Outbox::new(
+        account.id,
+        &account.name,
+        &session.wire,
+        &context.store,
+        &context.threads,
+    );
+    if !context.hub.enter(&outbox) {
+        return refuse(Status::UsernameAlreadyLoggedIn);
+    }
+    session.login = Some(LoggedIn {
+        user: account.id,
+        outbox,
+    });
+    Ok(Answer::Enter(Reply::LoginResponse {
+        status: Status::Ok,
+        user: Cow::Owned(account.name),
+    }))
+}
+
+/// `111` → `213`.
+pub(super) fn logout(session: &mut Session) -> Outcome {
+    if session.login.is_none() {
+        return reply(Reply::LogoutResponse {
+            status: Status::ClientNotLoggedIn,
+        });
+    }
+    Ok(Answer::Leave(Reply::LogoutResponse { status: Status::Ok }))
+}
+
+/// `117 User Password Email Gender` → `222`.
+pub(super) fn register(
+    session: &Session,
+    user: &str,
+    password: &str,
+    email: &str,
+    gender: &str,
+) -> Outcome {
+    let respond = |status| reply(Reply::RegisterAccountResponse { status });
+    let context = &session.context;
+    if !context.registration_open {
+        return Err(Refused::Because("registration is closed on this server"));
+    }
+    if session.login.is_some() {
+        return respond(Status::ClientAlreadyLoggedIn);
+    }
+    let Some(name) = names::username(user) else {
+        return respond(Status::UsernameInvalid);
+    };
+    let Some(password) = names::password(password) else {
+        return respond(Status::PasswordInvalid);
+    };
+    // Spares the hash; whether the name is free is decided in the job below.
+    let taken = context
+        .store
+        .read(|connection| users::id_of(connection, &name.mapped))?;
+    if taken.is_some() {
+        return respond(Status::UsernameAlreadyTaken);
+    }
+    let hash = waiting(session, |wanted| context.hasher.hash(&password, wanted))?;
+    let account = NewAccount {
+        name: name.shown,
+        mapped: name.mapped,
+        password: hash,
+        email: email.to_owned(),
+        gender: gender.to_owned(),
+    };
+    let created = context
+        .store
+        .write(2, move |tx| users::create(tx, &account))?;
+    respond(match created {
+        Some(_) => Status::Ok,
+        None => Status::UsernameAlreadyTaken,
+    })
+}
+
+/// `132 Old New` → `245`.
+pub(super) fn change_password(session: &Session, old: &str, new: &str) -> Outcome {
+    let respond = |status| reply(Reply::PasswordChangeResponse { status });
+    let Some(login) = &session.login else {
+        return respond(Status::ClientNotLoggedIn);
+    };
+    let Some(stored) = check(session, old)? else {
+        return respond(Status::PasswordWrong);
+    };
+    let Some(new) = names::password(new) else {
+        return respond(Status::PasswordInvalid);
+    };
+    let context = &session.context;
+    let fresh = waiting(session, |wanted| context.hasher.hash(&new, wanted))?;
+    let user = login.user;
+    let changed = context
+        .store
+        .write(1, move |tx| users::set_password(tx, user, &stored, &fresh))?;
+    respond(if changed {
+        Status::Ok
+    } else {
+        Status::PasswordWrong
+    })
+}
+
+/// `133 Password` → `246`.
+pub(super) fn delete(session: &Session, password: &str) -> Outcome {
+    let respond = |status| reply(Reply::AccountDeleteResponse { status });
+    let Some(login) = &session.login else {
+        return respond(Status::ClientNotLoggedIn);
+    };
+    let Some(stored) = check(session, password)? else {
+        return respond(Status::PasswordWrong);
+    };
+    let user = login.user;
+    let deleted = session
+        .context
+        .store
+        .write(4, move |tx| users::delete(tx, user, &stored))?;
+    if !deleted {
+        return respond(Status::PasswordWrong);
+    }
+    Ok(Answer::Leave(Reply::AccountDeleteResponse {
+        status: Status::Ok,
+    }))
+}
+
+/// The stored hash of the session's account, if `password` is its password.
+fn check(session: &Session, password: &str) -> Result<Option<String>, Refused> {
+    let Some(login) = &session.login else {
+        return Ok(None);
+    };
+    let account = session
+        .context
+        .store
+        .read(|connection| users::by_id(connection, login.user))?;
+    let stored = account.map(|account| account.password);
+    let Some(password) = names::password(password) else {
+        return Ok(None);
+    };
+    let verdict = waiting(session, |wanted| {
+        session
+            .context
+            .hasher
+            .verify(&password, stored.as_deref(), wanted)
+    })?;
+    Ok(stored.filter(|_| verdict.matches))
+}
+
+/// Waits for a hash. The login grace does not run meanwhile, and the hash is dropped when the
+/// connection goes away before its turn.
+fn waiting<T, E>(
+    session: &Session,
+    work: impl FnOnce(StillWanted) -> Result<T, E>,
+) -> Result<T, E> {
+    let wire = Arc::clone(&session.wire);
+    if session.login.is_none() {
+        wire.set_deadline(None);
+    }
+    let result = work(Arc::new(move || !wire.is_gone()));
+    if session.login.is_none() {
+        session.wire.set_deadline(Some(session.context.login_grace));
+    }
+    result
+}

@@ -1,0 +1,79 @@
+//! Chats: listing, creating, deleting.
+
+use super::list::List;
+use super::{Answer, Outcome, Refused, Session, contact, logged_in, reply};
+use crate::protocol::{Reply, Status};
+use crate::store::ChatId;
+use crate::store::chats::{self, Access, Created};
+
+/// `112` → `214`, `215` …, `216`. The table has no packet that could carry 407.
+pub(super) fn list(session: &Session) -> Outcome {
+    let Ok(login) = logged_in(session) else {
+        return Err(Refused::Because("not logged in"));
+    };
+    let store = &session.context.store;
+    let keys = store.read(|connection| chats::of(connection, login.user))?;
+    Ok(Answer::Stream(List::new(
+        store,
+        &[Reply::ChatListBegin {
+            count: keys.len() as u64,
+        }],
+        keys,
+        |connection, key, out| {
+            let (creator, other) = chats::names(connection, key)?;
+            Reply::ChatListElement {
+                chat: key,
+                creator: creator.into(),
+                other: other.into(),
+            }
+            .format(out);
+            Ok(())
+        },
+        Reply::ChatListEnd,
+        None,
+    )))
+}
+
+/// `113 Contact` → `217`.
+pub(super) fn create(session: &Session, name: &str) -> Outcome {
+    let respond = |status| reply(Reply::ChatCreateResponse { status });
+    let login = match logged_in(session) {
+        Ok(login) => login,
+        Err(status) => return respond(status),
+    };
+    let Some(with) = contact::other(session, login.user, name)? else {
+        return respond(Status::ContactNotFound);
+    };
+    let user = login.user;
+    let created = session
+        .context
+        .store
+        .write(4, move |tx| chats::create(tx, user, with))?;
+    respond(match created {
+        Created::NotConfirmed => Status::ContactNotConfirmed,
+        Created::Listed => Status::Ok,
+    })
+}
+
+/// `114 ChatID` → `218`.
+pub(super) fn delete(session: &Session, chat: ChatId) -> Outcome {
+    let respond = |status| reply(Reply::ChatDeleteResponse { status });
+    let login = match logged_in(session) {
+        Ok(login) => login,
+        Err(status) => return respond(status),
+    };
+    let user = login.user;
+    let access = session
+        .context
+        .store
+        .write(8, move |tx| chats::delete(tx, user, chat))?;
+    respond(match access {
+        Access::NotFound => Status::ChatNotFound,
+        Access::Denied => Status::ChatPermissionDenied,
+        Access::Member { .. } => {
+            // What was queued of this chat is not to come any more.
+            login.outbox.start_over();
+            Status::Ok
+        }
+    })
+}

@@ -1,0 +1,133 @@
+//! Contacts: asking, confirming, ending, listing.
+
+use super::list::List;
+use super::{Answer, Outcome, Session, logged_in, names, reply};
+use crate::protocol::{Reply, Status};
+use crate::store::contacts::{self, Requested};
+use crate::store::{StoreError, UserId, users};
+
+/// `121 User` → `232`.
+pub(super) fn confirm(session: &Session, name: &str) -> Outcome {
+    let respond = |status| reply(Reply::ConfirmContactResponse { status });
+    let login = match logged_in(session) {
+        Ok(login) => login,
+        Err(status) => return respond(status),
+    };
+    let Some(contact) = other(session, login.user, name)? else {
+        return respond(Status::ContactNotFound);
+    };
+    let user = login.user;
+    let requested = session
+        .context
+        .store
+        .write(4, move |tx| contacts::request(tx, user, contact))?;
+    match requested {
+        Requested::Nobody => return respond(Status::ContactNotFound),
+        Requested::Unchanged => {}
+        Requested::Recorded => {
+            if let Some(outbox) = session.context.hub.find(contact) {
+                outbox.look_at_events();
+            }
+        }
+    }
+    respond(Status::Ok)
+}
+
+/// `131 User` → `244`.
+pub(super) fn delete(session: &Session, name: &str) -> Outcome {
+    let respond = |status| reply(Reply::ContactDeleteResponse { status });
+    let login = match logged_in(session) {
+        Ok(login) => login,
+        Err(status) => return respond(status),
+    };
+    let Some(contact) = other(session, login.user, name)? else {
+        return respond(Status::ContactNotFound);
+    };
+    let user = login.user;
+    let removed = session
+        .context
+        .store
+        .write(4, move |tx| contacts::remove(tx, user, contact))?;
+    respond(if removed {
+        Status::Ok
+    } else {
+        Status::ContactNotFound
+    })
+}
+
+/// `118` → `223`, `224`, `225` …, `226`.
+pub(super) fn own_list(session: &Session) -> Outcome {
+    let login = match logged_in(session) {
+        Ok(login) => login,
+        Err(status) => return reply(Reply::OwnContactListResponse { status }),
+    };
+    let store = &session.context.store;
+    let user = login.user;
+    let keys = store.read(|connection| contacts::of(connection, user))?;
+    Ok(Answer::Stream(List::new(
+        store,
+        &[
+            Reply::OwnContactListResponse { status: Status::Ok },
+            Reply::ContactOwnListBegin {
+                count: keys.len() as u64,
+            },
+        ],
+        keys,
+        move |connection, key, out| {
+            let contact = contacts::one(connection, user, key)?;
+            Reply::ContactOwnListElem {
+                name: contact.name.into(),
+                since: contact.since,
+            }
+            .format(out);
+            Ok(())
+        },
+        Reply::ContactOwnListEnd,
+        None,
+    )))
+}
+
+/// `120` → `228`, `229`, `230` …, `231`.
+pub(super) fn list(session: &Session) -> Outcome {
+    let login = match logged_in(session) {
+        Ok(login) => login,
+        Err(status) => return reply(Reply::ContactListResponse { status }),
+    };
+    let store = &session.context.store;
+    let keys = store.read(|connection| users::others(connection, login.user))?;
+    Ok(Answer::Stream(List::new(
+        store,
+        &[
+            Reply::ContactListResponse { status: Status::Ok },
+            Reply::ContactListBegin {
+                count: keys.len() as u64,
+            },
+        ],
+        keys,
+        |connection, key, out| {
+            Reply::ContactListElement {
+                name: users::shown_name(connection, key)?.into(),
+            }
+            .format(out);
+            Ok(())
+        },
+        Reply::ContactListEnd,
+        None,
+    )))
+}
+
+/// The account of a name, unless it is the asker's own.
+pub(super) fn other(
+    session: &Session,
+    user: UserId,
+    name: &str,
+) -> Result<Option<UserId>, StoreError> {
+    let Some(name) = names::username(name) else {
+        return Ok(None);
+    };
+    let found = session
+        .context
+        .store
+        .read(|connection| users::id_of(connection, &name.mapped))?;
+    Ok(found.filter(|id| *id != user))
+}

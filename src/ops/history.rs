@@ -1,0 +1,96 @@
+//! Reading a chat back, and saying what was read.
+
+use super::list::List;
+use super::{Answer, Outcome, Session, logged_in, reply};
+use crate::protocol::{Reply, Status};
+use crate::store::chats::{self, Access};
+use crate::store::deliveries::Position;
+use crate::store::{ChatId, messages, users};
+
+/// `130 ChatID Before Count` → `240`, `241`, `242` …, `243`.
+pub(super) fn request(session: &Session, chat: ChatId, before: i64, count: u32) -> Outcome {
+    let respond = |status| reply(Reply::HistoryResponse { status });
+    let login = match logged_in(session) {
+        Ok(login) => login,
+        Err(status) => return respond(status),
+    };
+    let store = &session.context.store;
+    let pin = store.pin(chat);
+    let user = login.user;
+    let found = store.read(|connection| {
+        let access = chats::access(connection, user, chat)?;
+        let Access::Member { cleared, .. } = access else {
+            return Ok(Err(access));
+        };
+        let Some((creator, other)) = chats::members(connection, chat)? else {
+            return Ok(Err(Access::NotFound));
+        };
+        Ok(Ok((
+            messages::history(connection, chat, before, count, cleared)?,
+            users::shown_name(connection, creator)?,
+            users::shown_name(connection, other)?,
+        )))
+    })?;
+    let (keys, creator, other) = match found {
+        Ok(found) => found,
+        Err(access) => return respond(refusal(access)),
+    };
+    Ok(Answer::Stream(List::new(
+        store,
+        &[
+            Reply::HistoryResponse { status: Status::Ok },
+            Reply::HistoryBegin {
+                count: keys.len() as u64,
+            },
+        ],
+        keys,
+        move |connection, key, out| {
+            let found = messages::one(connection, key, |message| {
+                let sender = if message.to_creator { &other } else { &creator };
+                Reply::HistoryElement {
+                    chat: message.chat,
+                    timestamp: message.timestamp,
+                    user: sender.into(),
+                    message: message.body.into(),
+                    media: message.media,
+                }
+                .format(out);
+            })?;
+            // The pin keeps the server itself from purging it; another program may have.
+            found.ok_or(rusqlite::Error::QueryReturnedNoRows)
+        },
+        Reply::HistoryEnd,
+        Some(pin),
+    )))
+}
+
+/// `135 ChatID TimeStamp` → `248`.
+pub(super) fn received(session: &Session, chat: ChatId, timestamp: i64) -> Outcome {
+    let respond = |status| reply(Reply::ReceivedResponse { status });
+    let login = match logged_in(session) {
+        Ok(login) => login,
+        Err(status) => return respond(status),
+    };
+    session.wire.count_explicitly();
+    let store = &session.context.store;
+    let user = login.user;
+    let found =
+        store.read(|connection| messages::newest_upto(connection, user, chat, timestamp))?;
+    let message = match found {
+        Ok(message) => message,
+        Err(access) => return respond(refusal(access)),
+    };
+    if let Some(message) = message {
+        // What has not been sent yet cannot have been read.
+        let message = message.min(login.outbox.sent());
+        store.note_delivered(user, Position { message, event: 0 });
+    }
+    respond(Status::Ok)
+}
+
+fn refusal(access: Access) -> Status {
+    match access {
+        Access::Denied => Status::ChatPermissionDenied,
+        Access::NotFound | Access::Member { .. } => Status::ChatNotFound,
+    }
+}

@@ -1,0 +1,75 @@
+//! Lists of one moment that hold their keys, not their lines.
+
+use std::vec;
+
+use rusqlite::Connection;
+
+use super::Stream;
+use crate::protocol::Reply;
+use crate::store::{Pin, Store, StoreError};
+
+/// Bytes of one piece of a reply.
+pub(super) const PIECE: usize = 16 << 10;
+
+/// Turns a key into its line.
+type Element = Box<dyn Fn(&Connection, i64, &mut Vec<u8>) -> rusqlite::Result<()>>;
+
+/// A list between its begin and its end packet.
+pub(super) struct List {
+    store: Store,
+    head: Vec<u8>,
+    keys: vec::IntoIter<i64>,
+    element: Element,
+    tail: Option<Reply<'static>>,
+    _pin: Option<Pin>,
+}
+
+impl List {
+    /// A list of `keys`, behind the packets of `head`. `pin` keeps its lines from being purged.
+    pub(super) fn new(
+        store: &Store,
+        head: &[Reply<'_>],
+        keys: Vec<i64>,
+        element: impl Fn(&Connection, i64, &mut Vec<u8>) -> rusqlite::Result<()> + 'static,
+        tail: Reply<'static>,
+        pin: Option<Pin>,
+    ) -> Box<List> {
+        let mut bytes = Vec::new();
+        for reply in head {
+            reply.format(&mut bytes);
+        }
+        Box::new(List {
+            store: store.clone(),
+            head: bytes,
+            keys: keys.into_iter(),
+            element: Box::new(element),
+            tail: Some(tail),
+            _pin: pin,
+        })
+    }
+}
+
+impl Stream for List {
+    fn next(&mut self, out: &mut Vec<u8>) -> Result<bool, StoreError> {
+        if self.tail.is_none() {
+            return Ok(false);
+        }
+        out.append(&mut self.head);
+        if !self.keys.as_slice().is_empty() {
+            let (keys, element) = (&mut self.keys, &self.element);
+            self.store.read(|connection| {
+                while out.len() < PIECE {
+                    let Some(key) = keys.next() else { break };
+                    element(connection, key, out)?;
+                }
+                Ok(())
+            })?;
+        }
+        if self.keys.as_slice().is_empty()
+            && let Some(tail) = self.tail.take()
+        {
+            tail.format(out);
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,760 @@
+//! Password hashing: scrypt on a few threads of its own.
+//!
+//! One hash needs megabytes and a good part of a second. On the threads of the connections a
+//! storm of logins would need both at once for each of them; here the work waits in one queue,
+//! first come, first served, and a storm costs time but no memory.
+
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender};
+use scrypt::password_hash::{self, PasswordHasher, PasswordVerifier};
+use scrypt::phc::{ALG_ID, Output, PasswordHash, Salt};
+use scrypt::{Params, Scrypt};
+use zeroize::Zeroizing;
+
+/// The most memory that one hash may need.
+const MEMORY_MAX: u64 = 256 << 20;
+
+/// The most that one hash may read and write in all, in bytes: some seconds on a small machine.
+/// What takes longer would not protect anybody, it would only make the queue stand still.
+const WORK_MAX: u64 = 2 << 30;
+
+/// scrypt keeps its big tables on the heap. What remains fits into 32 KiB in a release build and
+/// into 64 in a debug build, the report of a panic with its backtrace included (tried).
+const STACK: usize = 128 << 10;
+
+/// More threads would take the cores from the connections, and memory for each.
+const WORKERS_MAX: usize = 2;
+
+/// Tells whether anybody still waits for the result of a job.
+pub type StillWanted = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// The parameters of scrypt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// The base-2 logarithm of N, the number of blocks.
+    pub log_n: u8,
+    /// The size of a block, in units of 128 bytes.
+    pub r: u32,
+    /// How often it all is done.
+    pub p: u32,
+}
+
+impl Cost {
+    /// Checks parameters, so that no option and no stored hash can ask for absurd amounts.
+    ///
+    /// # Errors
+    ///
+    /// [`BadCost`] when they make no sense or need too much memory or time.
+    pub fn new(log_n: u8, r: u32, p: u32) -> Result<Cost, BadCost> {
+        let cost = Cost { log_n, r, p };
+        // `log_n < 16 r` is RFC 7914's; other implementations refuse to verify what breaks it.
+        let sensible = (1..32).contains(&log_n)
+            && (1..=1024).contains(&r)
+            && (1..=1024).contains(&p)
+            && u32::from(log_n) < 16 * r;
+        // These cannot overflow: 2^31 · 2^10 · 2^10 · 2^7.
+        if sensible && cost.memory() <= MEMORY_MAX && cost.memory() * u64::from(p) <= WORK_MAX {
+            Ok(cost)
+        } else {
+            Err(BadCost)
+        }
+    }
+
+    /// How many bytes of memory one hash works on.
+    fn memory(&self) -> u64 {
+        (128 * u64::from(self.r)) << self.log_n
+    }
+
+    fn params(&self) -> Result<Params, BadCost> {
+        let Cost { log_n, r, p } = Cost::new(self.log_n, self.r, self.p)?;
+        Params::new(log_n, r, p).map_err(|_| BadCost)
+    }
+}
+
+impl Default for Cost {
+    /// What OWASP holds equal to 17,8,1, with 16 MiB of memory instead of 128.
+    fn default() -> Cost {
+        Cost {
+            log_n: 14,
+            r: 8,
+            p: 5,
+        }
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{},{}", self.log_n, self.r, self.p)
+    }
+}
+
+impl FromStr for Cost {
+    type Err = BadCost;
+
+    /// Reads `LOG_N,R,P`.
+    fn from_str(text: &str) -> Result<Cost, BadCost> {
+        let mut numbers = text.split(',').map(|part| {
+            // The standard parser would take a `+`.
+            if part.bytes().all(|byte| byte.is_ascii_digit()) {
+                part.parse::<u32>().map_err(|_| BadCost)
+            } else {
+                Err(BadCost)
+            }
+        });
+        let mut next = || numbers.next().unwrap_or(Err(BadCost));
+        let (log_n, r, p) = (next()?, next()?, next()?);
+        if numbers.next().is_some() {
+            return Err(BadCost);
+        }
+        Cost::new(u8::try_from(log_n).map_err(|_| BadCost)?, r, p)
+    }
+}
+
+/// Parameters for scrypt that make no sense or need too much memory or time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadCost;
+
+impl fmt::Display for BadCost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("scrypt parameters are out of bounds (at most 256 MiB and some seconds)")
+    }
+}
+
+impl std::error::Error for BadCost {}
+
+/// What [`Hasher::verify`] found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// It is the password of the stored hash.
+    pub matches: bool,
+    /// It matches, but the hash was made with other parameters than ours: hash the password anew
+    /// and store that. Never set for a password that does not match.
+    pub stale: bool,
+}
+
+/// Why there is no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashError {
+    /// Nobody wanted the result any more when its turn came.
+    Gone,
+    /// The hasher was shut down.
+    Stopped,
+    /// The job panicked or the system gave no random numbers; the log says more.
+    Failed,
+}
+
+impl fmt::Display for HashError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HashError::Gone => "the result was no longer wanted",
+            HashError::Stopped => "the password hasher has stopped",
+            HashError::Failed => "the password could not be hashed",
+        })
+    }
+}
+
+impl std::error::Error for HashError {}
+
+/// The threads that hash passwords, and the queue before them.
+///
+/// Dropping it shuts it down.
+#[derive(Debug)]
+pub struct Hasher {
+    /// `None` after shutdown. Not bounded, because each connection has at most one job here: it
+    /// waits for the result. The lock is held for a moment, and no other is taken under it.
+    queue: Mutex<Option<Sender<Job>>>,
+    workers: Mutex<Vec<JoinHandle<()>>>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Hasher {
+    /// Starts the threads: two, or one where there is only one core.
+    ///
+    /// # Errors
+    ///
+    /// Parameters out of bounds, no random numbers, or a thread that cannot be started.
+    pub fn start(cost: Cost) -> io::Result<Hasher> {
+        let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
+        Hasher::start_with(cost, cores.min(WORKERS_MAX))
+    }
+
+    fn start_with(cost: Cost, workers: usize) -> io::Result<Hasher> {
+        let scheme = Scheme::new(cost)?;
+        let (sender, receiver) = crossbeam_channel::unbounded();
+        // Made before the threads, so that those already started end if a later one cannot be.
+        let hasher = Hasher {
+            queue: Mutex::new(Some(sender)),
+            workers: Mutex::new(Vec::new()),
+            stopping: Arc::new(AtomicBool::new(false)),
+        };
+        for number in 1..=workers {
+            let (scheme, receiver) = (scheme.clone(), receiver.clone());
+            let stopping = Arc::clone(&hasher.stopping);
+            let worker = thread::Builder::new()
+                .name(format!("hasher-{number}"))
+                .stack_size(STACK)
+                .spawn(move || work(&scheme, &receiver, &stopping))?;
+            locked(&hasher.workers).push(worker);
+        }
+        Ok(hasher)
+    }
+
+    /// Hashes a password with a new salt and waits for the PHC string, `$scrypt$ln=…`.
+    ///
+    /// # Errors
+    ///
+    /// See [`HashError`].
+    pub fn hash(&self, password: &str, still_wanted: StillWanted) -> Result<String, HashError> {
+        match self.ask(Task::Hash, password, still_wanted)? {
+            Answer::Hashed(phc) => Ok(phc),
+            Answer::Verified(_) => Err(HashError::Failed),
+        }
+    }
+
+    /// Compares a password with a stored hash and waits for the verdict.
+    ///
+    /// `None` (there is no such user) and a malformed hash do not match, but cost the same work
+    /// with the current parameters, so that the time taken does not tell who exists. It does for
+    /// a user whose hash was made with other parameters, until that user's next login replaces
+    /// it: the dummy cannot resemble all generations at once.
+    ///
+    /// # Errors
+    ///
+    /// See [`HashError`].
+    pub fn verify(
+        &self,
+        password: &str,
+        stored: Option<&str>,
+        still_wanted: StillWanted,
+    ) -> Result<Verdict, HashError> {
+        let task = Task::Verify(stored.map(str::to_owned));
+        match self.ask(task, password, still_wanted)? {
+            Answer::Verified(verdict) => Ok(verdict),
+            Answer::Hashed(_) => Err(HashError::Failed),
+        }
+    }
+
+    /// How many jobs wait for their turn, those being worked on not counted.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        locked(&self.queue).as_ref().map_or(0, Sender::len)
+    }
+
+    /// Ends the threads and waits for them: a job that has begun is finished, all others get
+    /// [`HashError::Stopped`], now and later.
+    pub fn shutdown(&self) {
+        self.stopping.store(true, Ordering::Release);
+        drop(locked(&self.queue).take());
+        let workers = std::mem::take(&mut *locked(&self.workers));
+        for worker in workers {
+            // The last reference may be dropped together with a job, on the worker itself, which
+            // cannot wait for itself.
+            if worker.thread().id() != thread::current().id() && worker.join().is_err() {
+                log::error!("a password hashing thread had panicked");
+            }
+        }
+    }
+
+    fn ask(
+        &self,
+        task: Task,
+        password: &str,
+        still_wanted: StillWanted,
+    ) -> Result<Answer, HashError> {
+        let (answer, result) = crossbeam_channel::bounded(1);
+        let job = Job {
+            task,
+            password: Zeroizing::new(password.to_owned()),
+            still_wanted,
+            answer,
+        };
+        match &*locked(&self.queue) {
+            Some(queue) => queue.send(job).map_err(|_| HashError::Stopped)?,
+            None => return Err(HashError::Stopped),
+        }
+        // The job, and its sender with it, is dropped unanswered only when its worker is no more.
+        result.recv().unwrap_or(Err(HashError::Stopped))
+    }
+}
+
+impl Drop for Hasher {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+/// A panic while one of these locks is held leaves nothing half done, so its mark is ignored.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Job {
+    task: Task,
+    password: Zeroizing<String>,
+    still_wanted: StillWanted,
+    answer: Sender<Result<Answer, HashError>>,
+}
+
+enum Task {
+    Hash,
+    Verify(Option<String>),
+}
+
+enum Answer {
+    Hashed(String),
+    Verified(Verdict),
+}
+
+/// The life of a worker: until the queue is closed and empty.
+fn work(scheme: &Scheme, queue: &Receiver<Job>, stopping: &AtomicBool) {
+    for job in queue {
+        let answer = job.answer.clone();
+        // Nothing of the job outlives its panic but the channel for the answer. Even dropping
+        // the caller's closure happens inside.
+        let result = catch_unwind(AssertUnwindSafe(move || {
+            if stopping.load(Ordering::Acquire) {
+                return Err(HashError::Stopped);
+            }
+            if !(job.still_wanted)() {
+                return Err(HashError::Gone);
+            }
+            match &job.task {
+                Task::Hash => scheme.hash(&job.password).map(Answer::Hashed),
+                Task::Verify(stored) => scheme
+                    .verify(&job.password, stored.as_deref())
+                    .map(Answer::Verified),
+            }
+        }))
+        .unwrap_or_else(|_| {
+            log::error!("a password hashing job panicked");
+            Err(HashError::Failed)
+        });
+        // Who asked may be gone.
+        let _ = answer.send(result);
+    }
+}
+
+/// The hashing itself, for the threads and for nobody else.
+#[derive(Clone)]
+struct Scheme {
+    cost: Cost,
+    scrypt: Scrypt,
+    dummy: PasswordHash,
+}
+
+impl Scheme {
+    fn new(cost: Cost) -> io::Result<Scheme> {
+        let params = cost
+            .params()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let dummy = dummy(&params).map_err(io::Error::other)?;
+        Ok(Scheme {
+            cost,
+            scrypt: Scrypt::new_with_params(params),
+            dummy,
+        })
+    }
+
+    fn hash(&self, password: &str) -> Result<String, HashError> {
+        match self.scrypt.hash_password(password.as_bytes()) {
+            Ok(hash) => Ok(hash.to_string()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn verify(&self, password: &str, stored: Option<&str>) -> Result<Verdict, HashError> {
+        let known = stored.and_then(|text| {
+            let parsed = parse(text);
+            if parsed.is_none() {
+                log::error!("a stored password hash is malformed or asks for too much work");
+            }
+            parsed
+        });
+        let (cost, hash) = match &known {
+            Some((cost, hash)) => (*cost, hash),
+            None => (self.cost, &self.dummy),
+        };
+        let equal = match self.scrypt.verify_password(password.as_bytes(), hash) {
+            Ok(()) => true,
+            Err(password_hash::Error::PasswordInvalid) => false,
+            Err(error) => return Err(failed(error)),
+        };
+        // Nobody has the dummy's password, but its verdict does not depend on that.
+        let matches = equal && known.is_some();
+        let ours = cost == self.cost && output_len(hash) == output_len(&self.dummy);
+        Ok(Verdict {
+            matches,
+            stale: matches && !ours,
+        })
+    }
+}
+
+fn output_len(hash: &PasswordHash) -> Option<usize> {
+    hash.hash.as_ref().map(Output::len)
+}
+
+fn failed(error: password_hash::Error) -> HashError {
+    log::error!("password hashing failed: {error}");
+    HashError::Failed
+}
+
+/// Reads a stored hash and its parameters; `None` when it is malformed.
+///
+/// The parameters are checked before the crate sees them: it takes the recommended ones for those
+/// that are missing, and it multiplies them without care.
+fn parse(text: &str) -> Option<(Cost, PasswordHash)> {
+    let hash = PasswordHash::new(text).ok()?;
+    if hash.algorithm != ALG_ID || hash.version.is_some() {
+        return None;
+    }
+    let (Some(_), Some(_), 3) = (hash.salt, hash.hash, hash.params.iter().count()) else {
+        return None;
+    };
+    let number = |name| hash.params.get_decimal(name);
+    let log_n = u8::try_from(number("ln")?).ok()?;
+    let cost = Cost::new(log_n, number("r")?, number("p")?).ok()?;
+    Some((cost, hash))
+}
+
+/// A hash of the current parameters and of no password: random salt, random output.
+fn dummy(params: &Params) -> Result<PasswordHash, password_hash::Error> {
+    let salt = password_hash::try_generate_salt()?;
+    let mut output = [0; Params::RECOMMENDED_LEN];
+    for part in output.chunks_mut(salt.len()) {
+        let random = password_hash::try_generate_salt()?;
+        part.copy_from_slice(&random[..part.len()]);
+    }
+    Ok(PasswordHash {
+        algorithm: ALG_ID,
+        version: None,
+        params: params.try_into()?,
+        salt: Some(Salt::new(&salt)?),
+        hash: Some(Output::new(&output)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    const CHEAP: Cost = Cost {
+        log_n: 4,
+        r: 8,
+        p: 1,
+    };
+
+    const NO: Verdict = Verdict {
+        matches: false,
+        stale: false,
+    };
+    const YES: Verdict = Verdict {
+        matches: true,
+        stale: false,
+    };
+    const YES_BUT_STALE: Verdict = Verdict {
+        matches: true,
+        stale: true,
+    };
+
+    fn always() -> StillWanted {
+        Arc::new(|| true)
+    }
+
+    /// Made by Python 3.11, that is by OpenSSL:
+    /// `hashlib.scrypt(b"schl\xc3\xbcssel 123", salt=bytes(range(16)), n=16, r=8, p=1, dklen=32)`.
+    const FROM_PYTHON: &str =
+        "$scrypt$ln=4,r=8,p=1$AAECAwQFBgcICQoLDA0ODw$P5JQXjKqdT3R2DD3YqhM7Nd4aNgdPuLXgAf4isTJlBs";
+    /// The same with `n=32, r=4, p=2, dklen=64`.
+    const FROM_PYTHON_OTHER_COST: &str = "$scrypt$ln=5,r=4,p=2$AAECAwQFBgcICQoLDA0ODw$NAHNbTMbAbojyht5LJurUrmPYlWJ5BUGRMAdH4aTFy1NSxKwwxFyNJBjkcF9cFV6Nzu0iQAdi58vI4hucllaNQ";
+
+    #[test]
+    fn hashes_are_salted_phc_strings_and_verify() {
+        let hasher = Hasher::start(CHEAP).unwrap();
+        let first = hasher.hash("correct horse", always()).unwrap();
+        let second = hasher.hash("correct horse", always()).unwrap();
+        assert!(first.starts_with("$scrypt$ln=4,r=8,p=1$"), "{first}");
+        assert_ne!(first, second);
+        for stored in [&first, &second] {
+            let verify = |password| hasher.verify(password, Some(stored), always());
+            assert_eq!(verify("correct horse"), Ok(YES));
+            assert_eq!(verify("Correct horse"), Ok(NO));
+            assert_eq!(verify(""), Ok(NO));
+        }
+    }
+
+    #[test]
+    fn a_hash_of_another_implementation_verifies() {
+        let hasher = Hasher::start(CHEAP).unwrap();
+        let verify = |password, stored| hasher.verify(password, Some(stored), always());
+        assert_eq!(verify("schlüssel 123", FROM_PYTHON), Ok(YES));
+        assert_eq!(verify("schlussel 123", FROM_PYTHON), Ok(NO));
+        assert_eq!(
+            verify("schlüssel 123", FROM_PYTHON_OTHER_COST),
+            Ok(YES_BUT_STALE)
+        );
+        assert_eq!(verify("schlussel 123", FROM_PYTHON_OTHER_COST), Ok(NO));
+    }
+
+    #[test]
+    fn other_parameters_are_stale() {
+        let old = Hasher::start(CHEAP).unwrap();
+        let stored = old.hash("correct horse", always()).unwrap();
+        for cost in [(5, 8, 1), (4, 9, 1), (4, 8, 2)] {
+            let new = Hasher::start(Cost::new(cost.0, cost.1, cost.2).unwrap()).unwrap();
+            let verify = |password| new.verify(password, Some(&stored), always());
+            assert_eq!(verify("correct horse"), Ok(YES_BUT_STALE));
+            assert_eq!(verify("wrong horse"), Ok(NO));
+        }
+    }
+
+    #[test]
+    fn unknown_users_and_malformed_hashes_do_not_match() {
+        let hasher = Hasher::start(CHEAP).unwrap();
+        assert_eq!(hasher.verify("correct horse", None, always()), Ok(NO));
+        for stored in [
+            "",
+            "$",
+            "plain text",
+            "$scrypt$ln=4,r=8,p=1",
+            "$scrypt$ln=4,r=8,p=1$AAECAwQFBgcICQoLDA0ODw",
+            "$scrypt$ln=4,r=8,p=1,x=1$AAECAwQFBgcICQoLDA0ODw$AAECAwQFBgcICQoLDA0ODw",
+            "$scrypt$ln=4,r=8$AAECAwQFBgcICQoLDA0ODw$AAECAwQFBgcICQoLDA0ODw",
+            "$scrypt$v=1$ln=4,r=8,p=1$AAECAwQFBgcICQoLDA0ODw$AAECAwQFBgcICQoLDA0ODw",
+            "$argon2id$ln=4,r=8,p=1$AAECAwQFBgcICQoLDA0ODw$AAECAwQFBgcICQoLDA0ODw",
+            // These would take all memory, for ever, or overflow a product.
+            "$scrypt$ln=40,r=8,p=1$AAECAwQFBgcICQoLDA0ODw$AAECAwQFBgcICQoLDA0ODw",
+            "$scrypt$ln=4,r=8,p=99999999$AAECAwQFBgcICQoLDA0ODw$AAECAwQFBgcICQoLDA0ODw",
+            "$scrypt$ln=4,r=65536,p=65536$AAECAwQFBgcICQoLDA0ODw$AAECAwQFBgcICQoLDA0ODw",
+            "$scrypt$ln=0,r=0,p=0$AAECAwQFBgcICQoLDA0ODw$AAECAwQFBgcICQoLDA0ODw",
+        ] {
+            assert_eq!(
+                hasher.verify("correct horse", Some(stored), always()),
+                Ok(NO),
+                "{stored}"
+            );
+        }
+    }
+
+    /// A generous bound on the ratio; without the dummy it would be in the thousands.
+    #[test]
+    fn an_unknown_user_takes_as_long_as_a_known_one() {
+        let hasher = Hasher::start(Cost::new(13, 8, 1).unwrap()).unwrap();
+        let stored = hasher.hash("correct horse", always()).unwrap();
+        let fastest = |stored: Option<&str>| {
+            (0..5)
+                .map(|_| {
+                    let start = Instant::now();
+                    let verdict = hasher.verify("wrong horse", stored, always());
+                    assert_eq!(verdict, Ok(NO));
+                    start.elapsed()
+                })
+                .min()
+                .unwrap()
+        };
+        let known = fastest(Some(&stored));
+        for unknown in [fastest(None), fastest(Some("malformed"))] {
+            assert!(unknown < known * 10 && known < unknown * 10);
+        }
+    }
+
+    /// Waits until `count` jobs wait, so that a test knows their order.
+    fn wait_for_queue(hasher: &Hasher, count: usize) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while hasher.waiting() != count {
+            assert!(Instant::now() < deadline, "{} wait", hasher.waiting());
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Keeps the only worker busy until the sender is dropped.
+    fn occupy(hasher: &Arc<Hasher>) -> (Sender<()>, JoinHandle<Result<String, HashError>>) {
+        let (release, released) = crossbeam_channel::bounded::<()>(0);
+        let (begin, begun) = crossbeam_channel::bounded(1);
+        let hasher = Arc::clone(hasher);
+        let caller = thread::spawn(move || {
+            let hold = Arc::new(move || {
+                begin.send(()).unwrap();
+                released.recv().is_err()
+            });
+            hasher.hash("first in line", hold)
+        });
+        begun.recv_timeout(Duration::from_secs(10)).unwrap();
+        (release, caller)
+    }
+
+    #[test]
+    fn first_come_first_served() {
+        let hasher = Arc::new(Hasher::start_with(CHEAP, 1).unwrap());
+        let (release, first) = occupy(&hasher);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut callers = Vec::new();
+        for number in 0..20 {
+            let (hasher_too, order) = (Arc::clone(&hasher), Arc::clone(&order));
+            callers.push(thread::spawn(move || {
+                let turn = Arc::new(move || {
+                    order.lock().unwrap().push(number);
+                    true
+                });
+                if number % 2 == 0 {
+                    hasher_too.hash("somebody", turn).map(|_| NO)
+                } else {
+                    hasher_too.verify("somebody", None, turn)
+                }
+            }));
+            wait_for_queue(&hasher, number + 1);
+        }
+        drop(release);
+        assert!(first.join().unwrap().is_ok());
+        for caller in callers {
+            assert_eq!(caller.join().unwrap(), Ok(NO));
+        }
+        assert_eq!(*order.lock().unwrap(), (0..20).collect::<Vec<_>>());
+        assert_eq!(hasher.waiting(), 0);
+    }
+
+    #[test]
+    fn what_nobody_wants_any_more_is_not_done() {
+        let hasher = Arc::new(Hasher::start_with(CHEAP, 1).unwrap());
+        let (release, first) = occupy(&hasher);
+        let wanted = Arc::new(AtomicBool::new(true));
+        let caller = {
+            let (hasher, wanted) = (Arc::clone(&hasher), Arc::clone(&wanted));
+            thread::spawn(move || {
+                let still_wanted = Arc::new(move || wanted.load(Ordering::SeqCst));
+                hasher.verify("impatient", None, still_wanted)
+            })
+        };
+        wait_for_queue(&hasher, 1);
+        wanted.store(false, Ordering::SeqCst);
+        drop(release);
+        assert!(first.join().unwrap().is_ok());
+        assert_eq!(caller.join().unwrap(), Err(HashError::Gone));
+    }
+
+    #[test]
+    fn a_panic_fails_its_job_only() {
+        let hasher = Hasher::start_with(CHEAP, 1).unwrap();
+        let panics: StillWanted = Arc::new(|| panic!("on purpose"));
+        for _ in 0..3 {
+            let result = hasher.hash("somebody", Arc::clone(&panics));
+            assert_eq!(result, Err(HashError::Failed));
+        }
+        assert!(hasher.hash("somebody", always()).is_ok());
+    }
+
+    #[test]
+    fn shutdown_answers_everybody() {
+        let hasher = Arc::new(Hasher::start_with(CHEAP, 1).unwrap());
+        let (release, first) = occupy(&hasher);
+        let waiting = {
+            let hasher = Arc::clone(&hasher);
+            thread::spawn(move || hasher.hash("too late", always()))
+        };
+        wait_for_queue(&hasher, 1);
+        let closer = {
+            let hasher = Arc::clone(&hasher);
+            thread::spawn(move || hasher.shutdown())
+        };
+        while !hasher.stopping.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        drop(release);
+        closer.join().unwrap();
+        assert!(first.join().unwrap().is_ok());
+        assert_eq!(waiting.join().unwrap(), Err(HashError::Stopped));
+        assert_eq!(hasher.hash("later", always()), Err(HashError::Stopped));
+        assert_eq!(
+            hasher.verify("later", None, always()),
+            Err(HashError::Stopped)
+        );
+        assert_eq!(hasher.waiting(), 0);
+        hasher.shutdown();
+    }
+
+    #[test]
+    fn the_last_reference_may_go_on_the_worker() {
+        let hasher = Arc::new(Hasher::start_with(CHEAP, 1).unwrap());
+        let (answer, _) = crossbeam_channel::bounded(1);
+        let queue = locked(&hasher.queue).clone().unwrap();
+        let held = Mutex::new(Some(Arc::clone(&hasher)));
+        let (dropped, done) = crossbeam_channel::bounded(1);
+        let (go, wait) = crossbeam_channel::bounded::<()>(0);
+        let job = Job {
+            task: Task::Hash,
+            password: Zeroizing::new(String::new()),
+            still_wanted: Arc::new(move || {
+                let _ = wait.recv();
+                drop(held.lock().unwrap().take());
+                dropped.send(()).unwrap();
+                false
+            }),
+            answer,
+        };
+        queue.send(job).unwrap();
+        drop((queue, hasher));
+        drop(go);
+        done.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+
+    #[test]
+    fn the_default_cost_works_on_the_small_stack() {
+        let hasher = Hasher::start(Cost::default()).unwrap();
+        let stored = hasher.hash("correct horse", always()).unwrap();
+        assert!(stored.starts_with("$scrypt$ln=14,r=8,p=5$"), "{stored}");
+        assert_eq!(
+            hasher.verify("correct horse", Some(&stored), always()),
+            Ok(YES)
+        );
+    }
+
+    #[test]
+    fn costs_are_read_and_bounded() {
+        assert_eq!("14,8,5".parse(), Ok(Cost::default()));
+        assert_eq!(Cost::default().to_string(), "14,8,5");
+        assert_eq!("4,8,1".parse(), Ok(CHEAP));
+        // 256 MiB, just allowed.
+        assert!("18,8,1".parse::<Cost>().is_ok());
+        for text in [
+            "",
+            ",",
+            "14",
+            "14,8",
+            "14,8,5,1",
+            "14,8,",
+            " 14,8,5",
+            "14, 8,5",
+            "+14,8,5",
+            "-1,8,5",
+            "14;8;5",
+            "x,8,5",
+            "0,8,5",
+            "14,0,5",
+            "14,8,0",
+            "19,8,1",
+            "18,9,1",
+            "17,8,100",
+            "63,1,1",
+            "256,8,1",
+            "16,1,1",
+            "1,1,4294967295",
+            "1,4294967295,1",
+            "1,4294967296,1",
+        ] {
+            assert_eq!(text.parse::<Cost>(), Err(BadCost), "{text}");
+        }
+        let absurd = Cost {
+            log_n: 63,
+            r: u32::MAX,
+            p: u32::MAX,
+        };
+        assert!(Hasher::start(absurd).is_err());
+    }
+}

@@ -1,0 +1,393 @@
+//! What holds for every text and every bytes: nothing panics, everything survives the way over
+//! the wire, and how bytes are split into reads changes nothing.
+
+use std::borrow::Cow;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::line::PLAIN_LIMIT;
+use super::table::PACKETS;
+use super::{Event, Limits, LineDecoder, Reply, Request, Status};
+
+const LIMITS: Limits = Limits { media: 4096 };
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+/// Pieces that matter to somebody: separators, quotes, escapes, look-alikes of every value form.
+fn piece() -> impl Strategy<Value = String> {
+    let fixed = select(vec![
+        " ",
+        "  ",
+        "\"",
+        "\\",
+        "\\u0000",
+        "\\n",
+        "/",
+        "{\"a\":[1]}",
+        "null",
+        "42",
+        "-1",
+        "😀",
+        "👩‍👩‍👧",
+        "ü",
+        "e\u{301}",
+        "data:,",
+        "data:;base64,",
+        "DATA:x;BASE64,aGk=",
+        "data:image/png;base64,###",
+        "220 7 1 hi",
+        "«",
+        "\u{ad}",
+        "\u{a0}",
+        "\u{2027}",
+        "\u{202a}",
+        "\u{feff}",
+    ]);
+    prop_oneof![
+        3 => fixed.prop_map(str::to_owned),
+        1 => "[a-z]{1,8}",
+        1 => any::<char>().prop_filter("no control character", |c| !c.is_control()).prop_map(String::from),
+    ]
+}
+
+/// Text without control characters, as a client may send in any Str.
+fn plain() -> impl Strategy<Value = String> {
+    prop::collection::vec(piece(), 0..6).prop_map(|pieces| pieces.concat())
+}
+
+/// Text with control characters (never NUL), as Message and Media may hold.
+fn text() -> impl Strategy<Value = String> {
+    let control = select(vec![
+        "\n", "\r\n", "\t", "\u{1}", "\u{8}", "\u{1b}", "\u{7f}", "\u{80}", "\u{85}", "\u{9f}",
+        "\u{2028}", "\u{2029}",
+    ]);
+    let part = prop_oneof![3 => piece(), 1 => control.prop_map(str::to_owned)];
+    prop::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
+}
+
+fn cow() -> impl Strategy<Value = Cow<'static, str>> {
+    plain().prop_map(Cow::from)
+}
+
+fn full() -> impl Strategy<Value = Cow<'static, str>> {
+    text().prop_map(Cow::from)
+}
+
+/// Non-empty, as Media must be.
+fn media() -> impl Strategy<Value = Cow<'static, str>> {
+    full().prop_filter("not empty", |text| !text.is_empty())
+}
+
+fn request() -> impl Strategy<Value = Request<'static>> {
+    let email = "[a-zü \"\\\\]{0,5}[a-z]@[a-z]\\PC{0,5}";
+    let email = email.prop_filter("one @", |email| email.matches('@').count() == 1);
+    let gender = "\\PC{1,32}";
+    prop_oneof![
+        (cow(), cow()).prop_map(|(user, password)| Request::Login { user, password }),
+        Just(Request::Logout),
+        Just(Request::ChatList),
+        cow().prop_map(|contact| Request::ChatCreate { contact }),
+        any::<i64>().prop_map(|chat| Request::ChatDelete { chat }),
+        (any::<i64>(), full(), prop::option::of(media()))
+            .prop_filter("something", |(_, message, media)| !message.is_empty()
+                || media.is_some())
+            .prop_map(|(chat, message, media)| Request::MessageSend {
+                chat,
+                message,
+                media
+            }),
+        (cow(), cow(), email, gender).prop_map(|(user, password, email, gender)| {
+            Request::Register {
+                user,
+                password,
+                email: email.into(),
+                gender: gender.into(),
+            }
+        }),
+        Just(Request::OwnContactList),
+        any::<i64>().prop_map(|media| Request::MediaFetch { media }),
+        Just(Request::ContactList),
+        cow().prop_map(|user| Request::ContactConfirm { user }),
+        (any::<i64>(), any::<i64>(), 1..=1000u32).prop_map(|(chat, before, count)| {
+            Request::History {
+                chat,
+                before,
+                count,
+            }
+        }),
+        cow().prop_map(|user| Request::ContactDelete { user }),
+        (cow(), cow()).prop_map(|(old, new)| Request::PasswordChange { old, new }),
+        cow().prop_map(|password| Request::AccountDelete { password }),
+        prop::option::of(cow()).prop_map(|text| Request::Ping { text }),
+        any::<(i64, i64)>().prop_map(|(chat, timestamp)| Request::Received { chat, timestamp }),
+    ]
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    select(Status::ALL)
+}
+
+fn reply() -> impl Strategy<Value = Reply<'static>> {
+    // The packets of a status alone, and of a count alone.
+    let statuses: Vec<fn(Status) -> Reply<'static>> = vec![
+        |status| Reply::LogoutResponse { status },
+        |status| Reply::ChatCreateResponse { status },
+        |status| Reply::ChatDeleteResponse { status },
+        |status| Reply::MessageSendResponse { status },
+        |status| Reply::RegisterAccountResponse { status },
+        |status| Reply::OwnContactListResponse { status },
+        |status| Reply::ContactListResponse { status },
+        |status| Reply::ConfirmContactResponse { status },
+        |status| Reply::HistoryResponse { status },
+        |status| Reply::ContactDeleteResponse { status },
+        |status| Reply::PasswordChangeResponse { status },
+        |status| Reply::AccountDeleteResponse { status },
+        |status| Reply::ReceivedResponse { status },
+    ];
+    let counts: Vec<fn(u64) -> Reply<'static>> = vec![
+        |count| Reply::ChatListBegin { count },
+        |count| Reply::ContactOwnListBegin { count },
+        |count| Reply::ContactListBegin { count },
+        |count| Reply::HistoryBegin { count },
+    ];
+    let ends = vec![
+        Reply::ChatListEnd,
+        Reply::ContactOwnListEnd,
+        Reply::ContactListEnd,
+        Reply::HistoryEnd,
+    ];
+    let ids = any::<(i64, i64)>;
+    let id = prop::option::of(any::<i64>());
+    prop_oneof![
+        (select(statuses), status()).prop_map(|(make, status)| make(status)),
+        (select(counts), any::<u64>()).prop_map(|(make, count)| make(count)),
+        select(ends),
+        prop::option::of(full()).prop_map(|reason| Reply::Unknown { reason }),
+        prop::option::of(full()).prop_map(|reason| Reply::Invalid { reason }),
+        (status(), full()).prop_map(|(status, user)| Reply::LoginResponse { status, user }),
+        (any::<i64>(), full(), full()).prop_map(|(chat, creator, other)| Reply::ChatListElement {
+            chat,
+            creator,
+            other
+        }),
+        (ids(), full(), id.clone()).prop_map(|((chat, timestamp), message, media)| {
+            Reply::MessageSended {
+                chat,
+                timestamp,
+                message,
+                media,
+            }
+        }),
+        (full(), any::<i64>()).prop_map(|(name, since)| Reply::ContactOwnListElem { name, since }),
+        (status(), prop::option::of(full()))
+            .prop_map(|(status, media)| Reply::MediaResponse { status, media }),
+        full().prop_map(|name| Reply::ContactListElement { name }),
+        full().prop_map(|user| Reply::ConfirmContactAdd { user }),
+        (ids(), full(), full(), id).prop_map(|((chat, timestamp), user, message, media)| {
+            Reply::HistoryElement {
+                chat,
+                timestamp,
+                user,
+                message,
+                media,
+            }
+        }),
+        prop::option::of(full()).prop_map(|text| Reply::Pong { text }),
+    ]
+}
+
+/// The line that a peer's decoder makes of a formatted packet.
+fn over_the_wire(bytes: &[u8]) -> Vec<u8> {
+    let mut decoder = LineDecoder::new();
+    let step = decoder.step(bytes, LIMITS.line());
+    let Some(Event::Line(line)) = step.event else {
+        panic!("{:?}: {:?}", String::from_utf8_lossy(bytes), step.event)
+    };
+    assert_eq!(step.used, bytes.len());
+    line.to_vec()
+}
+
+/// Bytes in which everything that the decoder knows is frequent.
+fn stream() -> impl Strategy<Value = Vec<u8>> {
+    let fixed = select(vec![
+        b"\n".as_slice(),
+        b"\r\n",
+        b"\r",
+        b"\xff",
+        b"\xff\xff",
+        b"\xff\xfd\x06",
+        b"\xff\xfb\x1f",
+        b"\xff\xfa",
+        b"\xff\xf0",
+        b"\xff\xf1",
+        b"\x08",
+        b"\x7f",
+        b"\xef\xbb\xbf",
+        b"\xef\xbb",
+        b"\\",
+        b"\\u0001",
+        "ü".as_bytes(),
+        "😀".as_bytes(),
+        b"\x80",
+        b"\xc2",
+        b"115 7 ",
+        b"\"",
+        b"\t",
+    ]);
+    let part = prop_oneof![
+        4 => fixed.prop_map(<[u8]>::to_vec),
+        1 => prop::collection::vec(any::<u8>(), 1..12),
+        1 => "[a-z ]{1,12}".prop_map(String::into_bytes),
+    ];
+    prop::collection::vec(part, 0..40).prop_map(|parts| parts.concat())
+}
+
+/// Feeds the chunks; returns the events, and checks what is held on the way.
+fn events(chunks: &[&[u8]], limit: usize) -> Vec<Option<Vec<u8>>> {
+    let most = if limit > PLAIN_LIMIT {
+        6 * limit
+    } else {
+        limit
+    };
+    let mut decoder = LineDecoder::new();
+    let mut seen = Vec::new();
+    for &chunk in chunks {
+        let mut chunk = chunk;
+        while !chunk.is_empty() {
+            let step = decoder.step(chunk, limit);
+            let used = step.used;
+            match step.event {
+                Some(Event::Line(line)) => {
+                    assert!(line.len() <= most);
+                    seen.push(Some(line.to_vec()));
+                }
+                Some(Event::TooLong) => seen.push(None),
+                Some(Event::TimingMark) => seen.push(Some(b"\nmark".to_vec())),
+                None => assert_eq!(used, chunk.len()),
+            }
+            // A CR that may end the line, and an unfinished byte order mark.
+            assert!(decoder.buffered() <= most + 3);
+            chunk = &chunk[used..];
+        }
+    }
+    seen
+}
+
+proptest! {
+    #![proptest_config(config(1500))]
+
+    #[test]
+    fn every_request_survives_format_and_parse(request in request()) {
+        let mut bytes = Vec::new();
+        request.format(&mut bytes);
+        let line = over_the_wire(&bytes);
+        let parsed = Request::parse(&line, &LIMITS);
+        prop_assert!(parsed.as_ref() == Ok(&request), "{:?}: {:?}", String::from_utf8_lossy(&line), parsed);
+    }
+
+    #[test]
+    fn every_reply_survives_format_and_parse(reply in reply()) {
+        let mut bytes = Vec::new();
+        reply.format(&mut bytes);
+        let line = over_the_wire(&bytes);
+        let parsed = Reply::parse(&line);
+        prop_assert!(parsed.as_ref() == Ok(&reply), "{:?}: {:?}", String::from_utf8_lossy(&line), parsed);
+    }
+
+    /// Bare or quoted, what a user sends arrives as the same text through 220 and 242.
+    #[test]
+    fn messages_arrive_as_they_were_sent(
+        message in text(),
+        quoted in any::<bool>(),
+        id in prop::option::of(any::<i64>()),
+    ) {
+        let form = if quoted { serde_json::to_string(&message).unwrap() } else { message };
+        let sent = format!("115 7 {form}");
+        // A bare form may be no packet; then there is nothing to deliver.
+        if let Ok(Request::MessageSend { message, media, .. }) = Request::parse(sent.as_bytes(), &LIMITS) {
+            let media = media.map(|_| id.unwrap_or(1));
+            let (chat, timestamp) = (7, 1_763_862_000_000);
+            for reply in [
+                Reply::MessageSended { chat, timestamp, message: message.clone(), media },
+                Reply::HistoryElement { chat, timestamp, user: "hans".into(), message, media },
+            ] {
+                let mut bytes = Vec::new();
+                reply.format(&mut bytes);
+                let line = over_the_wire(&bytes);
+                prop_assert!(Reply::parse(&line) == Ok(reply), "{:?}", String::from_utf8_lossy(&line));
+            }
+        }
+    }
+
+    #[test]
+    fn no_line_panics_the_parsers(bytes in stream(), number in select(PACKETS), known in any::<bool>()) {
+        let mut line = if known { format!("{} ", number.number).into_bytes() } else { Vec::new() };
+        line.extend(bytes);
+        let _ = Request::parse(&line, &LIMITS);
+        let _ = Reply::parse(&line);
+        let _ = Request::is_message(&line);
+    }
+
+    /// What is read and written again is read the same: no line has two meanings.
+    #[test]
+    fn a_line_that_parses_is_written_as_what_it_means(text in text(), row in select(PACKETS)) {
+        let line = format!("{} {text}", row.number);
+        if let Ok(request) = Request::parse(line.as_bytes(), &LIMITS) {
+            let mut bytes = Vec::new();
+            request.format(&mut bytes);
+            prop_assert!(Request::parse(&over_the_wire(&bytes), &LIMITS) == Ok(request), "{line:?}");
+        }
+        if let Ok(reply) = Reply::parse(line.as_bytes()) {
+            let mut bytes = Vec::new();
+            reply.format(&mut bytes);
+            prop_assert!(Reply::parse(&over_the_wire(&bytes)) == Ok(reply), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_split_of_a_stream_changes_nothing(
+        bytes in stream(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        limit in select(vec![0, 1, 2, 5, 20, 100, 4096]),
+    ) {
+        let whole = events(&[&bytes], limit);
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        prop_assert_eq!(&events(&single, limit), &whole);
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+        cuts.sort_unstable();
+        let mut parts = Vec::new();
+        let mut from = 0;
+        for cut in cuts {
+            parts.push(&bytes[from..cut]);
+            from = cut;
+        }
+        parts.push(&bytes[from..]);
+        prop_assert_eq!(&events(&parts, limit), &whole);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(60))]
+
+    /// The same above the plain limit, where backslashes make room.
+    #[test]
+    fn the_split_of_long_lines_changes_nothing(
+        runs in prop::collection::vec((select(vec!["x", "\\", "\\u0001", "\r", "\u{8}", "\n"]), 0..3000usize), 1..12),
+        part in 1..5000usize,
+    ) {
+        let bytes: Vec<u8> = runs.iter().flat_map(|(text, times)| text.repeat(*times).into_bytes()).collect();
+        let limit = PLAIN_LIMIT + 1;
+        let whole = events(&[&bytes], limit);
+        let parts: Vec<&[u8]> = bytes.chunks(part).collect();
+        prop_assert!(events(&parts, limit) == whole);
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        prop_assert!(events(&single, limit) == whole);
+    }
+}

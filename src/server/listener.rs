@@ -1,0 +1,167 @@
+//! Accepting connections.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use super::limits::Full;
+use super::wire::Wire;
+use super::{Server, session};
+use crate::protocol::Reply;
+
+/// Connections that may wait to be accepted; at std's 128, a thousand connects at the same moment
+/// took 1.05 s, at this 0.06 s.
+const BACKLOG: i32 = 4096;
+
+/// How long accepting rests when the system is out of descriptors or memory.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// Opens a listening socket.
+///
+/// # Errors
+/// When the address cannot be had.
+pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // So that `[::]` and `0.0.0.0` can be listened on beside each other.
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Makes [`accept`] return.
+pub(super) fn close(listener: &TcpListener) {
+    let _ = SockRef::from(listener).shutdown(std::net::Shutdown::Both);
+}
+
+/// Accepts connections until the server stops.
+pub(super) fn accept(server: &Arc<Server>, listener: &TcpListener) {
+    let mut exhausted = false;
+    loop {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                if exhausted {
+                    log::info!("accepting connections again");
+                    exhausted = false;
+                }
+                if server.is_stopping() {
+                    return;
+                }
+                admit(server, stream, peer);
+            }
+            Err(_) if server.is_stopping() => return,
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                if !exhausted {
+                    log::error!("connections cannot be accepted just now: {error}");
+                    exhausted = true;
+                }
+                server.wait_for_stop(EXHAUSTED);
+            }
+        }
+    }
+}
+
+/// Starts the session of a new connection, if there is a place for it.
+fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) {
+    if let Err(full) = server.places.take(peer.ip()) {
+        server.turn_away(&stream, full, peer);
+        return;
+    }
+    // Gives the place back whatever happens below.
+    let place = Place {
+        server: Arc::clone(server),
+        peer,
+    };
+    let id = server.next_connection();
+    let wire = match Wire::new(id, peer, stream) {
+        Ok(wire) => Arc::new(wire),
+        // It has gone again already.
+        Err(error) => {
+            log::debug!("connection {id} from {peer} ended: {error}");
+            return;
+        }
+    };
+    server.enter(&wire);
+    let reader = {
+        let (server, wire) = (Arc::clone(server), Arc::clone(&wire));
+        move || {
+            let place = place;
+            let entered = Entered {
+                server: Arc::clone(&server),
+                wire: Arc::clone(&wire),
+            };
+            session::serve(&server, wire);
+            drop(entered);
+            drop(place);
+        }
+    };
+    if let Err(error) = server.context.threads.spawn(format!("reader-{id}"), reader) {
+        log::warn!("connection {id} from {peer} was turned away: {error}");
+        server.leave(&wire);
+    }
+}
+
+struct Place {
+    server: Arc<Server>,
+    peer: SocketAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.server.places.give_back(self.peer.ip());
+    }
+}
+
+struct Entered {
+    server: Arc<Server>,
+    wire: Arc<Wire>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.server.leave(&self.wire);
+    }
+}
+
+impl Server {
+    /// Tells one connection too many why, without a thread of its own.
+    fn turn_away(&self, stream: &TcpStream, full: Full, peer: SocketAddr) {
+        self.complaints.note(full, peer);
+        let mut line = Vec::new();
+        Reply::Invalid {
+            reason: self.explain.then(|| full.reason().into()),
+        }
+        .format(&mut line);
+        // Its send buffer is empty, so this cannot wait; it must not even try to.
+        if stream.set_nonblocking(true).is_ok() {
+            let _ = io::Write::write(&mut &*stream, &line);
+        }
+    }
+}
+
+/// An error that says something of one connection only, see accept(2).
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::Interrupted
+            | Kind::WouldBlock
+            | Kind::NetworkUnreachable
+            | Kind::HostUnreachable
+            | Kind::NetworkDown
+            | Kind::PermissionDenied
+    ) || error.raw_os_error() == Some(libc::EPROTO)
+}

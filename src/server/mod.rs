@@ -1,0 +1,288 @@
+//! Who talks: listeners, sessions, outboxes, and the orderly end.
+//!
+//! In reading order: [`Server`] here, `listener` (accepting), `limits` (places), `session` (one
+//! client's reading loop), `input` (its buffer), [`wire`] (one connection), [`hub`] (who is
+//! online), [`outbox`] (what a login is still to be sent), [`threads`] (how many there may be),
+//! `sweep` (what is looked at every second).
+
+pub mod hub;
+mod input;
+mod limits;
+mod listener;
+pub mod outbox;
+mod session;
+mod sweep;
+pub mod threads;
+pub mod wire;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::ops::Context;
+use crate::ops::passwords::Hasher;
+use crate::protocol::Limits;
+use crate::store::{self, Store, StoreError, lock};
+use crate::sys;
+use hub::Hub;
+use limits::{Full, Places};
+use threads::Threads;
+use wire::Wire;
+
+/// Descriptors that are not connections: database, listeners, standard streams, with some room.
+const OTHER_FILES: u64 = 64;
+
+/// How long sessions may take for an orderly end; then they are cut.
+const ORDERLY: Duration = Duration::from_secs(5);
+
+/// How long they may take after that.
+const CUT: Duration = Duration::from_secs(3);
+
+/// A running server. Threads hold it together; [`Running`] is the way to end it.
+pub struct Server {
+    pub(crate) context: Arc<Context>,
+    explain: bool,
+    limits: Limits,
+    places: Places,
+    complaints: Complaints,
+    wires: Mutex<HashMap<u64, Arc<Wire>>>,
+    connections: AtomicU64,
+    stopping: AtomicBool,
+    stop: (Mutex<bool>, Condvar),
+}
+
+/// Why a server could not be started.
+#[derive(Debug)]
+pub enum StartError {
+    /// The database cannot be used.
+    Database(std::path::PathBuf, StoreError),
+    /// An address cannot be listened on.
+    Listen(SocketAddr, io::Error),
+    /// The system refused a thread or another resource.
+    System(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Database(path, error) => {
+                write!(f, "cannot use the database {}: {error}", path.display())
+            }
+            StartError::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            StartError::System(error) => write!(f, "cannot start: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        StartError::System(error)
+    }
+}
+
+impl Server {
+    /// Opens the database and the listeners, and starts the threads that are not a connection's.
+    ///
+    /// # Errors
+    /// When the database or an address cannot be had; nothing is left running then.
+    pub fn start(config: &Config) -> Result<Running, StartError> {
+        sys::keep_heap_small();
+        sys::private_files();
+        let listeners = config
+            .listen
+            .iter()
+            .map(|address| {
+                listener::bind(*address).map_err(|error| StartError::Listen(*address, error))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let store = Store::open(&store::Options {
+            path: config.database.clone(),
+            readers: config.pool,
+        })
+        .map_err(|error| StartError::Database(config.database.clone(), error))?;
+        let threads = Arc::new(Threads::new());
+        let clients = max_clients(config.max_clients, threads.limit())?;
+        let server = Arc::new(Server {
+            context: Arc::new(Context {
+                store,
+                hub: Hub::default(),
+                hasher: Hasher::start(config.cost)?,
+                threads,
+                registration_open: config.registration_open,
+                login_grace: config.login_grace,
+            }),
+            explain: config.explain,
+            limits: Limits {
+                media: config.max_media,
+            },
+            places: Places::new(clients, config.max_per_ip),
+            complaints: Complaints::default(),
+            wires: Mutex::default(),
+            connections: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+            stop: (Mutex::new(false), Condvar::new()),
+        });
+        let mut running = Running {
+            server: Arc::clone(&server),
+            listeners: Vec::new(),
+            threads: Vec::new(),
+        };
+        running.spawn("sweep".to_owned(), {
+            let server = Arc::clone(&server);
+            move || sweep::run(&server)
+        })?;
+        for (number, listener) in listeners.into_iter().enumerate() {
+            let listener = Arc::new(listener);
+            log::info!("listening on {}", listener.local_addr()?);
+            running.listeners.push(Arc::clone(&listener));
+            let server = Arc::clone(&server);
+            running.spawn(format!("acceptor-{}", number + 1), move || {
+                listener::accept(&server, &listener);
+            })?;
+        }
+        Ok(running)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Waits for the stop, `patience` at most; true when it has come.
+    fn wait_for_stop(&self, patience: Duration) -> bool {
+        let (stop, told) = &self.stop;
+        let (stopped, _) = told
+            .wait_timeout_while(lock(stop), patience, |stopped| !*stopped)
+            .unwrap_or_else(PoisonError::into_inner);
+        *stopped
+    }
+
+    fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn enter(&self, wire: &Arc<Wire>) {
+        lock(&self.wires).insert(wire.id(), Arc::clone(wire));
+    }
+
+    fn leave(&self, wire: &Wire) {
+        lock(&self.wires).remove(&wire.id());
+    }
+
+    fn wires(&self) -> Vec<Arc<Wire>> {
+        lock(&self.wires).values().cloned().collect()
+    }
+}
+
+/// The limit of connections, lowered to what the system has descriptors and maps for.
+fn max_clients(wanted: usize, threads: usize) -> io::Result<usize> {
+    let files = sys::raise_open_files()?.saturating_sub(OTHER_FILES);
+    let possible = usize::try_from(files)
+        .unwrap_or(usize::MAX)
+        .min(threads)
+        .max(1);
+    if wanted > possible {
+        log::warn!(
+            "--max-clients {wanted} is lowered to {possible}: the system allows {files} open \
+             files and {threads} threads"
+        );
+    } else {
+        log::debug!("the system allows {files} open files and {threads} threads");
+    }
+    Ok(wanted.min(possible))
+}
+
+/// Says that connections are turned away, but not for each of ten thousand a second.
+#[derive(Default)]
+struct Complaints {
+    last: Mutex<Option<Instant>>,
+}
+
+impl Complaints {
+    fn note(&self, full: Full, peer: SocketAddr) {
+        let mut last = lock(&self.last);
+        if last.is_none_or(|last| last.elapsed() > Duration::from_secs(1)) {
+            *last = Some(Instant::now());
+            log::warn!("{peer} was turned away: {}", full.reason());
+        }
+    }
+}
+
+/// A server with its threads; ends in order by [`Running::stop`].
+pub struct Running {
+    server: Arc<Server>,
+    listeners: Vec<Arc<TcpListener>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// The addresses that are listened on, with the real ports.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect()
+    }
+
+    /// Ends within ten seconds, whatever the clients do: no new connections, no further lines;
+    /// what was taken is finished, what was written is given time to arrive, positions are saved,
+    /// the write-ahead log is checkpointed.
+    pub fn stop(mut self) {
+        self.shut_down();
+    }
+
+    fn shut_down(&mut self) {
+        let server = &self.server;
+        if server.stopping.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        *lock(&server.stop.0) = true;
+        server.stop.1.notify_all();
+        for listener in &self.listeners {
+            listener::close(listener);
+        }
+        // Queued hashes are dropped: their logins could not go on anyway.
+        server.context.hasher.shutdown();
+        for wire in server.wires() {
+            wire.stop_reading();
+        }
+        let threads = &server.context.threads;
+        if !threads.wait_until_none(ORDERLY) {
+            let left = server.wires();
+            log::info!("{} connections are cut", left.len());
+            for wire in left {
+                wire.cut("the server is ending");
+            }
+            if !threads.wait_until_none(CUT) {
+                log::warn!("{} threads did not end in time", threads.running());
+            }
+        }
+        for thread in self.threads.drain(..) {
+            // A panic was logged by the thread itself.
+            let _ = thread.join();
+        }
+        server.context.store.stop();
+    }
+
+    fn spawn(&mut self, name: String, f: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .stack_size(128 << 10)
+            .spawn(f)?;
+        self.threads.push(thread);
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}

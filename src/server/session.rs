@@ -1,0 +1,369 @@
+//! One client: reads lines, has them carried out, writes the replies.
+//!
+//! All complete lines that are in the buffer are served together: runs of messages become one job
+//! of the store, and their replies leave in one write.
+
+use std::borrow::Cow;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Server;
+use super::input::Input;
+use super::wire::Wire;
+use crate::ops::message::{self, Batch};
+use crate::ops::{self, Answer, Context, Refused, Stream};
+use crate::protocol::line::PLAIN_LIMIT;
+use crate::protocol::{Event, LineDecoder, Refusal, Reply, Request, table};
+use crate::store::StoreError;
+
+/// Replies gathered before they are written.
+const REPLIES: usize = 16 << 10;
+
+/// `IAC WONT TIMING-MARK` (RFC 860): telnet's Ctrl-C discards all output until it comes.
+const WONT_TIMING_MARK: &[u8] = &[255, 252, 6];
+
+/// How long a push that is being written may hold up the end of a connection.
+const LAST_PUSH: Duration = Duration::from_secs(3);
+
+/// How long the last bytes may take to arrive, so that they count as delivered.
+const LAST_BYTES: Duration = Duration::from_secs(1);
+
+/// Serves a connection until it ends.
+pub(super) fn serve(server: &Arc<Server>, wire: Arc<Wire>) {
+    let context = Arc::clone(&server.context);
+    wire.set_deadline(Some(context.login_grace));
+    let mut session = Session {
+        server: Arc::clone(server),
+        input: Input::new(&wire),
+        decoder: LineDecoder::new(),
+        batch: Batch::default(),
+        out: Vec::new(),
+        ops: ops::Session {
+            context,
+            wire,
+            login: None,
+        },
+    };
+    let end = session.run();
+    let wire = &session.ops.wire;
+    let why = match (wire.why_cut(), end) {
+        (Some(why), _) => why.to_owned(),
+        (None, Ok(why)) => why.to_owned(),
+        (None, Err(error)) => error.to_string(),
+    };
+    log::debug!("connection {} from {} ended: {why}", wire.id(), wire.peer());
+}
+
+struct Session {
+    server: Arc<Server>,
+    input: Input,
+    decoder: LineDecoder,
+    batch: Batch,
+    /// Replies that are not written yet.
+    out: Vec<u8>,
+    ops: ops::Session,
+}
+
+/// Whatever ends a session, also a panic, frees its name.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.end_login();
+    }
+}
+
+/// What a line turned out to be, with nothing borrowed from the buffer.
+enum Next {
+    /// The buffer holds no further complete line.
+    More,
+    Carried(io::Result<()>),
+}
+
+impl Session {
+    /// Reads until the end of input; Ok tells why it ended in order.
+    fn run(&mut self) -> io::Result<&'static str> {
+        loop {
+            let (decoder, batch, out) = (&mut self.decoder, &mut self.batch, &mut self.out);
+            let chunk = self.input.fill(|| {
+                decoder.release();
+                *batch = Batch::default();
+                *out = Vec::new();
+            })?;
+            if chunk.is_empty() {
+                return Ok("closed by the peer");
+            }
+            loop {
+                if self.server.is_stopping() {
+                    self.flush()?;
+                    return Ok("the server is ending");
+                }
+                match self.next_line() {
+                    Next::Carried(result) => result?,
+                    Next::More => break,
+                }
+            }
+            self.send_batch();
+            self.flush()?;
+        }
+    }
+
+    /// Takes one line out of the buffer and carries it out.
+    fn next_line(&mut self) -> Next {
+        let chunk = self.input.buffered();
+        if chunk.is_empty() {
+            return Next::More;
+        }
+        let limits = self.server.limits;
+        let limit = match self.ops.login {
+            Some(_) => limits.line(),
+            None => PLAIN_LIMIT,
+        };
+        let step = self.decoder.step(chunk, limit);
+        let used = step.used;
+        let mut help = false;
+        let result = match step.event {
+            None => Ok(()),
+            Some(Event::TimingMark) => {
+                send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
+                self.out.extend_from_slice(WONT_TIMING_MARK);
+                Ok(())
+            }
+            Some(Event::TooLong) => {
+                send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
+                refuse(
+                    &self.ops.wire,
+                    &self.server,
+                    &mut self.out,
+                    &Refusal::Invalid(Cow::Borrowed("the line is too long")),
+                );
+                Ok(())
+            }
+            Some(Event::Line(line)) => match Request::parse(line, &limits) {
+                Ok(Request::MessageSend {
+                    chat,
+                    message,
+                    media: None,
+                }) if self.ops.login.is_some() => {
+                    if self.batch.is_full() {
+                        send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
+                    }
+                    self.batch.push(chat, &message);
+                    Ok(())
+                }
+                Ok(request) => {
+                    send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
+                    carry_out(&mut self.ops, &self.server, &mut self.out, &request)
+                }
+                Err(refusal) => {
+                    send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
+                    help = self.server.explain && line.trim_ascii().eq_ignore_ascii_case(b"help");
+                    if !help {
+                        refuse(&self.ops.wire, &self.server, &mut self.out, &refusal);
+                    }
+                    Ok(())
+                }
+            },
+        };
+        let consumed = self.input.consume(used);
+        if help {
+            for line in table::help_lines() {
+                Reply::Unknown {
+                    reason: Some(line.into()),
+                }
+                .format(&mut self.out);
+            }
+        }
+        let flushed = if self.out.len() > REPLIES {
+            self.flush()
+        } else {
+            Ok(())
+        };
+        Next::Carried(result.and(consumed).and(flushed))
+    }
+
+    fn send_batch(&mut self) {
+        send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        flush(&self.ops.wire, &mut self.out)
+    }
+
+    /// Ends the login when the connection is ending: pushes stop, what has arrived is noted, and
+    /// only then the name is free.
+    fn end_login(&mut self) {
+        let context = &self.ops.context;
+        let wire = &self.ops.wire;
+        let login = self.ops.login.take();
+        if let Some(login) = &login {
+            login.outbox.refuse();
+        }
+        // A push to a peer that does not read holds the lock.
+        let mut writing = match wire.lock_for(LAST_PUSH) {
+            Some(writing) => writing,
+            None => {
+                wire.cut("it did not read");
+                wire.lock()
+            }
+        };
+        let stopping = self.server.is_stopping();
+        if stopping {
+            writing.finish();
+        }
+        if writing.settle(&context.store) || stopping {
+            writing.linger(&context.store, LAST_BYTES);
+        }
+        drop(writing);
+        if let Some(login) = login {
+            context.hub.leave(&login.outbox);
+        }
+    }
+}
+
+/// Answers the messages gathered so far.
+fn send_batch(session: &ops::Session, server: &Server, batch: &mut Batch, out: &mut Vec<u8>) {
+    if batch.is_empty() {
+        return;
+    }
+    let Some(login) = &session.login else { return };
+    let sent = message::send_batch(session, login, batch, |status| {
+        Reply::MessageSendResponse { status }.format(out);
+    });
+    if let Err((count, error)) = sent {
+        for _ in 0..count {
+            refused(
+                session,
+                server,
+                out,
+                "115 MessageSend",
+                &Refused::Store(StoreError::Group(error.to_string())),
+            );
+        }
+    }
+}
+
+/// Carries one request out and appends, or writes, its reply.
+fn carry_out(
+    session: &mut ops::Session,
+    server: &Server,
+    out: &mut Vec<u8>,
+    request: &Request<'_>,
+) -> io::Result<()> {
+    let answer = match ops::handle(session, request) {
+        Ok(answer) => answer,
+        Err(why) => {
+            let what = format!("{} {}", request.number(), request.name());
+            refused(session, server, out, &what, &why);
+            return Ok(());
+        }
+    };
+    match answer {
+        Answer::Reply(reply) => reply.format(out),
+        Answer::Stream(stream) => return write_stream(session, server, out, request, stream),
+        Answer::Enter(reply) => {
+            session.wire.set_deadline(None);
+            reply.format(out);
+            flush(&session.wire, out)?;
+            if let Some(login) = &session.login {
+                login.outbox.begin();
+            }
+        }
+        Answer::Leave(reply) => {
+            reply.format(out);
+            leave(session, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends the login and writes the reply that says so, with no push between or behind.
+fn leave(session: &mut ops::Session, out: &mut Vec<u8>) -> io::Result<()> {
+    let Context {
+        store,
+        hub,
+        login_grace,
+        ..
+    } = &*session.context;
+    let mut writing = session.wire.lock();
+    if let Some(login) = session.login.take() {
+        login.outbox.close(&writing);
+        writing.settle(store);
+        hub.leave(&login.outbox);
+    }
+    session.wire.set_deadline(Some(*login_grace));
+    let result = writing.write(out);
+    out.clear();
+    result
+}
+
+/// Writes a reply of several pieces without letting a push in between.
+fn write_stream(
+    session: &ops::Session,
+    server: &Server,
+    out: &mut Vec<u8>,
+    request: &Request<'_>,
+    mut stream: Box<dyn Stream>,
+) -> io::Result<()> {
+    // The first piece is made before anything is written: until then it can be refused.
+    let mut piece = Vec::new();
+    let mut more = match stream.next(&mut piece) {
+        Ok(more) => more,
+        Err(error) => {
+            let what = format!("{} {}", request.number(), request.name());
+            refused(session, server, out, &what, &Refused::Store(error));
+            return Ok(());
+        }
+    };
+    let mut writing = session.wire.lock();
+    writing.write(out)?;
+    out.clear();
+    while more {
+        writing.write(&piece)?;
+        piece.clear();
+        more = stream.next(&mut piece).map_err(|error| {
+            log::error!("half a reply was written, its connection is ended: {error}");
+            session.wire.cut("the store failed within a reply");
+            io::Error::other(error)
+        })?;
+    }
+    Ok(())
+}
+
+/// Appends `210` or `211`, with the reason if the operator wants it told.
+fn refuse(wire: &Wire, server: &Server, out: &mut Vec<u8>, refusal: &Refusal) {
+    if let Some(reason) = refusal.reason() {
+        log::debug!("connection {}: {reason}", wire.id());
+    }
+    let reason = refusal
+        .reason()
+        .filter(|_| server.explain)
+        .map(Cow::Borrowed);
+    match refusal {
+        Refusal::Blank => {}
+        Refusal::Unknown(_) => Reply::Unknown { reason }.format(out),
+        Refusal::Invalid(_) => Reply::Invalid { reason }.format(out),
+    }
+}
+
+/// Answers a request that could not be carried out.
+fn refused(session: &ops::Session, server: &Server, out: &mut Vec<u8>, what: &str, why: &Refused) {
+    if let Refused::Store(error) = why {
+        log::warn!("connection {}: {what} failed: {error}", session.wire.id());
+    }
+    let reason = format!("{what}: {}", why.reason());
+    refuse(
+        &session.wire,
+        server,
+        out,
+        &Refusal::Invalid(Cow::Owned(reason)),
+    );
+}
+
+fn flush(wire: &Wire, out: &mut Vec<u8>) -> io::Result<()> {
+    if out.is_empty() {
+        return Ok(());
+    }
+    let result = wire.lock().write(out);
+    out.clear();
+    result
+}

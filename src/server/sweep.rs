@@ -1,0 +1,29 @@
+//! What is looked at every second: deadlines, deliveries, dead peers, threads that were missing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Server;
+
+/// Between two sweeps.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Every so many sweeps the kernel is asked about each peer.
+const ASK_EVERY: u32 = 5;
+
+/// Sweeps until the server stops.
+pub(super) fn run(server: &Arc<Server>) {
+    let mut round = 0;
+    while !server.wait_for_stop(PAUSE) {
+        round = (round + 1) % ASK_EVERY;
+        for wire in server.wires() {
+            if wire.is_overdue() {
+                wire.cut("it did not log in in time");
+            } else if round == 0 && wire.is_silent() {
+                wire.cut("the peer has gone silent");
+            }
+            wire.settle_if_free(&server.context.store);
+        }
+        server.context.threads.sweep();
+    }
+}

@@ -1,0 +1,155 @@
+//! How many threads there may be, and who waits for one.
+//!
+//! A thread costs four memory maps. At the limit of maps spawning does not fail: the new thread
+//! aborts the whole process while it sets up its stack guard. So threads are counted.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use super::outbox::Outbox;
+use crate::store::lock;
+
+/// Where SQL runs and a backtrace may be printed: 32 KiB were touched at most when measured.
+const STACK: usize = 128 << 10;
+
+/// What Linux has unless told otherwise.
+const DEFAULT_MAX_MAP_COUNT: usize = 65_530;
+
+/// The threads of connections.
+pub struct Threads {
+    limit: usize,
+    running: Mutex<usize>,
+    ended: Condvar,
+    /// Outboxes with work that could not be given a writer; served when another thread ends.
+    starved: Mutex<VecDeque<Weak<Outbox>>>,
+    /// Outboxes whose writer could not read the store; served by the sweep.
+    later: Mutex<Vec<Weak<Outbox>>>,
+    complained: AtomicBool,
+}
+
+impl Threads {
+    /// Reads the system's limit of memory maps.
+    pub fn new() -> Threads {
+        let maps = std::fs::read_to_string("/proc/sys/vm/max_map_count")
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(DEFAULT_MAX_MAP_COUNT);
+        Threads {
+            limit: maps.saturating_sub(2_000) / 4,
+            running: Mutex::new(0),
+            ended: Condvar::new(),
+            starved: Mutex::default(),
+            later: Mutex::default(),
+            complained: AtomicBool::new(false),
+        }
+    }
+
+    /// How many threads connections may have together.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Starts a thread of a connection. A panic ends that thread alone.
+    ///
+    /// # Errors
+    /// When the limit is reached, or the system refuses.
+    pub fn spawn(
+        self: &Arc<Self>,
+        name: String,
+        f: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        {
+            let mut running = lock(&self.running);
+            if *running >= self.limit {
+                return Err(io::Error::other("the limit of memory maps is near"));
+            }
+            *running += 1;
+        }
+        let counted = Counted(Arc::clone(self));
+        // What the kernel shows of a name is 15 bytes; zero bytes it would refuse.
+        std::thread::Builder::new()
+            .name(name)
+            .stack_size(STACK)
+            .spawn(move || {
+                let counted = counted;
+                if catch_unwind(AssertUnwindSafe(f)).is_err() {
+                    log::error!("a connection's thread panicked");
+                }
+                let threads = Arc::clone(&counted.0);
+                drop(counted);
+                threads.serve_starved();
+            })
+            .map(drop)
+    }
+
+    /// Remembers an outbox that could not be given a writer.
+    pub fn starve(&self, outbox: &Arc<Outbox>, why: &io::Error) {
+        if !self.complained.swap(true, Ordering::Relaxed) {
+            log::warn!("no thread for a writer: {why}; messages wait for the next free one");
+        }
+        lock(&self.starved).push_back(Arc::downgrade(outbox));
+    }
+
+    /// Remembers an outbox for the next sweep.
+    pub fn try_later(&self, outbox: &Arc<Outbox>) {
+        lock(&self.later).push(Arc::downgrade(outbox));
+    }
+
+    /// Gives everybody who waits another try.
+    pub fn sweep(&self) {
+        let waiting: Vec<_> = std::mem::take(&mut *lock(&self.later));
+        let starved: Vec<_> = std::mem::take(&mut *lock(&self.starved)).into();
+        for outbox in waiting.iter().chain(&starved).filter_map(Weak::upgrade) {
+            outbox.retry();
+        }
+    }
+
+    fn serve_starved(&self) {
+        let next = lock(&self.starved).pop_front();
+        if let Some(outbox) = next.and_then(|outbox| outbox.upgrade()) {
+            outbox.retry();
+        }
+    }
+
+    /// Threads that run now.
+    pub fn running(&self) -> usize {
+        *lock(&self.running)
+    }
+
+    /// Waits until no thread is left; false when `patience` ran out.
+    pub fn wait_until_none(&self, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        let mut running = lock(&self.running);
+        while *running > 0 {
+            let Some(left) = end.checked_duration_since(Instant::now()) else {
+                return false;
+            };
+            running = self
+                .ended
+                .wait_timeout(running, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        true
+    }
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Threads::new()
+    }
+}
+
+/// A thread's place, given back when it ends or never began.
+struct Counted(Arc<Threads>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        *lock(&self.0.running) -= 1;
+        self.0.ended.notify_all();
+    }
+}

@@ -1,0 +1,300 @@
+//! One connection's two directions: reading, and writing under a lock that counts bytes.
+//!
+//! A message counts as delivered when the peer's TCP has acknowledged the byte it ends at:
+//! bytes written less `SIOCOUTQ`.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
+use socket2::{SockRef, TcpKeepalive};
+
+use crate::store::deliveries::Position;
+use crate::store::{Store, UserId, lock};
+use crate::sys;
+
+/// What the kernel may queue for a peer that does not read. It doubles the number for its own
+/// book-keeping; without a cap it queued 3 MB a connection, invisible in resident memory.
+const SEND_BUFFER: usize = 128 << 10;
+
+/// A peer that was not heard of for this long, with something unanswered, is dead.
+const SILENT: Duration = Duration::from_secs(45);
+
+/// Marks kept before the kernel is asked what has arrived; a mark is 40 bytes.
+const MARKS: usize = 64;
+
+/// A client's connection.
+pub struct Wire {
+    id: u64,
+    peer: SocketAddr,
+    stream: TcpStream,
+    out: Mutex<Out>,
+    /// Milliseconds after `born` at which the sweep cuts the connection; 0 for never.
+    deadline: AtomicU64,
+    born: Instant,
+    /// Why the connection was cut from our side, for the log.
+    cut: std::sync::Mutex<Option<&'static str>>,
+    explicit: AtomicBool,
+}
+
+#[derive(Default)]
+struct Out {
+    written: u64,
+    marks: VecDeque<Mark>,
+}
+
+/// When the bytes up to `end` have arrived, `user` has received everything up to `position`.
+struct Mark {
+    end: u64,
+    user: UserId,
+    position: Position,
+}
+
+impl Wire {
+    /// Takes over an accepted connection and sets its options.
+    ///
+    /// # Errors
+    /// When the peer is gone already.
+    pub fn new(id: u64, peer: SocketAddr, stream: TcpStream) -> io::Result<Wire> {
+        stream.set_nodelay(true)?;
+        let socket = SockRef::from(&stream);
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        // A silent idle peer is found after 20 + 4 * 6 seconds.
+        socket.set_tcp_keepalive(
+            &TcpKeepalive::new()
+                .with_time(Duration::from_secs(20))
+                .with_interval(Duration::from_secs(6))
+                .with_retries(4),
+        )?;
+        // Where the kernel is too old, a peer that dies with a closed window is found later.
+        let _ = sys::limit_retransmission_pause(&stream, Duration::from_secs(10));
+        Ok(Wire {
+            id,
+            peer,
+            stream,
+            out: Mutex::default(),
+            deadline: AtomicU64::new(0),
+            born: Instant::now(),
+            cut: std::sync::Mutex::new(None),
+            explicit: AtomicBool::new(false),
+        })
+    }
+
+    /// Numbers the connections of one run of the server.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The other end.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Takes the right to write. Whoever holds it writes whole replies or whole pushes.
+    pub fn lock(&self) -> Writing<'_> {
+        Writing {
+            wire: self,
+            out: self.out.lock(),
+        }
+    }
+
+    /// Like [`Wire::lock`], giving up after `patience`.
+    pub fn lock_for(&self, patience: Duration) -> Option<Writing<'_>> {
+        self.out
+            .try_lock_for(patience)
+            .map(|out| Writing { wire: self, out })
+    }
+
+    /// Notes what has arrived by now, unless somebody is writing just now.
+    pub fn settle_if_free(&self, store: &Store) {
+        if let Some(out) = self.out.try_lock()
+            && !out.marks.is_empty()
+        {
+            Writing { wire: self, out }.settle(store);
+        }
+    }
+
+    /// From now on only `135` moves the user's position.
+    pub fn count_explicitly(&self) {
+        self.explicit.store(true, Ordering::Release);
+    }
+
+    /// Ends the connection at once, in both directions; wakes whoever reads or writes.
+    pub fn cut(&self, why: &'static str) {
+        lock(&self.cut).get_or_insert(why);
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
+    /// Makes the reader see the end of input. A client that floods is still heard after this.
+    pub fn stop_reading(&self) {
+        let _ = self.stream.shutdown(Shutdown::Read);
+    }
+
+    /// Why we ended the connection, if we did.
+    pub fn why_cut(&self) -> Option<&'static str> {
+        *lock(&self.cut)
+    }
+
+    /// The connection ends when `grace` has passed from now; None lifts the limit.
+    pub fn set_deadline(&self, grace: Option<Duration>) {
+        let at = grace.map_or(0, |grace| millis(self.born.elapsed() + grace).max(1));
+        self.deadline.store(at, Ordering::Release);
+    }
+
+    /// Whether the deadline has passed.
+    pub fn is_overdue(&self) -> bool {
+        match self.deadline.load(Ordering::Acquire) {
+            0 => false,
+            at => millis(self.born.elapsed()) >= at,
+        }
+    }
+
+    /// Whether the peer has been silent to probes or data for so long that it must be dead. A
+    /// living peer that reads nothing answers zero-window probes and is none.
+    pub fn is_silent(&self) -> bool {
+        self.is_silent_for(SILENT)
+    }
+
+    /// Like [`Wire::is_silent`] with a shorter measure, for when somebody wants the name.
+    pub fn is_silent_for(&self, measure: Duration) -> bool {
+        sys::peer_info(&self.stream).is_ok_and(|info| info.unanswered > 1 && info.silent > measure)
+    }
+
+    /// Whether the peer has closed or reset the connection, noticed by its session or not.
+    pub fn has_hung_up(&self) -> bool {
+        sys::has_hung_up(&self.stream)
+    }
+
+    /// Whether no answer can arrive any more.
+    pub fn is_gone(&self) -> bool {
+        sys::is_gone(&self.stream)
+    }
+
+    /// Sets how long a read waits; None for ever.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream.set_read_timeout(timeout)
+    }
+}
+
+impl Read for &Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.stream).read(buffer)
+    }
+}
+
+/// The right to write to a [`Wire`].
+pub struct Writing<'w> {
+    wire: &'w Wire,
+    out: MutexGuard<'w, Out>,
+}
+
+impl Writing<'_> {
+    /// Writes all of `bytes`; waits as long as a living peer does not read.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match (&self.wire.stream).write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    // Counted piece by piece, so that what went out before an error counts too.
+                    self.out.written += count as u64;
+                    bytes = &bytes[count..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// When all that was written so far has arrived, `user` has received up to `position`.
+    pub fn mark(&mut self, user: UserId, position: Position, store: &Store) {
+        let end = self.out.written;
+        self.out.marks.push_back(Mark {
+            end,
+            user,
+            position,
+        });
+        if self.out.marks.len() > MARKS {
+            self.settle(store);
+            if self.out.marks.len() > MARKS {
+                // Many small pushes at once: the newest of them speaks for all.
+                self.thin_out();
+            }
+        }
+    }
+
+    fn thin_out(&mut self) {
+        let marks = std::mem::take(&mut self.out.marks);
+        let last = marks.len() - 1;
+        for (index, mark) in marks.into_iter().enumerate() {
+            if index % 2 == 1 || index == last {
+                self.out.marks.push_back(mark);
+            }
+        }
+    }
+
+    /// Hands what has arrived by now to the store; returns whether anything is still on its way.
+    pub fn settle(&mut self, store: &Store) -> bool {
+        let Ok(waiting) = sys::unacknowledged(&self.wire.stream) else {
+            return false;
+        };
+        // A FIN of ours counts as one byte; subtracting too much only delays a mark.
+        let arrived = self.out.written.saturating_sub(waiting);
+        let explicit = self.wire.explicit.load(Ordering::Acquire);
+        while let Some(mark) = self.out.marks.front() {
+            if mark.end > arrived {
+                break;
+            }
+            let mut position = mark.position;
+            if explicit {
+                position.message = 0;
+            }
+            store.note_delivered(mark.user, position);
+            self.out.marks.pop_front();
+        }
+        !self.out.marks.is_empty()
+    }
+
+    /// Waits, up to `patience`, until all that was written has arrived. Input is read and dropped
+    /// meanwhile: closing with unread input would reset the connection and destroy what is on its
+    /// way out.
+    pub fn linger(&mut self, store: &Store, patience: Duration) {
+        let end = Instant::now() + patience;
+        let mut pause = Duration::from_millis(1);
+        let stream = &self.wire.stream;
+        let mut scrap = [0; 4096];
+        // No event tells of an acknowledgement, so the kernel is asked, ever less often.
+        while stream.set_nonblocking(true).is_ok()
+            && sys::unacknowledged(stream).is_ok_and(|bytes| bytes > 0)
+            && !self.wire.is_gone()
+            && Instant::now() < end
+        {
+            while (&mut &*stream)
+                .read(&mut scrap)
+                .is_ok_and(|count| count > 0)
+                && Instant::now() < end
+            {}
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+        self.settle(store);
+    }
+
+    /// Says that nothing more will be written; also frees a thread that is blocked in a write.
+    pub fn finish(&mut self) {
+        let _ = self.wire.stream.shutdown(Shutdown::Write);
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,255 @@
+//! Chats and what they are to their members.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{ChatId, MessageId, StoreError, Tx, UserId, contacts, messages, users};
+
+/// What sending into a chat depends on, kept by the committer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CachedChat {
+    pub(super) creator: UserId,
+    pub(super) other: UserId,
+    /// The TimeStamp of the newest message ever, 0 before the first.
+    pub(super) last_timestamp: i64,
+    /// Both accounts are there and are contacts.
+    pub(super) open: bool,
+    /// Whether the chat is in the creator's list and in the other's.
+    pub(super) listed: [bool; 2],
+}
+
+/// The direction of messages to the creator (`to_creator`) or to the other member of a chat.
+pub(super) fn lane(chat: ChatId, to_creator: bool) -> i64 {
+    chat * 2 + i64::from(!to_creator)
+}
+
+/// What a chat is to a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// No such chat, or the user has deleted it.
+    NotFound,
+    /// A chat of two others.
+    Denied,
+    /// A chat of the user's.
+    Member {
+        /// The user created it.
+        creator: bool,
+        /// Messages up to this id are gone for the user.
+        cleared: MessageId,
+    },
+}
+
+/// What `chat` is to `user`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn access(connection: &Connection, user: UserId, chat: ChatId) -> rusqlite::Result<Access> {
+    let Some((creator, other)) = members(connection, chat)? else {
+        return Ok(Access::NotFound);
+    };
+    if user != creator && user != other {
+        return Ok(Access::Denied);
+    }
+    let member: Option<(MessageId, bool)> = connection
+        .prepare_cached(
+            "SELECT cleared_id, listed FROM member WHERE user_id = ?1 AND chat_id = ?2",
+        )?
+        .query_row((user, chat), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(match member {
+        Some((cleared, true)) => Access::Member {
+            creator: user == creator,
+            cleared,
+        },
+        _ => Access::NotFound,
+    })
+}
+
+/// The chats in a user's list, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<ChatId>> {
+    connection
+        .prepare_cached(
+            "SELECT chat_id FROM member WHERE user_id = ?1 AND listed = 1 ORDER BY chat_id",
+        )?
+        .query_map([user], |row| row.get(0))?
+        .collect()
+}
+
+/// The names of a chat's creator and other member, as shown.
+///
+/// # Errors
+/// When the database cannot be read, or the chat is gone.
+pub fn names(connection: &Connection, chat: ChatId) -> rusqlite::Result<(String, String)> {
+    let (creator, other) =
+        members(connection, chat)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    Ok((
+        users::shown_name(connection, creator)?,
+        users::shown_name(connection, other)?,
+    ))
+}
+
+/// The ids of a chat's creator and other member.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn members(
+    connection: &Connection,
+    chat: ChatId,
+) -> rusqlite::Result<Option<(UserId, UserId)>> {
+    connection
+        .prepare_cached("SELECT creator_id, other_id FROM chat WHERE id = ?1")?
+        .query_row([chat], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+/// What [`create`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// The two are no contacts.
+    NotConfirmed,
+    /// The chat is in the asker's list now, whether it was there before or not.
+    Listed,
+}
+
+/// Puts the one chat between two users into the asker's list, creating it where needed.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn create(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<Created, StoreError> {
+    let connection = tx.connection;
+    if !contacts::confirmed(connection, user, contact)? {
+        return Ok(Created::NotConfirmed);
+    }
+    if let Some(chat) = between(connection, user, contact)? {
+        list(tx, user, chat)?;
+        return Ok(Created::Listed);
+    }
+    connection
+        .prepare_cached("INSERT INTO chat (creator_id, other_id) VALUES (?1, ?2)")?
+        .execute((user, contact))?;
+    let chat = connection.last_insert_rowid();
+    let mut member = connection
+        .prepare_cached("INSERT INTO member (user_id, chat_id, other_id) VALUES (?1, ?2, ?3)")?;
+    member.execute((user, chat, contact))?;
+    member.execute((contact, chat, user))?;
+    Ok(Created::Listed)
+}
+
+/// Puts a chat (back) into a member's list.
+pub(super) fn list(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), StoreError> {
+    tx.connection
+        .prepare_cached("UPDATE member SET listed = 1 WHERE user_id = ?1 AND chat_id = ?2")?
+        .execute((user, chat))?;
+    tx.memory.chats.remove(&chat);
+    Ok(())
+}
+
+/// Takes a chat out of a member's list, with its messages up to now; ends it when the other side
+/// is gone too. The caller has no claim on the chat unless this returns [`Access::Member`].
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn delete(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<Access, StoreError> {
+    let access = access(tx.connection, user, chat)?;
+    if matches!(access, Access::Member { .. }) {
+        leave(tx, user, chat)?;
+    }
+    Ok(access)
+}
+
+/// Ends a member's side of a chat, listed or not.
+pub(super) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), StoreError> {
+    let connection = tx.connection;
+    let newest = tx.newest_message();
+    let rest: Option<(MessageId, bool)> = connection
+        .prepare_cached(
+            "SELECT cleared_id, listed FROM member WHERE chat_id = ?1 AND user_id =
+               (SELECT other_id FROM member WHERE user_id = ?2 AND chat_id = ?1)",
+        )?
+        .query_row((chat, user), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let upto = match rest {
+        Some((cleared, true)) => {
+            connection
+                .prepare_cached(
+                    "UPDATE member SET listed = 0, cleared_id = ?3
+                     WHERE user_id = ?1 AND chat_id = ?2",
+                )?
+                .execute((user, chat, newest))?;
+            // The newest message may be purged some day; TimeStamps must not go back then.
+            let last = messages::last_timestamp(connection, chat)?;
+            connection
+                .prepare_cached("UPDATE chat SET last_timestamp = ?2 WHERE id = ?1")?
+                .execute((chat, last))?;
+            cleared
+        }
+        _ => {
+            let (creator, other) = members(connection, chat)?.unwrap_or((user, user));
+            let mut member = connection
+                .prepare_cached("DELETE FROM member WHERE user_id = ?1 AND chat_id = ?2")?;
+            member.execute((creator, chat))?;
+            member.execute((other, chat))?;
+            connection
+                .prepare_cached("DELETE FROM chat WHERE id = ?1")?
+                .execute([chat])?;
+            newest
+        }
+    };
+    if upto > 0 {
+        let mut purge = connection.prepare_cached(
+            "INSERT INTO purge (lane, upto) VALUES (?1, ?2)
+             ON CONFLICT (lane) DO UPDATE SET upto = max(upto, excluded.upto)",
+        )?;
+        purge.execute((lane(chat, true), upto))?;
+        purge.execute((lane(chat, false), upto))?;
+        tx.purge_soon();
+    }
+    tx.memory.chats.remove(&chat);
+    Ok(())
+}
+
+/// The chat of two users, if there is one.
+pub(super) fn between(
+    connection: &Connection,
+    a: UserId,
+    b: UserId,
+) -> rusqlite::Result<Option<ChatId>> {
+    connection
+        .prepare_cached("SELECT chat_id FROM member WHERE user_id = ?1 AND other_id = ?2")?
+        .query_row([a, b], |row| row.get(0))
+        .optional()
+}
+
+/// Makes the committer look the chat of two users up again before the next message.
+pub(super) fn forget_pair(tx: &mut Tx<'_>, a: UserId, b: UserId) -> Result<(), StoreError> {
+    if let Some(chat) = between(tx.connection, a, b)? {
+        tx.memory.chats.remove(&chat);
+    }
+    Ok(())
+}
+
+/// Reads what [`CachedChat`] keeps; None when there is no such chat.
+pub(super) fn load(connection: &Connection, chat: ChatId) -> rusqlite::Result<Option<CachedChat>> {
+    let Some((creator, other)) = members(connection, chat)? else {
+        return Ok(None);
+    };
+    let mut listed = connection
+        .prepare_cached("SELECT listed FROM member WHERE user_id = ?1 AND chat_id = ?2")?;
+    let mut is_listed = |user: UserId| -> rusqlite::Result<bool> {
+        Ok(listed
+            .query_row([user, chat], |row| row.get(0))
+            .optional()?
+            .unwrap_or(false))
+    };
+    Ok(Some(CachedChat {
+        creator,
+        other,
+        last_timestamp: messages::last_timestamp(connection, chat)?,
+        open: contacts::exists(connection, creator)?
+            && contacts::exists(connection, other)?
+            && contacts::confirmed(connection, creator, other)?,
+        listed: [is_listed(creator)?, is_listed(other)?],
+    }))
+}

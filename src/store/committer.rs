@@ -1,0 +1,514 @@
+//! Group commit: one thread owns the only connection that writes.
+//!
+//! Jobs come through a channel. The committer takes as many as are there, opens a transaction
+//! with BEGIN IMMEDIATE, runs each in a SAVEPOINT, commits once (one fsync) and then answers all.
+//! A group forms by itself while the previous one is being synced; nothing ever waits for a
+//! group to fill.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::Connection;
+
+use super::chats::CachedChat;
+use super::{ChatId, MessageId, Shared, StoreError, UserId, deliveries, lock, messages, purge};
+
+/// Rows of one transaction; a group stops growing there. About 3,000 rows a commit is where a
+/// hundred pipelining senders got their throughput from when it was measured.
+const GROUP_ROWS: usize = 4_096;
+
+/// Jobs that may wait; a sender whose job finds the channel full waits for a place.
+const QUEUE: usize = 1_024;
+
+/// Message ids are set aside in blocks, so that the high-water mark is written once a block.
+const ID_BLOCK: i64 = 65_536;
+
+/// How long the committer waits for a job before it looks after positions and purges.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// How long between two slices of purging while nothing else is to be done.
+const PURGE_PAUSE: Duration = Duration::from_millis(5);
+
+/// At most this much of purging goes between two groups.
+const PURGE_SLICE: Duration = Duration::from_millis(20);
+
+/// Chats known to the committer, at most; then it starts afresh.
+const CACHED_CHATS: usize = 65_536;
+
+/// The write-ahead log is worth a warning from this size on: something keeps it from being
+/// checkpointed.
+const WAL_WARNING: u64 = 64 << 20;
+
+type Pooled = r2d2::PooledConnection<SqliteConnectionManager>;
+
+/// What a job sees: the open transaction and what the committer knows by heart.
+pub struct Tx<'c> {
+    /// The connection, inside the job's savepoint.
+    pub connection: &'c Connection,
+    pub(super) memory: &'c mut Memory,
+}
+
+/// What the committer keeps between transactions. Everything here can be forgotten at any time.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// The next message's id.
+    next_message: MessageId,
+    /// No message has an id above this one; the stored high-water mark.
+    set_aside: MessageId,
+    /// The clock of this transaction.
+    now: i64,
+    /// What sending into a chat depends on. Other jobs that change it take it out.
+    pub(super) chats: HashMap<ChatId, CachedChat>,
+    /// The newest message of each recipient since the start.
+    last_to: HashMap<UserId, MessageId>,
+    /// There is, or may be, something to purge.
+    purge: bool,
+    /// Media whose parts are coming in: loose, but not for purging.
+    pub(super) uploading: std::collections::HashSet<super::MediaId>,
+    data_version: i64,
+}
+
+impl Tx<'_> {
+    /// Milliseconds since the epoch, the same for all of one transaction.
+    pub fn now(&self) -> i64 {
+        self.memory.now
+    }
+
+    /// A new message's id, above every other's.
+    pub(super) fn next_message(&mut self) -> MessageId {
+        let id = self.memory.next_message;
+        self.memory.next_message += 1;
+        id
+    }
+
+    /// Notes `id` as the newest message to `user` and returns the one before it, or
+    /// [`MessageId::MAX`] when that is not known.
+    pub(super) fn follow(&mut self, user: UserId, id: MessageId) -> MessageId {
+        self.memory
+            .last_to
+            .insert(user, id)
+            .unwrap_or(MessageId::MAX)
+    }
+
+    /// The newest message id given out so far.
+    pub(super) fn newest_message(&self) -> MessageId {
+        self.memory.next_message - 1
+    }
+
+    /// Makes the committer look for something to purge soon.
+    pub(super) fn purge_soon(&mut self) {
+        self.memory.purge = true;
+    }
+}
+
+/// The way to the committer.
+pub(super) struct Jobs {
+    sender: Sender<Message>,
+}
+
+enum Message {
+    Job(Box<dyn Job>),
+    Stop,
+}
+
+/// A closure with a place for its result, so that the committer needs not know its type.
+trait Job: Send {
+    fn rows(&self) -> usize;
+    /// Runs the closure; its error, if any, as text for the log.
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), ()>;
+    fn fail(&mut self, error: StoreError);
+    fn answer(self: Box<Self>);
+}
+
+struct Task<F, T> {
+    rows: usize,
+    f: Option<F>,
+    result: Option<Result<T, StoreError>>,
+    reply: Sender<Result<T, StoreError>>,
+}
+
+impl<F, T> Job for Task<F, T>
+where
+    F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send,
+    T: Send,
+{
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), ()> {
+        let Some(f) = self.f.take() else {
+            return Err(());
+        };
+        let result = catch_unwind(AssertUnwindSafe(|| f(tx))).unwrap_or(Err(StoreError::Panicked));
+        let ok = result.is_ok();
+        self.result = Some(result);
+        if ok { Ok(()) } else { Err(()) }
+    }
+
+    fn fail(&mut self, error: StoreError) {
+        self.result = Some(Err(error));
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(result) = self.result {
+            // The asker may be gone; what was committed stays committed.
+            let _ = self.reply.send(result);
+        }
+    }
+}
+
+impl Jobs {
+    pub(super) fn run<T: Send + 'static>(
+        &self,
+        rows: usize,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, result) = bounded(1);
+        let job = Box::new(Task {
+            rows,
+            f: Some(f),
+            result: None,
+            reply,
+        });
+        self.sender
+            .send(Message::Job(job))
+            .map_err(|_| StoreError::Stopped)?;
+        result.recv().unwrap_or(Err(StoreError::Stopped))
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.sender.len()
+    }
+}
+
+/// The committer's thread.
+pub(super) struct Committer {
+    thread: JoinHandle<()>,
+}
+
+impl Committer {
+    /// Lets it finish what it has taken, then joins it.
+    pub(super) fn stop(self, jobs: &Jobs) {
+        // Fails only when the thread is gone already.
+        let _ = jobs.sender.send(Message::Stop);
+        let _ = self.thread.join();
+    }
+}
+
+pub(super) fn start(
+    connection: Pooled,
+    path: &Path,
+    shared: Arc<Shared>,
+) -> Result<(Jobs, Committer), StoreError> {
+    connection.execute_batch("PRAGMA cache_size = -2000;")?;
+    connection.execute_batch("PRAGMA journal_size_limit = 16777216;")?;
+    full_sync(&connection)?;
+    let mut memory = Memory {
+        purge: true,
+        data_version: data_version(&connection)?,
+        ..Memory::default()
+    };
+    memory.next_message = messages::high_water(&connection)? + 1;
+    memory.set_aside = memory.next_message - 1;
+    shared
+        .committed
+        .store(memory.next_message - 1, Ordering::Release);
+
+    let (sender, receiver) = bounded(QUEUE);
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    let thread = std::thread::Builder::new()
+        .name("committer".to_owned())
+        // Balancing a b-tree keeps page images on the stack.
+        .stack_size(512 << 10)
+        .spawn(move || {
+            let worker = Worker {
+                connection,
+                memory,
+                shared,
+                wal: PathBuf::from(wal),
+                wal_warned: false,
+                last_purge: Instant::now(),
+            };
+            if catch_unwind(AssertUnwindSafe(|| worker.work(&receiver))).is_err() {
+                // Nothing can be promised without a committer.
+                log::error!("the committer died; ending the process");
+                std::process::exit(70);
+            }
+        })?;
+    Ok((Jobs { sender }, Committer { thread }))
+}
+
+struct Worker {
+    connection: Pooled,
+    memory: Memory,
+    shared: Arc<Shared>,
+    wal: PathBuf,
+    wal_warned: bool,
+    last_purge: Instant,
+}
+
+impl Worker {
+    fn work(mut self, receiver: &Receiver<Message>) {
+        let mut group: Vec<Box<dyn Job>> = Vec::new();
+        let mut stopping = false;
+        while !stopping {
+            let mut rows = 0;
+            let pause = if self.memory.purge { PURGE_PAUSE } else { IDLE };
+            match receiver.recv_timeout(pause) {
+                Ok(Message::Job(job)) => {
+                    rows += job.rows();
+                    group.push(job);
+                }
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => stopping = true,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.rest();
+                    continue;
+                }
+            }
+            // After a stop the rest of the queue is still served: it was taken before.
+            while rows < GROUP_ROWS || stopping {
+                match receiver.try_recv() {
+                    Ok(Message::Job(job)) => {
+                        rows += job.rows();
+                        group.push(job);
+                    }
+                    Ok(Message::Stop) => stopping = true,
+                    Err(_) => break,
+                }
+            }
+            if !group.is_empty() {
+                self.commit(&mut group);
+            }
+            if self.memory.purge && self.last_purge.elapsed() > 5 * PURGE_SLICE {
+                self.purge();
+            }
+        }
+        self.save_positions();
+        if let Err(error) = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        {
+            log::warn!("the last checkpoint failed: {error}");
+        }
+    }
+
+    /// One transaction for the whole group.
+    fn commit(&mut self, group: &mut Vec<Box<dyn Job>>) {
+        let positions = lock(&self.shared.deliveries).snapshot();
+        match self.transaction(group, &positions) {
+            Ok(()) => {
+                self.shared
+                    .committed
+                    .store(self.memory.next_message - 1, Ordering::Release);
+                lock(&self.shared.deliveries).saved(&positions);
+            }
+            Err(error) => {
+                let why = error.to_string();
+                log::error!("a transaction of {} jobs failed: {why}", group.len());
+                self.abandon();
+                for job in group.iter_mut() {
+                    job.fail(StoreError::Group(why.clone()));
+                }
+            }
+        }
+        for job in group.drain(..) {
+            job.answer();
+        }
+    }
+
+    fn transaction(
+        &mut self,
+        group: &mut [Box<dyn Job>],
+        positions: &deliveries::Snapshot,
+    ) -> Result<(), StoreError> {
+        let connection: &Connection = &self.connection;
+        begin(connection)?;
+        let version = data_version(connection)?;
+        if version != self.memory.data_version {
+            // Another process has written: nothing that we know by heart is sure any more.
+            self.memory.data_version = version;
+            self.memory.forget();
+        }
+        if self.memory.chats.len() > CACHED_CHATS {
+            self.memory.forget();
+        }
+        self.memory.now = milliseconds();
+        // The rows of a job are an estimate, so leave much more room than a group can need.
+        let set_aside = if self.memory.next_message + ID_BLOCK / 2 > self.memory.set_aside {
+            let upto = self.memory.next_message + ID_BLOCK;
+            messages::set_high_water(connection, upto)?;
+            Some(upto)
+        } else {
+            None
+        };
+        for job in group.iter_mut() {
+            execute(connection, "SAVEPOINT job")?;
+            let ran = job.run(&mut Tx {
+                connection,
+                memory: &mut self.memory,
+            });
+            if ran.is_ok() {
+                execute(connection, "RELEASE job")?;
+            } else {
+                // A full disk or an I/O error rolls the WHOLE transaction back; the next SAVEPOINT
+                // would then begin one of its own, and its job be committed apart from the group.
+                if connection.is_autocommit() {
+                    return Err(StoreError::Group(
+                        "SQLite rolled the whole transaction back".to_owned(),
+                    ));
+                }
+                execute(connection, "ROLLBACK TO job")?;
+                execute(connection, "RELEASE job")?;
+                self.memory.forget();
+            }
+        }
+        deliveries::save(connection, positions)?;
+        execute(connection, "COMMIT")?;
+        if let Some(upto) = set_aside {
+            self.memory.set_aside = upto;
+        }
+        Ok(())
+    }
+
+    /// Leaves no transaction open and nothing in memory that was only true inside it.
+    fn abandon(&mut self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = execute(&self.connection, "ROLLBACK")
+        {
+            log::error!("rolling back failed: {error}");
+        }
+        self.memory.forget();
+    }
+
+    /// Nothing has come in for a while.
+    fn rest(&mut self) {
+        if self.memory.purge {
+            self.purge();
+        } else {
+            self.save_positions();
+            self.look_at_wal();
+        }
+    }
+
+    /// Saves delivery positions without an fsync: losing them in a power cut only means that some
+    /// messages are delivered again, and the next full commit syncs the whole log.
+    fn save_positions(&mut self) {
+        let positions = lock(&self.shared.deliveries).snapshot();
+        if positions.is_empty() {
+            return;
+        }
+        let saved = self.relaxed(|connection, _| deliveries::save(connection, &positions));
+        match saved {
+            Ok(()) => lock(&self.shared.deliveries).saved(&positions),
+            Err(error) => log::warn!("delivery positions could not be saved: {error}"),
+        }
+    }
+
+    /// One slice of purging; its loss in a power cut is harmless too, the order to purge stays.
+    fn purge(&mut self) {
+        self.last_purge = Instant::now();
+        let deadline = self.last_purge + PURGE_SLICE;
+        // Held through the step, so that a chat is not purged while it is being pinned.
+        let shared = Arc::clone(&self.shared);
+        let pins = lock(&shared.pins);
+        let left = self.relaxed(|connection, memory| {
+            purge::step(
+                connection,
+                memory,
+                |chat| pins.contains_key(&chat),
+                deadline,
+            )
+        });
+        match left {
+            Ok(purge::Left::Nothing) => self.memory.purge = false,
+            // Looked at again in the next pause.
+            Ok(purge::Left::Pinned | purge::Left::Work) => {}
+            Err(error) => {
+                log::warn!("purging failed: {error}");
+                self.memory.purge = false;
+            }
+        }
+    }
+
+    /// A transaction of the committer's own with synchronous=NORMAL, thus without an fsync.
+    fn relaxed<T>(
+        &mut self,
+        f: impl FnOnce(&Connection, &mut Memory) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.connection
+            .execute_batch("PRAGMA synchronous = NORMAL;")?;
+        let result = (|| {
+            begin(&self.connection)?;
+            let value = f(&self.connection, &mut self.memory)?;
+            execute(&self.connection, "COMMIT")?;
+            Ok(value)
+        })();
+        if result.is_err() {
+            self.abandon();
+        }
+        // Without this no acknowledgement could be trusted: better to end than to go on.
+        if let Err(error) = full_sync(&self.connection) {
+            log::error!("synchronous=FULL cannot be set: {error}");
+            std::process::exit(70);
+        }
+        result
+    }
+
+    fn look_at_wal(&mut self) {
+        let size = std::fs::metadata(&self.wal).map_or(0, |data| data.len());
+        if size > WAL_WARNING && !self.wal_warned {
+            log::warn!(
+                "the write-ahead log has grown to {} MiB; a long read or a backup keeps it",
+                size >> 20
+            );
+        }
+        self.wal_warned = size > WAL_WARNING;
+    }
+}
+
+impl Memory {
+    fn forget(&mut self) {
+        self.chats.clear();
+        self.last_to.clear();
+    }
+}
+
+fn begin(connection: &Connection) -> Result<(), StoreError> {
+    execute(connection, "BEGIN IMMEDIATE")
+}
+
+fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
+
+fn full_sync(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute_batch("PRAGMA synchronous = FULL;")?;
+    Ok(())
+}
+
+/// Changes when another connection has committed.
+fn data_version(connection: &Connection) -> Result<i64, StoreError> {
+    let version = connection
+        .prepare_cached("PRAGMA data_version")?
+        .query_row([], |row| row.get(0))?;
+    Ok(version)
+}
+
+/// The wall clock; TimeStamps are kept increasing whatever it does.
+fn milliseconds() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        })
+}

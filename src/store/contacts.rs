@@ -1,0 +1,223 @@
+//! Contacts: requests, confirmations, and the events that tell of them.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{StoreError, Tx, UserId, chats};
+
+/// A contact of a user.
+pub struct Contact {
+    /// The contact's name as registered.
+    pub name: String,
+    /// When both sides had confirmed, in milliseconds since 1970.
+    pub since: i64,
+}
+
+/// What [`request`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requested {
+    /// The account of the other side is gone.
+    Nobody,
+    /// It had been requested before.
+    Unchanged,
+    /// The other side is to be told by a `233`.
+    Recorded,
+}
+
+/// Records that `user` wants `contact`; makes both contacts when the other side wants it too.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn request(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<Requested, StoreError> {
+    let connection = tx.connection;
+    if !exists(connection, contact)? || !exists(connection, user)? {
+        return Ok(Requested::Nobody);
+    }
+    let recorded = connection
+        .prepare_cached("INSERT OR IGNORE INTO contact (user_id, contact_id) VALUES (?1, ?2)")?
+        .execute((user, contact))?;
+    if recorded == 0 {
+        return Ok(Requested::Unchanged);
+    }
+    let wanted = connection
+        .prepare_cached("SELECT 1 FROM contact WHERE user_id = ?1 AND contact_id = ?2")?
+        .exists((contact, user))?;
+    if wanted {
+        connection
+            .prepare_cached(
+                "UPDATE contact SET since = ?3
+                 WHERE (user_id = ?1 AND contact_id = ?2) OR (user_id = ?2 AND contact_id = ?1)",
+            )?
+            .execute((user, contact, tx.now()))?;
+        chats::forget_pair(tx, user, contact)?;
+    }
+    connection
+        .prepare_cached("INSERT INTO contact_event (user_id, contact_id) VALUES (?1, ?2)")?
+        .execute((contact, user))?;
+    Ok(Requested::Recorded)
+}
+
+/// Ends whatever relation there is between two users; false when there is none.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn remove(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<bool, StoreError> {
+    let removed = tx
+        .connection
+        .prepare_cached(
+            "DELETE FROM contact
+             WHERE (user_id = ?1 AND contact_id = ?2) OR (user_id = ?2 AND contact_id = ?1)",
+        )?
+        .execute((user, contact))?;
+    if removed == 0 {
+        return Ok(false);
+    }
+    // What was not told yet is not true any more.
+    let mut events = tx
+        .connection
+        .prepare_cached("DELETE FROM contact_event WHERE user_id = ?1 AND contact_id = ?2")?;
+    events.execute((user, contact))?;
+    events.execute((contact, user))?;
+    chats::forget_pair(tx, user, contact)?;
+    Ok(true)
+}
+
+/// Whether both sides want it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn confirmed(connection: &Connection, a: UserId, b: UserId) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT 1 FROM contact WHERE user_id = ?1 AND contact_id = ?2 AND since IS NOT NULL",
+        )?
+        .exists((a, b))
+}
+
+/// The confirmed contacts of a user, by id.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<UserId>> {
+    connection
+        .prepare_cached(
+            "SELECT c.contact_id FROM contact c JOIN user u ON u.id = c.contact_id
+             WHERE c.user_id = ?1 AND c.since IS NOT NULL AND u.mapped IS NOT NULL
+             ORDER BY c.contact_id",
+        )?
+        .query_map([user], |row| row.get(0))?
+        .collect()
+}
+
+/// One contact of a user; since is 0 when the contact ended a moment ago.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn one(connection: &Connection, user: UserId, contact: UserId) -> rusqlite::Result<Contact> {
+    let since: Option<Option<i64>> = connection
+        .prepare_cached("SELECT since FROM contact WHERE user_id = ?1 AND contact_id = ?2")?
+        .query_row((user, contact), |row| row.get(0))
+        .optional()?;
+    Ok(Contact {
+        name: super::users::shown_name(connection, contact)?,
+        since: since.flatten().unwrap_or(0),
+    })
+}
+
+/// A `233` to be sent.
+pub struct Event {
+    /// Where to go on: an event's id, or the asker's id of an open request.
+    pub key: i64,
+    /// Who wants, or has confirmed.
+    pub name: String,
+}
+
+/// Contact events of a user above `after`, oldest first, at most `limit`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn events(
+    connection: &Connection,
+    user: UserId,
+    after: i64,
+    limit: u32,
+) -> rusqlite::Result<Vec<Event>> {
+    connection
+        .prepare_cached(
+            "SELECT e.id, u.name FROM contact_event e JOIN user u ON u.id = e.contact_id
+             WHERE e.user_id = ?1 AND e.id > ?2 AND u.mapped IS NOT NULL
+             ORDER BY e.id LIMIT ?3",
+        )?
+        .query_map((user, after, limit), event)?
+        .collect()
+}
+
+/// Contact events of a user up to `upto` that are not open requests: those are told at each login
+/// anyway, see [`open_requests`].
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn settled_events(
+    connection: &Connection,
+    user: UserId,
+    after: i64,
+    upto: i64,
+    limit: u32,
+) -> rusqlite::Result<Vec<Event>> {
+    connection
+        .prepare_cached(
+            "SELECT e.id, u.name FROM contact_event e JOIN user u ON u.id = e.contact_id
+             WHERE e.user_id = ?1 AND e.id > ?2 AND e.id <= ?3 AND u.mapped IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM contact c WHERE c.user_id = e.contact_id
+                               AND c.contact_id = e.user_id AND c.since IS NULL)
+             ORDER BY e.id LIMIT ?4",
+        )?
+        .query_map((user, after, upto, limit), event)?
+        .collect()
+}
+
+/// Who wants `user` and has no answer yet, by the asker's id, above `after`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn open_requests(
+    connection: &Connection,
+    user: UserId,
+    after: UserId,
+    limit: u32,
+) -> rusqlite::Result<Vec<Event>> {
+    connection
+        .prepare_cached(
+            "SELECT c.user_id, u.name FROM contact c JOIN user u ON u.id = c.user_id
+             WHERE c.contact_id = ?1 AND c.since IS NULL AND c.user_id > ?2
+               AND u.mapped IS NOT NULL
+             ORDER BY c.user_id LIMIT ?3",
+        )?
+        .query_map((user, after, limit), event)?
+        .collect()
+}
+
+/// The newest contact event of a user, 0 when there is none.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn newest_event(connection: &Connection, user: UserId) -> rusqlite::Result<i64> {
+    Ok(connection
+        .prepare_cached("SELECT id FROM contact_event WHERE user_id = ?1 ORDER BY id DESC LIMIT 1")?
+        .query_row([user], |row| row.get(0))
+        .optional()?
+        .unwrap_or(0))
+}
+
+fn event(row: &rusqlite::Row<'_>) -> rusqlite::Result<Event> {
+    Ok(Event {
+        key: row.get(0)?,
+        name: row.get(1)?,
+    })
+}
+
+/// Whether the account is there (not a tombstone).
+pub(super) fn exists(connection: &Connection, user: UserId) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM user WHERE id = ?1 AND mapped IS NOT NULL")?
+        .exists([user])
+}

@@ -1,0 +1,141 @@
+//! Media, kept in parts so that neither a transaction nor a reader handles a whole one.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::chats::{self, Access};
+use super::{ChatId, MediaId, MessageId, StoreError, Tx, UserId, messages};
+
+/// Bytes of one part, a little less where a character would be cut.
+pub const PART: usize = 64 << 10;
+
+/// What is known of media before any of it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Media {
+    /// Its id.
+    pub id: MediaId,
+    /// The chat it was sent into.
+    pub chat: ChatId,
+    /// It must be quoted on the wire.
+    pub quoted: bool,
+}
+
+/// Whether a user may see media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Yes.
+    Media(Media),
+    /// There is none, or its message is gone for the user.
+    NotFound,
+    /// It was sent into a chat of two others.
+    Denied,
+}
+
+/// Looks media up for a user.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn find(connection: &Connection, user: UserId, media: MediaId) -> rusqlite::Result<Found> {
+    let row: Option<(ChatId, MessageId, bool)> = connection
+        .prepare_cached(
+            "SELECT chat_id, message_id, quoted FROM media
+             WHERE id = ?1 AND message_id IS NOT NULL",
+        )?
+        .query_row([media], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((chat, message, quoted)) = row else {
+        return Ok(Found::NotFound);
+    };
+    let Some((creator, other)) = chats::members(connection, chat)? else {
+        return Ok(Found::NotFound);
+    };
+    if user != creator && user != other {
+        return Ok(Found::Denied);
+    }
+    // Not listed any more, yet the message may be there for the other side.
+    Ok(match chats::access(connection, user, chat)? {
+        Access::Member { cleared, .. } if message > cleared => Found::Media(Media {
+            id: media,
+            chat,
+            quoted,
+        }),
+        _ => Found::NotFound,
+    })
+}
+
+/// One part of media; None behind the last one.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn part(
+    connection: &Connection,
+    media: MediaId,
+    part: u32,
+) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached("SELECT data FROM media_part WHERE media_id = ?1 AND part = ?2")?
+        .query_row((media, part), |row| row.get(0))
+        .optional()
+}
+
+/// Whether `sender` could send into `chat` now; asked before an upload begins, and again with the
+/// message itself.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn begin(
+    tx: &mut Tx<'_>,
+    owner: UserId,
+    chat: ChatId,
+    size: usize,
+    quoted: bool,
+) -> Result<MediaId, StoreError> {
+    tx.connection
+        .prepare_cached(
+            "INSERT INTO media (owner_id, chat_id, size, quoted) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute((owner, chat, i64::try_from(size).unwrap_or(i64::MAX), quoted))?;
+    let media = tx.connection.last_insert_rowid();
+    tx.memory.uploading.insert(media);
+    Ok(media)
+}
+
+/// Adds a part.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn add(tx: &mut Tx<'_>, media: MediaId, part: u32, data: &str) -> Result<(), StoreError> {
+    tx.connection
+        .prepare_cached("INSERT INTO media_part (media_id, part, data) VALUES (?1, ?2, ?3)")?
+        .execute((media, part, data))?;
+    Ok(())
+}
+
+/// Sends the message that the media belongs to; on a refusal the media is left for purging.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn finish(
+    tx: &mut Tx<'_>,
+    sender: UserId,
+    chat: ChatId,
+    body: &str,
+    media: MediaId,
+) -> Result<messages::Sent, StoreError> {
+    let sent = messages::send(tx, sender, chat, body, Some(media))?;
+    match sent {
+        messages::Sent::Kept(kept) => {
+            tx.connection
+                .prepare_cached("UPDATE media SET message_id = ?2 WHERE id = ?1")?
+                .execute((media, kept.id))?;
+        }
+        _ => tx.purge_soon(),
+    }
+    tx.memory.uploading.remove(&media);
+    Ok(sent)
+}
+
+/// Gives an upload up; its parts are purged.
+pub fn abandon(tx: &mut Tx<'_>, media: MediaId) {
+    tx.memory.uploading.remove(&media);
+    tx.purge_soon();
+}

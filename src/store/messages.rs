@@ -1,0 +1,321 @@
+//! Messages: sending, backlog, history.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::chats::{self, Access, lane};
+use super::{ChatId, MediaId, MessageId, StoreError, Tx, UserId};
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It is in the transaction.
+    Kept(Kept),
+    /// No such chat, or deleted by the sender.
+    NotFound,
+    /// A chat of two others.
+    Denied,
+    /// The other account or the contact is gone.
+    NoContact,
+}
+
+/// A message in the transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// Its id.
+    pub id: MessageId,
+    /// Its TimeStamp.
+    pub timestamp: i64,
+    /// The other member of the chat.
+    pub recipient: UserId,
+    /// Its media, if it has any.
+    pub media: Option<MediaId>,
+    /// The message before it to the same recipient, [`MessageId::MAX`] when not known.
+    pub previous: MessageId,
+}
+
+/// Puts a message into a chat, if its sender may.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn send(
+    tx: &mut Tx<'_>,
+    sender: UserId,
+    chat: ChatId,
+    body: &str,
+    media: Option<MediaId>,
+) -> Result<Sent, StoreError> {
+    let known = match tx.memory.chats.get(&chat) {
+        Some(known) => *known,
+        None => match chats::load(tx.connection, chat)? {
+            Some(known) => known,
+            None => return Ok(Sent::NotFound),
+        },
+    };
+    let from_creator = sender == known.creator;
+    if !from_creator && sender != known.other {
+        tx.memory.chats.insert(chat, known);
+        return Ok(Sent::Denied);
+    }
+    let (mine, theirs) = if from_creator { (0, 1) } else { (1, 0) };
+    if !known.listed[mine] {
+        return Ok(Sent::NotFound);
+    }
+    if !known.open {
+        return Ok(Sent::NoContact);
+    }
+    let recipient = if from_creator {
+        known.other
+    } else {
+        known.creator
+    };
+    let mut known = known;
+    if !known.listed[theirs] {
+        chats::list(tx, recipient, chat)?;
+        known.listed[theirs] = true;
+    }
+    let id = tx.next_message();
+    let timestamp = tx.now().max(known.last_timestamp + 1);
+    tx.connection
+        .prepare_cached(
+            "INSERT INTO message (id, lane, timestamp, body, media_id)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute((id, lane(chat, !from_creator), timestamp, body, media))?;
+    known.last_timestamp = timestamp;
+    tx.memory.chats.insert(chat, known);
+    Ok(Sent::Kept(Kept {
+        id,
+        timestamp,
+        recipient,
+        media,
+        previous: tx.follow(recipient, id),
+    }))
+}
+
+/// The TimeStamp that the next message of a chat must pass.
+pub(super) fn last_timestamp(connection: &Connection, chat: ChatId) -> rusqlite::Result<i64> {
+    let mut last = connection
+        .prepare_cached("SELECT last_timestamp FROM chat WHERE id = ?1")?
+        .query_row([chat], |row| row.get(0))
+        .optional()?
+        .unwrap_or(0);
+    let mut newest = connection
+        .prepare_cached("SELECT timestamp FROM message WHERE lane = ?1 ORDER BY id DESC LIMIT 1")?;
+    for to_creator in [true, false] {
+        let timestamp: Option<i64> = newest
+            .query_row([lane(chat, to_creator)], |row| row.get(0))
+            .optional()?;
+        last = last.max(timestamp.unwrap_or(0));
+    }
+    Ok(last)
+}
+
+/// An id that no message has passed.
+pub(super) fn high_water(connection: &Connection) -> rusqlite::Result<MessageId> {
+    let stored: MessageId = connection.query_row(
+        "SELECT value FROM counter WHERE name = 'message'",
+        [],
+        |row| row.get(0),
+    )?;
+    let newest: Option<MessageId> =
+        connection.query_row("SELECT max(id) FROM message", [], |row| row.get(0))?;
+    Ok(stored.max(newest.unwrap_or(0)))
+}
+
+pub(super) fn set_high_water(connection: &Connection, id: MessageId) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE counter SET value = ?1 WHERE name = 'message'")?
+        .execute([id])?;
+    Ok(())
+}
+
+/// A message as it is read back.
+pub struct Stored<'r> {
+    /// Its id.
+    pub id: MessageId,
+    /// The chat it belongs to.
+    pub chat: ChatId,
+    /// It went to the chat's creator, not from them.
+    pub to_creator: bool,
+    /// Its TimeStamp.
+    pub timestamp: i64,
+    /// Its text.
+    pub body: &'r str,
+    /// Its media, if it has any.
+    pub media: Option<MediaId>,
+}
+
+/// Hands messages to `user` above `after` to `each`, oldest first, until it returns false; returns
+/// whether there are more.
+///
+/// A user's backlog is spread over one lane of each of the user's chats. The lanes are merged by
+/// a heap of their next ids, so that neither a sort nor a second index is needed.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn backlog(
+    connection: &Connection,
+    user: UserId,
+    after: MessageId,
+    mut each: impl FnMut(Stored<'_>) -> bool,
+) -> rusqlite::Result<bool> {
+    let mut next = connection
+        .prepare_cached("SELECT id FROM message WHERE lane = ?1 AND id > ?2 ORDER BY id LIMIT 1")?;
+    let mut heads = BinaryHeap::new();
+    let mut lanes = connection.prepare_cached(
+        "SELECT m.chat_id, m.cleared_id, c.creator_id FROM member m JOIN chat c ON c.id = m.chat_id
+         WHERE m.user_id = ?1",
+    )?;
+    let mut rows = lanes.query([user])?;
+    while let Some(row) = rows.next()? {
+        let (chat, cleared, creator): (ChatId, MessageId, UserId) =
+            (row.get(0)?, row.get(1)?, row.get(2)?);
+        let lane = lane(chat, creator == user);
+        let head: Option<MessageId> = next
+            .query_row((lane, after.max(cleared)), |row| row.get(0))
+            .optional()?;
+        if let Some(head) = head {
+            heads.push(Reverse((head, lane)));
+        }
+    }
+    let mut run = connection.prepare_cached(
+        "SELECT id, timestamp, body, media_id FROM message WHERE lane = ?1 AND id >= ?2
+         ORDER BY id",
+    )?;
+    while let Some(Reverse((head, lane))) = heads.pop() {
+        // This lane's messages come next, up to the first one of another lane.
+        let other = heads.peek().map_or(MessageId::MAX, |Reverse((id, _))| *id);
+        let mut rows = run.query((lane, head))?;
+        while let Some(row) = rows.next()? {
+            let id: MessageId = row.get(0)?;
+            if id > other {
+                heads.push(Reverse((id, lane)));
+                break;
+            }
+            if !each(stored(row, lane)?) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+fn stored<'r>(row: &'r rusqlite::Row<'_>, lane: i64) -> rusqlite::Result<Stored<'r>> {
+    Ok(Stored {
+        id: row.get(0)?,
+        chat: lane / 2,
+        to_creator: lane % 2 == 0,
+        timestamp: row.get(1)?,
+        body: row.get_ref(2)?.as_str()?,
+        media: row.get(3)?,
+    })
+}
+
+/// The ids of the newest `count` messages of a chat older than the TimeStamp `before` (0: the
+/// newest) and above `cleared`, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn history(
+    connection: &Connection,
+    chat: ChatId,
+    before: i64,
+    count: u32,
+    cleared: MessageId,
+) -> rusqlite::Result<Vec<MessageId>> {
+    let mut ids = Vec::new();
+    let mut run = connection.prepare_cached(
+        "SELECT id FROM message WHERE lane = ?1 AND id < ?2 AND id > ?3 ORDER BY id DESC LIMIT ?4",
+    )?;
+    for to_creator in [true, false] {
+        let lane = lane(chat, to_creator);
+        let below = match before {
+            0 => MessageId::MAX,
+            _ => first_at(connection, lane, before)?,
+        };
+        for id in run.query_map((lane, below, cleared, count), |row| row.get::<_, i64>(0))? {
+            ids.push(id?);
+        }
+    }
+    ids.sort_unstable();
+    let surplus = ids.len().saturating_sub(count as usize);
+    ids.drain(..surplus);
+    Ok(ids)
+}
+
+/// One message of a chat by its id, handed to `f`; None when it is gone.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn one<T>(
+    connection: &Connection,
+    id: MessageId,
+    f: impl FnOnce(Stored<'_>) -> T,
+) -> rusqlite::Result<Option<T>> {
+    connection
+        .prepare_cached("SELECT id, timestamp, body, media_id, lane FROM message WHERE id = ?1")?
+        .query_row([id], |row| Ok(f(stored(row, row.get(4)?)?)))
+        .optional()
+}
+
+/// The newest message to a member of a chat at or before a TimeStamp, for `135`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn newest_upto(
+    connection: &Connection,
+    user: UserId,
+    chat: ChatId,
+    timestamp: i64,
+) -> rusqlite::Result<Result<Option<MessageId>, Access>> {
+    let access = chats::access(connection, user, chat)?;
+    let Access::Member { creator, .. } = access else {
+        return Ok(Err(access));
+    };
+    let lane = lane(chat, creator);
+    let above = first_at(connection, lane, timestamp.saturating_add(1))?;
+    connection
+        .prepare_cached(
+            "SELECT id FROM message WHERE lane = ?1 AND id < ?2 ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row((lane, above), |row| row.get(0))
+        .optional()
+        .map(Ok)
+}
+
+/// An id of a lane such that exactly the messages below it are older than `timestamp`.
+///
+/// Within a lane TimeStamps grow with ids, so a bisection over ids finds the place in some forty
+/// steps, however long the chat; a second index would cost every message instead.
+fn first_at(connection: &Connection, lane: i64, timestamp: i64) -> rusqlite::Result<MessageId> {
+    let edge = |order: &str| -> rusqlite::Result<Option<MessageId>> {
+        connection
+            .prepare_cached(&format!(
+                "SELECT id FROM message WHERE lane = ?1 ORDER BY id {order} LIMIT 1"
+            ))?
+            .query_row([lane], |row| row.get(0))
+            .optional()
+    };
+    let (Some(mut low), Some(newest)) = (edge("ASC")?, edge("DESC")?) else {
+        return Ok(MessageId::MAX);
+    };
+    // Invariant: messages below low are older than timestamp, those at or above high are not.
+    let mut high = newest.saturating_add(1);
+    let mut at = connection.prepare_cached(
+        "SELECT id, timestamp FROM message WHERE lane = ?1 AND id >= ?2 ORDER BY id LIMIT 1",
+    )?;
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let found: Option<(MessageId, i64)> = at
+            .query_row((lane, middle), |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        match found {
+            Some((id, time)) if time < timestamp => low = id + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}

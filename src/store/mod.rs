@@ -1,0 +1,209 @@
+//! What is kept: SQLite in WAL mode, read through a pool, written by one committer.
+//!
+//! In reading order: `error`, [`schema`] (versions and upgrades), [`pool`] (connections and
+//! their pragmas), [`committer`] (group commit), then one file of SQL a subject: [`users`],
+//! [`contacts`], [`chats`], [`messages`], [`media`], [`deliveries`], [`purge`]. There is no SQL
+//! outside this directory.
+//!
+//! Invariant: [`Store::write`] returns only after the COMMIT of its job is on stable storage
+//! (promise 1 of the contract). Whatever a write depends on is decided inside its job.
+
+pub mod chats;
+pub mod committer;
+pub mod contacts;
+pub mod deliveries;
+mod error;
+pub mod media;
+pub mod messages;
+pub mod pool;
+pub mod purge;
+pub mod schema;
+pub mod users;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::Connection;
+
+pub use committer::Tx;
+use committer::{Committer, Jobs};
+use deliveries::{Deliveries, Position};
+pub use error::StoreError;
+
+/// Identifies an account for ever; never used again.
+pub type UserId = i64;
+/// Identifies a chat on the wire and in the database; never used again.
+pub type ChatId = i64;
+/// Identifies a message in the database, growing in commit order over all chats; never used
+/// again, never seen on the wire.
+pub type MessageId = i64;
+/// Identifies media on the wire and in the database; never used again.
+pub type MediaId = i64;
+
+/// How a database is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The database file; created, readable by its owner alone, when it does not exist.
+    pub path: PathBuf,
+    /// Connections for reading; the committer has one more for itself.
+    pub readers: u32,
+}
+
+/// The database of one server: a cheap handle, shared by all threads.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    pool: r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>,
+    jobs: Jobs,
+    shared: Arc<Shared>,
+    committer: Mutex<Option<Committer>>,
+}
+
+/// What the committer shares with the threads that call it.
+#[derive(Default)]
+pub(crate) struct Shared {
+    /// All messages up to this id are either visible to a read that begins now, or never will be.
+    committed: AtomicI64,
+    deliveries: Mutex<Deliveries>,
+    /// Chats that a reply is being read from, with the number of readers: not purged meanwhile.
+    pins: Mutex<HashMap<ChatId, u32>>,
+}
+
+/// Locks a mutex whose data stays sound when a holder panics.
+///
+/// Every structure guarded this way is changed in single steps, so a panic in one session must
+/// not take the others down through poisoning.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Store {
+    /// Opens (or creates, or upgrades) the database and starts the committer.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, is no database of Plausch, is damaged, or was written by a
+    /// newer version; nothing is changed then.
+    pub fn open(options: &Options) -> Result<Store, StoreError> {
+        let pool = pool::open(&options.path, options.readers + 1)?;
+        let shared = Arc::new(Shared::default());
+        let (jobs, committer) = committer::start(pool.get()?, &options.path, Arc::clone(&shared))?;
+        Ok(Store {
+            inner: Arc::new(Inner {
+                path: options.path.clone(),
+                pool,
+                jobs,
+                shared,
+                committer: Mutex::new(Some(committer)),
+            }),
+        })
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Runs `f` on a pooled connection.
+    ///
+    /// Never hold the connection while writing to a socket: read, return, then write.
+    ///
+    /// # Errors
+    /// When no connection becomes free in time, or the statement fails.
+    pub fn read<T>(
+        &self,
+        f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let connection = self.inner.pool.get()?;
+        Ok(f(&connection)?)
+    }
+
+    /// Runs `f` in the committer's current transaction and returns after its COMMIT.
+    ///
+    /// `rows` is about how many rows `f` writes; it bounds the size of a group.
+    ///
+    /// # Errors
+    /// When `f` fails (its changes are rolled back), when the transaction fails (nothing of the
+    /// group is kept), or when the store has been stopped.
+    pub fn write<T: Send + 'static>(
+        &self,
+        rows: usize,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.inner.jobs.run(rows, f)
+    }
+
+    /// All messages up to this id are visible to a read that begins after this call, unless they
+    /// were rolled back.
+    pub fn committed(&self) -> MessageId {
+        self.inner.shared.committed.load(Ordering::Acquire)
+    }
+
+    /// Notes that everything up to `position` has arrived at `user`; saved along with the next
+    /// transaction, or by itself without an fsync when there is none for a while.
+    pub fn note_delivered(&self, user: UserId, position: Position) {
+        lock(&self.inner.shared.deliveries).note(user, position);
+    }
+
+    /// How far `user` has been served, saved or not. Saved contact events are gone from the
+    /// database, so their number is only that of the unsaved ones.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn delivered(&self, user: UserId) -> Result<Position, StoreError> {
+        // The unsaved position is read first: it leaves that map only after it was committed, so
+        // the read that follows sees it then.
+        let unsaved = lock(&self.inner.shared.deliveries).unsaved(user);
+        let saved = self.read(|connection| deliveries::saved(connection, user))?;
+        Ok(Position {
+            message: saved.max(unsaved.message),
+            event: unsaved.event,
+        })
+    }
+
+    /// Keeps the messages and media of `chat` from being purged while the pin lives.
+    pub fn pin(&self, chat: ChatId) -> Pin {
+        *lock(&self.inner.shared.pins).entry(chat).or_insert(0) += 1;
+        Pin {
+            shared: Arc::clone(&self.inner.shared),
+            chat,
+        }
+    }
+
+    /// Jobs that wait for the committer, for figures.
+    pub fn queue_depth(&self) -> usize {
+        self.inner.jobs.waiting()
+    }
+
+    /// Finishes all jobs taken so far, saves positions, checkpoints the write-ahead log and ends
+    /// the committer; later writes fail with [`StoreError::Stopped`].
+    pub fn stop(&self) {
+        let committer = lock(&self.inner.committer).take();
+        if let Some(committer) = committer {
+            committer.stop(&self.inner.jobs);
+        }
+    }
+}
+
+/// Keeps a chat's messages and media in place; see [`Store::pin`].
+pub struct Pin {
+    shared: Arc<Shared>,
+    chat: ChatId,
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut pins = lock(&self.shared.pins);
+        if let Some(count) = pins.get_mut(&self.chat) {
+            *count -= 1;
+            if *count == 0 {
+                pins.remove(&self.chat);
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Accounts.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{StoreError, Tx, UserId};
+
+/// What a login needs to know of an account.
+#[derive(Clone)]
+pub struct Account {
+    /// The account's id.
+    pub id: UserId,
+    /// The name as it was registered.
+    pub name: String,
+    /// The password's hash as a PHC string.
+    pub password: String,
+}
+
+/// A new account, all values checked.
+pub struct NewAccount {
+    /// The name as it is to be shown.
+    pub name: String,
+    /// The name as it is compared.
+    pub mapped: String,
+    /// The password's hash as a PHC string.
+    pub password: String,
+    /// As given; nothing is sent to it.
+    pub email: String,
+    /// As given.
+    pub gender: String,
+}
+
+/// The account of a mapped name.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn by_name(connection: &Connection, mapped: &str) -> rusqlite::Result<Option<Account>> {
+    connection
+        .prepare_cached("SELECT id, name, password FROM user WHERE mapped = ?1")?
+        .query_row([mapped], |row| {
+            Ok(Account {
+                id: row.get(0)?,
+                name: row.get(1)?,
+                password: row.get(2)?,
+            })
+        })
+        .optional()
+}
+
+/// The account of an id, unless it was deleted.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn by_id(connection: &Connection, user: UserId) -> rusqlite::Result<Option<Account>> {
+    connection
+        .prepare_cached("SELECT id, name, password FROM user WHERE id = ?1 AND mapped IS NOT NULL")?
+        .query_row([user], |row| {
+            Ok(Account {
+                id: row.get(0)?,
+                name: row.get(1)?,
+                password: row.get(2)?,
+            })
+        })
+        .optional()
+}
+
+/// The id of a mapped name.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn id_of(connection: &Connection, mapped: &str) -> rusqlite::Result<Option<UserId>> {
+    connection
+        .prepare_cached("SELECT id FROM user WHERE mapped = ?1")?
+        .query_row([mapped], |row| row.get(0))
+        .optional()
+}
+
+/// The name as it is shown to others: a deleted account's has a `~` in front, which no account
+/// can have.
+///
+/// # Errors
+/// When the database cannot be read, or there never was such a user.
+pub fn shown_name(connection: &Connection, user: UserId) -> rusqlite::Result<String> {
+    connection
+        .prepare_cached(
+            "SELECT CASE WHEN mapped IS NULL THEN '~' || name ELSE name END
+             FROM user WHERE id = ?1",
+        )?
+        .query_row([user], |row| row.get(0))
+}
+
+/// All accounts but `user`, in code point order of their mapped names.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn others(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<UserId>> {
+    connection
+        .prepare_cached(
+            "SELECT id FROM user WHERE mapped IS NOT NULL AND id <> ?1 ORDER BY mapped",
+        )?
+        .query_map([user], |row| row.get(0))?
+        .collect()
+}
+
+/// Creates an account; None when the name is taken.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn create(tx: &mut Tx<'_>, account: &NewAccount) -> Result<Option<UserId>, StoreError> {
+    if id_of(tx.connection, &account.mapped)?.is_some() {
+        return Ok(None);
+    }
+    tx.connection
+        .prepare_cached(
+            "INSERT INTO user (name, mapped, password, email, gender, created)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute((
+            &account.name,
+            &account.mapped,
+            &account.password,
+            &account.email,
+            &account.gender,
+            tx.now(),
+        ))?;
+    Ok(Some(tx.connection.last_insert_rowid()))
+}
+
+/// Replaces a password's hash, if it is still the one that was checked.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn set_password(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    old: &str,
+    new: &str,
+) -> Result<bool, StoreError> {
+    let changed = tx
+        .connection
+        .prepare_cached("UPDATE user SET password = ?3 WHERE id = ?1 AND password = ?2")?
+        .execute((user, old, new))?;
+    Ok(changed == 1)
+}
+
+/// Deletes an account, if the password's hash is still the one that was checked: the name is free
+/// at once, contacts and chats are taken away in steps.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn delete(tx: &mut Tx<'_>, user: UserId, password: &str) -> Result<bool, StoreError> {
+    let connection = tx.connection;
+    let deleted = connection
+        .prepare_cached(
+            "UPDATE user SET mapped = NULL, password = '', email = '', gender = ''
+             WHERE id = ?1 AND password = ?2 AND mapped IS NOT NULL",
+        )?
+        .execute((user, password))?;
+    if deleted == 0 {
+        return Ok(false);
+    }
+    connection
+        .prepare_cached("DELETE FROM delivery WHERE user_id = ?1")?
+        .execute([user])?;
+    connection
+        .prepare_cached("INSERT INTO departure (user_id) VALUES (?1)")?
+        .execute([user])?;
+    tx.memory
+        .chats
+        .retain(|_, chat| chat.creator != user && chat.other != user);
+    tx.purge_soon();
+    Ok(true)
+}

@@ -1,0 +1,159 @@
+//! The few system calls that no crate wraps: the only module with `unsafe`.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::mem::{MaybeUninit, size_of};
+use std::net::TcpStream;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+/// `TCP_RTO_MAX_MS` of linux/tcp.h (since Linux 6.15), which libc does not name yet.
+const TCP_RTO_MAX_MS: libc::c_int = 44;
+
+/// What the kernel knows of a peer.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerInfo {
+    /// Retransmissions and probes (keep-alive or zero-window) since the peer was last heard. One
+    /// may just be on its way; from two on the peer has missed one.
+    pub unanswered: u32,
+    /// Since anything, data or acknowledgement, was last heard from the peer.
+    pub silent: Duration,
+}
+
+/// Bytes written to a socket that the peer's TCP has not acknowledged yet (`SIOCOUTQ`).
+///
+/// It still answers after a reset, a time-out and a half-close.
+///
+/// # Errors
+/// When the descriptor is no TCP socket.
+pub fn unacknowledged(stream: &TcpStream) -> io::Result<u64> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one int through the pointer, which
+    // lives through the call; the descriptor is open as long as `stream` is borrowed.
+    let result = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
+/// Asks the kernel about a peer (`TCP_INFO`).
+///
+/// # Errors
+/// When the descriptor is no TCP socket.
+pub fn peer_info(stream: &TcpStream) -> io::Result<PeerInfo> {
+    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes into `info`, which is that large, and
+    // whatever it leaves out stays zero, a valid value for each of the struct's integers.
+    let info = unsafe {
+        let result = libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        );
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        info.assume_init()
+    };
+    Ok(PeerInfo {
+        unanswered: u32::from(info.tcpi_retransmits) + u32::from(info.tcpi_probes),
+        silent: Duration::from_millis(info.tcpi_last_ack_recv.min(info.tcpi_last_data_recv).into()),
+    })
+}
+
+/// Whether the peer has closed its side or reset the connection, without reading anything.
+pub fn has_hung_up(stream: &TcpStream) -> bool {
+    let mut poll = libc::pollfd {
+        fd: stream.as_raw_fd(),
+        events: libc::POLLRDHUP,
+        revents: 0,
+    };
+    // SAFETY: one pollfd that lives through the call, and a time-out of zero.
+    let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
+    ready > 0 && poll.revents & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) != 0
+}
+
+/// Whether the connection is gone in both directions, so that no answer can arrive any more.
+pub fn is_gone(stream: &TcpStream) -> bool {
+    let mut poll = libc::pollfd {
+        fd: stream.as_raw_fd(),
+        events: 0,
+        revents: 0,
+    };
+    // SAFETY: as in has_hung_up.
+    let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
+    ready > 0 && poll.revents & (libc::POLLHUP | libc::POLLERR) != 0
+}
+
+/// Keeps the pause between two zero-window probes or retransmissions below `limit`, so that a peer
+/// that dies with a closed window is noticed within a minute. Kernels before 6.15 refuse.
+///
+/// # Errors
+/// When the kernel does not know the option.
+pub fn limit_retransmission_pause(stream: &TcpStream, limit: Duration) -> io::Result<()> {
+    let milliseconds = libc::c_int::try_from(limit.as_millis()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the kernel reads one int through the pointer, which lives through the call.
+    let result = unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            TCP_RTO_MAX_MS,
+            (&raw const milliseconds).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Raises the limit of open files to what the system allows, and returns it.
+///
+/// # Errors
+/// When the limit cannot be read.
+pub fn raise_open_files() -> io::Result<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: getrlimit and setrlimit write and read one rlimit, which lives through the calls.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let before = limit.rlim_cur;
+        limit.rlim_cur = limit.rlim_max;
+        if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) < 0 {
+            return Ok(before);
+        }
+    }
+    Ok(limit.rlim_cur)
+}
+
+/// Makes glibc give freed memory of 128 KiB and more back to the system at once.
+///
+/// Its threshold otherwise adapts to what scrypt frees (16 MiB), and each hashing thread's arena
+/// keeps that: 60 threads once left 347 to 527 MB resident; 2.7 MB with this.
+pub fn keep_heap_small() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt only sets a number inside the allocator; called before other threads start.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 << 10);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 256 << 10);
+        // Arenas multiply what is freed but not returned; sessions allocate little and rarely.
+        libc::mallopt(libc::M_ARENA_MAX, 4);
+    }
+}
+
+/// Files that the process creates are readable by its owner alone.
+pub fn private_files() {
+    // SAFETY: umask cannot fail and touches no memory of ours.
+    unsafe {
+        libc::umask(0o077);
+    }
+}
