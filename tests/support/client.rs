@@ -294,10 +294,8 @@ impl Client {
 
 /// A line as a failure shows it: long ones are cut.
 pub fn short(line: &str) -> String {
-    let length = line.chars().count();
-    if length <= KEPT_CHARS {
-        return line.to_owned();
+    match line.char_indices().nth(KEPT_CHARS) {
+        None => line.to_owned(),
+        Some((at, _)) => format!("{}… ({} bytes)", &line[..at], line.len()),
     }
-    let start: String = line.chars().take(KEPT_CHARS).collect();
-    format!("{start}… ({length} characters)")
 }

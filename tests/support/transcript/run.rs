@@ -48,20 +48,23 @@ impl<'a> Run<'a> {
         let transcript = self.transcript;
         let mut steps = transcript.steps.iter().peekable();
         while let Some(step) = steps.next() {
-            let mut done = match &step.action {
+            let done = match &step.action {
                 Action::Expect(first) if first.any_order => {
                     let mut group = vec![first];
-                    while let Some(next) = steps.next_if(|next| next.who == step.who) {
-                        match &next.action {
-                            Action::Expect(more) if more.any_order => group.push(more),
-                            _ => self.fail(next, "`~` lines end with a step of another connection"),
+                    let more = |next: &&Step| {
+                        next.who == step.who
+                            && matches!(&next.action, Action::Expect(next) if next.any_order)
+                    };
+                    while let Some(next) = steps.next_if(more) {
+                        if let Action::Expect(next) = &next.action {
+                            group.push(next);
                         }
                     }
                     self.expect_group(&step.who, group)
                 }
                 _ => self.step(step),
             };
-            if let Err(reason) = &mut done {
+            if let Err(reason) = &done {
                 self.fail(step, reason);
             }
         }

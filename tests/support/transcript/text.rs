@@ -15,6 +15,16 @@ pub enum Piece {
     Rest,
 }
 
+impl Piece {
+    fn unescaped(self) -> Outcome<Piece> {
+        let Piece::Text(text) = self else {
+            return Ok(self);
+        };
+        let text = String::from_utf8(unescape(&text)?);
+        Ok(Piece::Text(text.map_err(|_| "not UTF-8".to_owned())?))
+    }
+}
+
 /// What templates are filled in from.
 pub struct Text {
     /// Behind every user name: nothing on a server of one's own.
@@ -50,9 +60,8 @@ impl Text {
 
     pub fn pattern(&self, expected: &Expected) -> Outcome<Vec<Piece>> {
         if expected.raw {
-            let bytes = unescape(&self.expand(&expected.text)?)?;
-            let text = String::from_utf8(bytes).map_err(|_| "`<<` is not UTF-8".to_owned())?;
-            return Ok(vec![Piece::Text(text)]);
+            let pieces = self.pieces(&expected.text)?;
+            return pieces.into_iter().map(Piece::unescaped).collect();
         }
         let Some(start) = expected.text.strip_suffix('*').filter(|s| s.ends_with(' ')) else {
             return self.pieces(&expected.text);
