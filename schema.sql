@@ -89,6 +89,9 @@ CREATE TABLE media (
     quoted     INTEGER NOT NULL   -- 1 if it must be quoted on the wire
 ) STRICT;
 
+-- What a user's media take up is summed from this index alone.
+CREATE INDEX media_owner ON media (owner_id, size);
+
 CREATE INDEX media_loose ON media (id) WHERE message_id IS NULL;
 
 -- Media in parts of 64 KiB, each cut between two characters, so that no transaction and no

@@ -475,21 +475,12 @@ impl Writer {
         }
     }
 
-    /// At the begin of a login: each open request, then each other event that was not told.
+    /// At the begin of a login: each event that was not told, then each open request.
     fn first_events(&mut self) -> Result<(), End> {
         let outbox = Arc::clone(&self.outbox);
         let newest = outbox
             .store
             .read(|connection| contacts::newest_event(connection, outbox.user))?;
-        let mut asker = 0;
-        loop {
-            let page = outbox.store.read(|connection| {
-                contacts::open_requests(connection, outbox.user, asker, EVENTS)
-            })?;
-            let Some(last) = page.last() else { break };
-            asker = last.key;
-            self.tell(&page, 0)?;
-        }
         let mut event = self.cursor.event;
         loop {
             let page = outbox.store.read(|connection| {
@@ -498,6 +489,17 @@ impl Writer {
             let Some(last) = page.last() else { break };
             event = last.key;
             self.tell(&page, event)?;
+        }
+        // The open ones last: a quick client may answer one as soon as it is told, and it would be
+        // a settled event then.
+        let mut asker = 0;
+        loop {
+            let page = outbox.store.read(|connection| {
+                contacts::open_requests(connection, outbox.user, asker, EVENTS)
+            })?;
+            let Some(last) = page.last() else { break };
+            asker = last.key;
+            self.tell(&page, 0)?;
         }
         // All up to the newest has been told, the open requests among them.
         self.tell(&[], newest)?;

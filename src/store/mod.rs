@@ -18,6 +18,8 @@ pub mod messages;
 pub mod pool;
 pub mod purge;
 pub mod schema;
+#[cfg(test)]
+mod tests;
 pub mod users;
 
 use std::collections::HashMap;

@@ -8,13 +8,13 @@ use super::StoreError;
 const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// The version of [`SCHEMA`].
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// Marks a file as ours ("Plau"), so that another program's database is not taken for an empty one.
 const APPLICATION_ID: i64 = 0x506C_6175;
 
 /// `UPGRADES[n]` turns version n + 1 into version n + 2.
-const UPGRADES: &[&str] = &[];
+const UPGRADES: &[&str] = &["CREATE INDEX media_owner ON media (owner_id, size);"];
 
 /// Creates the tables in an empty database, upgrades an older one in one transaction, refuses a
 /// newer or a foreign one without changing anything.
@@ -70,4 +70,92 @@ fn upgrade(connection: &mut Connection) -> Result<(), StoreError> {
 
 fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The schema as version 1 had it.
+    const VERSION_1: &str = include_str!("../../tests/data/schema-1.sql");
+
+    fn fresh() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        prepare(&mut connection).unwrap();
+        connection
+    }
+
+    fn version_1() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(VERSION_1).unwrap();
+        connection
+            .pragma_update(None, "application_id", APPLICATION_ID)
+            .unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection
+    }
+
+    /// Tables and indexes, as SQLite describes them.
+    fn shape(connection: &Connection) -> Vec<(String, String, String)> {
+        connection
+            .prepare(
+                "SELECT type, name, coalesce(sql, '') FROM sqlite_schema
+                 WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name",
+            )
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap()
+    }
+
+    #[test]
+    fn an_upgraded_database_is_like_a_new_one_and_keeps_its_rows() {
+        let mut old = version_1();
+        old.execute(
+            "INSERT INTO user (name, mapped, password, email, gender, created)
+             VALUES ('Hans', 'hans', '$scrypt$', 'h@x', 'm', 1)",
+            [],
+        )
+        .unwrap();
+        assert_ne!(shape(&old), shape(&fresh()), "version 1 differs");
+        prepare(&mut old).unwrap();
+        assert_eq!(shape(&old), shape(&fresh()));
+        assert_eq!(pragma(&old, "user_version").unwrap(), VERSION);
+        let name: String = old
+            .query_row("SELECT name FROM user WHERE mapped = 'hans'", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(name, "Hans");
+    }
+
+    #[test]
+    fn there_is_a_step_from_each_version_to_the_next() {
+        assert_eq!(UPGRADES.len() as i64, VERSION - 1);
+    }
+
+    #[test]
+    fn a_newer_database_is_refused_and_left_alone() {
+        let mut newer = fresh();
+        newer
+            .pragma_update(None, "user_version", VERSION + 1)
+            .unwrap();
+        let before = shape(&newer);
+        let refusal = prepare(&mut newer).unwrap_err().to_string();
+        assert!(refusal.contains("newer"), "{refusal}");
+        assert_eq!(shape(&newer), before);
+        assert_eq!(pragma(&newer, "user_version").unwrap(), VERSION + 1);
+    }
+
+    #[test]
+    fn another_programs_database_is_refused_and_left_alone() {
+        let mut foreign = Connection::open_in_memory().unwrap();
+        foreign
+            .execute_batch("CREATE TABLE recipe (t TEXT)")
+            .unwrap();
+        let before = shape(&foreign);
+        assert!(matches!(prepare(&mut foreign), Err(StoreError::Foreign(_))));
+        assert_eq!(shape(&foreign), before);
+    }
 }

@@ -1,0 +1,273 @@
+//! The committer against failing jobs and full disks; each test has a database of its own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use super::messages::{self, Sent};
+use super::users::{self, NewAccount};
+use super::{Options, Store, StoreError, Tx, UserId, chats, contacts};
+
+/// A store in a directory that goes with it.
+struct Scratch {
+    store: Store,
+    directory: PathBuf,
+}
+
+impl Scratch {
+    fn new() -> Scratch {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let directory = std::env::temp_dir().join(format!(
+            "plausch-store-{}-{}",
+            std::process::id(),
+            NUMBER.fetch_add(1, Ordering::Relaxed)
+        ));
+        std::fs::create_dir(&directory).unwrap();
+        Scratch {
+            store: Scratch::open(&directory),
+            directory,
+        }
+    }
+
+    fn open(directory: &std::path::Path) -> Store {
+        Store::open(&Options {
+            path: directory.join("plausch.db"),
+            readers: 2,
+        })
+        .unwrap()
+    }
+
+    fn reopen(&mut self) {
+        self.store.stop();
+        self.store = Scratch::open(&self.directory);
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.store.stop();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn account(tx: &mut Tx<'_>, name: &str) -> Result<UserId, StoreError> {
+    let id = users::create(
+        tx,
+        &NewAccount {
+            name: name.to_owned(),
+            mapped: name.to_owned(),
+            password: "hash".to_owned(),
+            email: "a@b".to_owned(),
+            gender: "x".to_owned(),
+        },
+    )?;
+    Ok(id.unwrap())
+}
+
+/// Two contacts and their chat.
+fn pair(store: &Store) -> (UserId, UserId, i64) {
+    store
+        .write(1, |tx| {
+            let (a, b) = (account(tx, "a")?, account(tx, "b")?);
+            contacts::request(tx, a, b)?;
+            contacts::request(tx, b, a)?;
+            chats::create(tx, a, b)?;
+            Ok((a, b, chats::of(tx.connection, a)?[0]))
+        })
+        .unwrap()
+}
+
+fn send(store: &Store, from: UserId, chat: i64, body: &str) -> Result<Sent, StoreError> {
+    let body = body.to_owned();
+    store.write(1, move |tx| messages::send(tx, from, chat, &body, None))
+}
+
+fn bodies(store: &Store, to: UserId, after: i64) -> Vec<String> {
+    let mut bodies = Vec::new();
+    store
+        .read(|connection| {
+            messages::backlog(connection, to, after, |message| {
+                bodies.push(message.body.to_owned());
+                true
+            })
+        })
+        .unwrap();
+    bodies
+}
+
+#[test]
+fn a_failed_job_leaves_nothing_and_harms_no_other() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch.store);
+    let failed: Result<(), _> = scratch.store.write(1, move |tx| {
+        messages::send(tx, a, chat, "not to be kept", None)?;
+        Err(StoreError::Stopped)
+    });
+    assert!(matches!(failed, Err(StoreError::Stopped)));
+    assert!(matches!(
+        send(&scratch.store, a, chat, "kept"),
+        Ok(Sent::Kept(_))
+    ));
+    assert_eq!(bodies(&scratch.store, b, 0), ["kept"]);
+}
+
+#[test]
+fn a_panic_in_a_job_fails_that_job_alone() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch.store);
+    let failed: Result<(), _> = scratch.store.write(1, move |tx| {
+        messages::send(tx, a, chat, "not to be kept", None)?;
+        panic!("on purpose, in a test")
+    });
+    assert!(matches!(failed, Err(StoreError::Panicked)));
+    assert!(matches!(
+        send(&scratch.store, a, chat, "kept"),
+        Ok(Sent::Kept(_))
+    ));
+    assert_eq!(bodies(&scratch.store, b, 0), ["kept"]);
+}
+
+/// Several jobs in one transaction when the disk fills: what was answered with success is there,
+/// what was answered with an error is not, and when there is room again it goes on.
+#[test]
+fn a_full_disk_keeps_exactly_what_was_answered() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch.store);
+    let limit = |pages: i64| {
+        scratch
+            .store
+            .write(1, move |tx| {
+                tx.connection
+                    .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
+                Ok(())
+            })
+            .unwrap();
+    };
+    limit(300);
+    let number = Arc::new(AtomicI64::new(0));
+    let senders: Vec<_> = (0..8)
+        .map(|_| {
+            let (store, number) = (scratch.store.clone(), Arc::clone(&number));
+            std::thread::spawn(move || {
+                let (mut kept, mut failed) = (Vec::new(), 0);
+                for _ in 0..100 {
+                    let body = format!(
+                        "{:05} {}",
+                        number.fetch_add(1, Ordering::Relaxed),
+                        "x".repeat(3_000)
+                    );
+                    match send(&store, a, chat, &body) {
+                        Ok(Sent::Kept(_)) => kept.push(body),
+                        Ok(other) => panic!("{other:?}"),
+                        Err(_) => failed += 1,
+                    }
+                }
+                (kept, failed)
+            })
+        })
+        .collect();
+    let (mut expected, mut failures) = (Vec::new(), 0);
+    for sender in senders {
+        let (kept, failed) = sender.join().unwrap();
+        expected.extend(kept);
+        failures += failed;
+    }
+    assert!(failures > 0, "the disk never was full");
+    assert!(!expected.is_empty(), "nothing was kept before");
+    limit(1_000_000);
+    assert!(matches!(
+        send(&scratch.store, a, chat, "room again"),
+        Ok(Sent::Kept(_))
+    ));
+    expected.push("room again".to_owned());
+    let mut found = bodies(&scratch.store, b, 0);
+    assert_eq!(found.last().map(String::as_str), Some("room again"));
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn ids_and_timestamps_only_grow_whatever_is_removed() {
+    let mut scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch.store);
+    let Ok(Sent::Kept(first)) = send(&scratch.store, a, chat, "one") else {
+        panic!("not sent")
+    };
+    // Deleted by the one, back by a later message, deleted by the other: the first is purged.
+    scratch
+        .store
+        .write(1, move |tx| {
+            chats::delete(tx, b, chat)?;
+            chats::delete(tx, a, chat)
+        })
+        .unwrap();
+    scratch.reopen();
+    let again = scratch
+        .store
+        .write(1, move |tx| {
+            chats::create(tx, a, b)?;
+            Ok(chats::of(tx.connection, a)?)
+        })
+        .unwrap();
+    assert!(again[0] > chat, "the chat's id was used again");
+    let Ok(Sent::Kept(second)) = send(&scratch.store, a, again[0], "two") else {
+        panic!("not sent")
+    };
+    assert!(second.id > first.id);
+    assert_eq!(bodies(&scratch.store, b, first.id), ["two"]);
+}
+
+#[test]
+fn timestamps_grow_within_a_chat_however_fast_messages_come() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch.store);
+    let stamps = scratch
+        .store
+        .write(100, move |tx| {
+            let mut stamps = Vec::new();
+            for number in 0..100 {
+                let from = if number % 3 == 0 { b } else { a };
+                match messages::send(tx, from, chat, "x", None)? {
+                    Sent::Kept(kept) => stamps.push(kept.timestamp),
+                    other => panic!("{other:?}"),
+                }
+            }
+            Ok(stamps)
+        })
+        .unwrap();
+    assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]));
+}
+
+/// History and the position of `135` find their place by bisection.
+#[test]
+fn history_pages_from_any_timestamp() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch.store);
+    let all = scratch
+        .store
+        .write(300, move |tx| {
+            let mut all = Vec::new();
+            for number in 0..300 {
+                let from = if number % 7 < 3 { a } else { b };
+                if let Sent::Kept(kept) = messages::send(tx, from, chat, "x", None)? {
+                    all.push((kept.id, kept.timestamp));
+                }
+            }
+            Ok(all)
+        })
+        .unwrap();
+    for before in [0, 1, 5, 100, 299] {
+        let upto = if before == 0 { all.len() } else { before };
+        let stamp = if before == 0 { 0 } else { all[before].1 };
+        let found = scratch
+            .store
+            .read(|connection| messages::history(connection, chat, stamp, 20, 0))
+            .unwrap();
+        let expected: Vec<i64> = all[upto.saturating_sub(20)..upto]
+            .iter()
+            .map(|(id, _)| *id)
+            .collect();
+        assert_eq!(found, expected, "before {before}");
+    }
+}
