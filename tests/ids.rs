@@ -25,12 +25,11 @@ fn delete_by_both(one: &mut Client, other: &mut Client, chat: i64) {
     }
 }
 
-/// Two users log in anew; there is nothing that they missed.
+/// Two users log in anew.
 fn back(server: &TestServer, one: &str, other: &str) -> (Client, Client) {
     let login = |name| {
         let mut client = server.connect();
         client.login(name);
-        client.silent();
         client
     };
     (login(one), login(other))

@@ -8,12 +8,12 @@ use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use support::people::{PASSWORD, pair};
-use support::server::{PROGRAM, TestServer};
+use support::server::{TestServer, program};
 use support::system::{TempDir, wait_for};
 
 /// Runs the server until it ends by itself, which it must do soon.
 fn run(arguments: &[&str]) -> Output {
-    let mut child = Command::new(PROGRAM)
+    let mut child = Command::new(program())
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -55,7 +55,11 @@ impl Client {
     }
 
     pub fn try_connect(addr: SocketAddr) -> std::io::Result<Client> {
-        let stream = TcpStream::connect_timeout(&addr, TIMEOUT)?;
+        Client::over(TcpStream::connect_timeout(&addr, TIMEOUT)?)
+    }
+
+    /// A client on a connection that was made in some other way.
+    pub fn over(stream: TcpStream) -> std::io::Result<Client> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(TIMEOUT))?;
         Ok(Client {

@@ -19,8 +19,11 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// Contract, section 4, promise 7.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The server program.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_plauschd");
+/// The server program: the one that was built along with the tests, or the one that `PLAUSCHD` names
+/// (a release build, say, or one for another system).
+pub fn program() -> OsString {
+    std::env::var_os("PLAUSCHD").unwrap_or_else(|| env!("CARGO_BIN_EXE_plauschd").into())
+}
 
 /// Limits for a server in the open that a flood of tests from one address would meet. Each is
 /// switched off where `--help` names it, unless the test sets it itself.
@@ -215,7 +218,7 @@ fn with_defaults(given: &[&str]) -> Vec<String> {
 fn help_names(option: &str) -> bool {
     static HELP: OnceLock<String> = OnceLock::new();
     let help = HELP.get_or_init(|| {
-        let output = Command::new(PROGRAM).arg("--help").output();
+        let output = Command::new(program()).arg("--help").output();
         String::from_utf8_lossy(&output.expect("plauschd --help").stdout).into_owned()
     });
     help.split_ascii_whitespace().any(|word| word == option)
@@ -228,11 +231,11 @@ fn command(shell: Option<&str>, directory: &TempDir, options: &[String]) -> Comm
     arguments.push(database(directory).into());
     arguments.extend(options.iter().map(OsString::from));
     let mut command = match shell {
-        None => Command::new(PROGRAM),
+        None => Command::new(program()),
         Some(first) => {
             let mut sh = Command::new("sh");
             sh.arg("-c").arg(format!(r#"{first}; exec "$0" "$@""#));
-            sh.arg(PROGRAM);
+            sh.arg(program());
             sh
         }
     };
@@ -249,7 +252,7 @@ fn spawn(mut command: Command, log: &Arc<Log>, from: usize) -> (Child, SocketAdd
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("cannot start {PROGRAM}: {error}"));
+        .unwrap_or_else(|error| panic!("cannot start {}: {error}", program().display()));
     let stderr = child.stderr.take().expect("stderr is piped");
     let sink = Arc::clone(log);
     let reader = thread::spawn(move || sink.collect(BufReader::new(stderr)));

@@ -72,6 +72,30 @@ pub fn raise_open_files(wanted: u64) {
     );
 }
 
+/// How many descriptors a process has open.
+pub fn open_files(pid: u32) -> usize {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd"));
+    entries.expect("/proc").count()
+}
+
+/// Limits how many files a running process may open from now on; None for what it may at most.
+#[allow(unsafe_code)]
+pub fn limit_open_files(pid: u32, limit: Option<u64>) {
+    let pid = libc::pid_t::try_from(pid).expect("a process id");
+    let mut now = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    let which = libc::RLIMIT_NOFILE;
+    // SAFETY: all pointers are null or valid, and point to a struct of the type expected.
+    let read = unsafe { libc::prlimit(pid, which, std::ptr::null(), &raw mut now) };
+    assert_eq!(read, 0, "prlimit: {}", std::io::Error::last_os_error());
+    now.rlim_cur = limit.unwrap_or(now.rlim_max);
+    // SAFETY: as above.
+    let set = unsafe { libc::prlimit(pid, which, &raw const now, std::ptr::null_mut()) };
+    assert_eq!(set, 0, "prlimit: {}", std::io::Error::last_os_error());
+}
+
 /// Waits until `done` gives something; panics with `what` when it has not after `timeout`.
 pub fn wait_for<T>(what: &str, timeout: Duration, mut done: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + timeout;
