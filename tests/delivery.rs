@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::client::Client;
-use support::people::{Push, befriend, open_chat, pair, register_and_login};
+use support::people::{Push, befriend, login_when_free, open_chat, pair, register_and_login};
 use support::random::Random;
 use support::server::TestServer;
 use support::system::RssWatch;
@@ -318,6 +318,32 @@ fn a_receiver_that_does_not_read_holds_up_nobody() {
     );
 
     receive_all(&mut hans, COUNT);
+    hans.silent();
+}
+
+/// A program that uses `135` and crashes gets all that it had not confirmed again, though its kernel
+/// had taken it; its name is free at once (promise 6).
+#[test]
+fn a_crash_loses_nothing_that_was_not_confirmed() {
+    const COUNT: usize = 10_000;
+    const CONFIRMED: usize = 500;
+    let server = TestServer::start();
+    let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
+    // From here on, on this connection, it is what counts.
+    hans.send(&format!("135 {chat} 0"));
+    hans.expect("248 400");
+    maria.say_all(chat, texts(COUNT));
+    let read: Vec<Push> = (0..CONFIRMED).map(|_| hans.recv_push()).collect();
+    let last = &read[CONFIRMED - 1];
+    assert_eq!(number(last), CONFIRMED - 1, "order");
+    hans.send(&format!("135 {chat} {}", last.timestamp));
+    hans.recv_until("248 400");
+    // Much is unread, so that this resets the connection.
+    drop(hans);
+    let mut hans = login_when_free(server.addr(), "hans");
+    for expected in CONFIRMED..COUNT {
+        assert_eq!(number(&hans.recv_push()), expected, "order");
+    }
     hans.silent();
 }
 
