@@ -9,7 +9,7 @@ mod text;
 use super::server::TestServer;
 use run::Run;
 use std::fs;
-use std::net::ToSocketAddrs;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -106,8 +106,9 @@ pub fn run(name: &str) {
         println!("{name}: not run against {SHARED_SERVER}={shared}: it has {reason}");
         return;
     }
-    let addr = shared.to_socket_addrs().ok().and_then(|mut all| all.next());
-    let addr = addr.unwrap_or_else(|| panic!("{SHARED_SERVER}={shared}: no such address"));
+    let mut addrs = shared.to_socket_addrs().unwrap_or_default();
+    let addr = addrs.find(|addr| TcpStream::connect(addr).is_ok());
+    let addr = addr.unwrap_or_else(|| panic!("{SHARED_SERVER}={shared}: nobody answers"));
     Run::new(&transcript, addr, unique_suffix(), None).run();
 }
 
