@@ -15,6 +15,8 @@ pub mod deliveries;
 mod error;
 pub mod media;
 pub mod messages;
+#[cfg(test)]
+mod plans;
 pub mod pool;
 pub mod purge;
 pub mod schema;
