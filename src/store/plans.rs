@@ -86,11 +86,10 @@ fn no_statement_scans_what_grows_or_sorts() {
             seen += 1;
             for step in plan(&connection, &statement) {
                 let meant = MEANT.iter().any(|(piece, _)| step.contains(piece));
-                assert!(
-                    meant || !step.starts_with("SCAN") || step.contains("CONSTANT ROW"),
-                    "{file}: {statement}\n{step}"
-                );
-                assert!(!step.contains("TEMP B-TREE"), "{file}: {statement}\n{step}");
+                let scans = step.starts_with("SCAN") && !step.contains("CONSTANT ROW");
+                if step.contains("TEMP B-TREE") || (scans && !meant) {
+                    bad.push(format!("{file}: {statement}\n{step}"));
+                }
             }
         }
     }
