@@ -52,10 +52,11 @@ CREATE TABLE chat (
     last_timestamp INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- What a chat is to each of its two members.
+-- What a chat is to each of its two members. chat_id is no foreign key: checking it when a chat
+-- is deleted would take an index of its own, or a scan.
 CREATE TABLE member (
     user_id    INTEGER NOT NULL REFERENCES user (id),
-    chat_id    INTEGER NOT NULL REFERENCES chat (id),
+    chat_id    INTEGER NOT NULL,
     other_id   INTEGER NOT NULL REFERENCES user (id),
     cleared_id INTEGER NOT NULL DEFAULT 0,  -- messages up to this id are gone for the member
     listed     INTEGER NOT NULL DEFAULT 1,  -- 0 once deleted by the member, until it comes back

@@ -7,7 +7,7 @@ use super::passwords::StillWanted;
 use super::{Answer, LoggedIn, Outcome, Refused, Session, names, reply};
 use crate::protocol::{Reply, Status};
 use crate::server::outbox::Outbox;
-use crate::store::users::{self, NewAccount};
+use crate::store::users::{self, Account, NewAccount};
 
 /// `110 User Password` → `212`.
 pub(super) fn login(session: &mut Session, user: &str, password: &str) -> Outcome {
@@ -40,13 +40,8 @@ pub(super) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
     let Some(account) = account.filter(|_| verdict.matches) else {
         return refuse(Status::PasswordWrong);
     };
-    if verdict.stale {
-        let fresh = waiting(session, |wanted| context.hasher.hash(prepared, wanted))?;
-        let old = account.password.clone();
-        context.store.write(1, move |tx| {
-            users::set_password(tx, account.id, &old, &fresh)
-        })?;
-    }
+    // What of an earlier login on this connection has arrived by now.
+    session.wire.lock().settle(&context.store);
     let outbox = Outbox::new(
         account.id,
         &account.name,
@@ -59,8 +54,22 @@ pub(super) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
     }
     session.login = Some(LoggedIn {
         user: account.id,
-        outbox,
+        outbox: Arc::clone(&outbox),
     });
+    // The password was checked against what was read before the hash: the account may have been
+    // deleted, or its password changed, by a login that has ended meanwhile.
+    let now = context
+        .store
+        .read(|connection| users::by_id(connection, account.id));
+    if !matches!(&now, Ok(Some(now)) if now.password == account.password) {
+        session.login = None;
+        context.hub.leave(&outbox);
+        now?;
+        return refuse(Status::PasswordWrong);
+    }
+    if verdict.stale {
+        renew(session, &account, prepared);
+    }
     Ok(Answer::Enter(Reply::LoginResponse {
         status: Status::Ok,
         user: Cow::Owned(account.name),
@@ -170,6 +179,21 @@ pub(super) fn delete(session: &Session, password: &str) -> Outcome {
     }))
 }
 
+/// Replaces a hash whose parameters are not today's. The login does not depend on it.
+fn renew(session: &Session, account: &Account, password: &str) {
+    let context = &session.context;
+    let Ok(fresh) = waiting(session, |wanted| context.hasher.hash(password, wanted)) else {
+        return;
+    };
+    let (user, old) = (account.id, account.password.clone());
+    if let Err(error) = context
+        .store
+        .write(1, move |tx| users::set_password(tx, user, &old, &fresh))
+    {
+        log::warn!("the hash of user {user} could not be renewed: {error}");
+    }
+}
+
 /// The stored hash of the session's account, if `password` is its password.
 fn check(session: &Session, password: &str) -> Result<Option<String>, Refused> {
     let Some(login) = &session.login else {
@@ -199,12 +223,9 @@ fn waiting<T, E>(
     work: impl FnOnce(StillWanted) -> Result<T, E>,
 ) -> Result<T, E> {
     let wire = Arc::clone(&session.wire);
-    if session.login.is_none() {
-        wire.set_deadline(None);
-    }
+    let left = wire.time_left();
+    wire.set_deadline(None);
     let result = work(Arc::new(move || !wire.is_gone()));
-    if session.login.is_none() {
-        session.wire.set_deadline(Some(session.context.login_grace));
-    }
+    session.wire.set_deadline(left);
     result
 }

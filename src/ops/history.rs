@@ -71,7 +71,12 @@ pub(super) fn received(session: &Session, chat: ChatId, timestamp: i64) -> Outco
         Ok(login) => login,
         Err(status) => return respond(status),
     };
-    session.wire.count_explicitly();
+    // Under the lock, what is being written just now is either sent or not.
+    let sent = {
+        let mut writing = session.wire.lock();
+        login.outbox.count_explicitly(&mut writing);
+        session.context.store.sent(login.user)
+    };
     let store = &session.context.store;
     let user = login.user;
     let found =
@@ -82,7 +87,7 @@ pub(super) fn received(session: &Session, chat: ChatId, timestamp: i64) -> Outco
     };
     if let Some(message) = message {
         // What has not been sent yet cannot have been read.
-        let message = message.min(login.outbox.sent());
+        let message = message.min(sent);
         store.note_delivered(user, Position { message, event: 0 });
     }
     respond(Status::Ok)

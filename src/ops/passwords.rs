@@ -247,11 +247,16 @@ impl Hasher {
         locked(&self.queue).as_ref().map_or(0, Sender::len)
     }
 
-    /// Ends the threads and waits for them: a job that has begun is finished, all others get
+    /// Closes the queue without waiting: a job that has begun is finished, all others get
     /// [`HashError::Stopped`], now and later.
-    pub fn shutdown(&self) {
+    pub fn close(&self) {
         self.stopping.store(true, Ordering::Release);
         drop(locked(&self.queue).take());
+    }
+
+    /// Closes the queue and waits for the threads.
+    pub fn shutdown(&self) {
+        self.close();
         let workers = std::mem::take(&mut *locked(&self.workers));
         for worker in workers {
             // The last reference may be dropped together with a job, on the worker itself, which

@@ -95,6 +95,10 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) {
     };
     server.enter(&wire);
     place.wire = Some(Arc::clone(&wire));
+    if server.is_stopping() {
+        // Those that the stop has looked at were told; this one may have come too late for that.
+        wire.stop_reading();
+    }
     let reader = {
         let server = Arc::clone(server);
         move || session::serve(&server, wire, place)

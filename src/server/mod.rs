@@ -35,8 +35,11 @@ use limits::{Full, Places};
 use threads::Threads;
 use wire::Wire;
 
-/// Descriptors that are not connections: database, listeners, standard streams, with some room.
-const OTHER_FILES: u64 = 64;
+/// Descriptors that are not connections: listeners, standard streams, log, with some room.
+const OTHER_FILES: u64 = 40;
+
+/// Descriptors of one connection to the database: the file, its write-ahead log and index.
+const FILES_PER_POOLED: u64 = 3;
 
 /// How long sessions may take for an orderly end; then they are cut.
 const ORDERLY: Duration = Duration::from_secs(5);
@@ -109,7 +112,7 @@ impl Server {
         })
         .map_err(|error| StartError::Database(config.database.clone(), error))?;
         let threads = Arc::new(Threads::new());
-        let clients = max_clients(config.max_clients, threads.limit())?;
+        let clients = max_clients(config, threads.limit())?;
         let server = Arc::new(Server {
             context: Arc::new(Context {
                 store,
@@ -182,8 +185,12 @@ impl Server {
 }
 
 /// The limit of connections, lowered to what the system has descriptors and maps for.
-fn max_clients(wanted: usize, threads: usize) -> io::Result<usize> {
-    let files = sys::raise_open_files()?.saturating_sub(OTHER_FILES);
+fn max_clients(config: &Config, threads: usize) -> io::Result<usize> {
+    let wanted = config.max_clients;
+    let others = OTHER_FILES + FILES_PER_POOLED * (u64::from(config.pool) + 1);
+    let files = sys::raise_open_files()?.saturating_sub(others);
+    // The rest of the threads is for writers.
+    let threads = threads / 4 * 3;
     let possible = usize::try_from(files)
         .unwrap_or(usize::MAX)
         .min(threads)
@@ -249,7 +256,7 @@ impl Running {
             listener::close(listener);
         }
         // Queued hashes are dropped: their logins could not go on anyway.
-        server.context.hasher.shutdown();
+        server.context.hasher.close();
         for wire in server.wires() {
             wire.stop_reading();
         }
@@ -268,6 +275,7 @@ impl Running {
             // A panic was logged by the thread itself.
             let _ = thread.join();
         }
+        server.context.hasher.shutdown();
         server.context.store.stop();
     }
 

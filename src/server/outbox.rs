@@ -9,7 +9,7 @@
 //! The writer thread lives while there is something to write, or was recently. Whether one runs
 //! changes only under the lock of [`State`].
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +23,9 @@ use crate::store::{MessageId, Store, StoreError, UserId, contacts, lock, message
 
 /// Pushes that may wait in the channel; behind that, the writer reads from the store.
 const CHANNEL: usize = 64;
+
+/// Bytes that may wait in the channel.
+const CHANNEL_BYTES: usize = 256 << 10;
 
 /// A writer without anything to do ends after this.
 const IDLE: Duration = Duration::from_secs(5);
@@ -65,8 +68,10 @@ pub struct Outbox {
     ended: AtomicBool,
     /// Grows when what was queued or read may not be sent any more (a chat was deleted).
     epoch: AtomicU64,
-    /// The newest message that was written.
-    sent: AtomicI64,
+    /// Only `135` moves the user's position. Read and set under the wire's lock.
+    explicit: AtomicBool,
+    /// Bytes in the channel.
+    queued: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -111,7 +116,8 @@ impl Outbox {
             open: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
-            sent: AtomicI64::new(0),
+            explicit: AtomicBool::new(false),
+            queued: AtomicUsize::new(0),
             state: Mutex::new(State {
                 writer: None,
                 behind: false,
@@ -180,15 +186,29 @@ impl Outbox {
             state.behind = true;
             return;
         }
-        if state.writer.is_none() && !state.behind {
+        if state.behind {
+            // The store will be read anyway, and holds it.
+            return self.wake(&mut state);
+        }
+        if state.writer.is_none() {
             self.start(&mut state);
         }
-        match &state.writer {
-            Some(writer) => match writer.try_send(Item::Messages(push)) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => state.behind = true,
-            },
-            None => state.behind = true,
+        let Some(writer) = &state.writer else {
+            return;
+        };
+        let bytes = push.bytes.len();
+        if self.queued.load(Ordering::Acquire) + bytes > CHANNEL_BYTES {
+            state.behind = true;
+            return self.wake(&mut state);
+        }
+        // Counted first: the writer takes it off again as soon as it has the push.
+        self.queued.fetch_add(bytes, Ordering::AcqRel);
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+            writer.try_send(Item::Messages(push))
+        {
+            self.queued.fetch_sub(bytes, Ordering::AcqRel);
+            // A full channel wakes the writer, who then finds this.
+            state.behind = true;
         }
     }
 
@@ -203,8 +223,9 @@ impl Outbox {
 
     /// What was queued may not be sent any more; what may is read from the store.
     pub fn start_over(self: &Arc<Self>) {
-        self.epoch.fetch_add(1, Ordering::AcqRel);
+        // Under the lock: a writer that sees the new epoch also sees that it has to look.
         let mut state = lock(&self.state);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
         state.behind = true;
         self.wake(&mut state);
     }
@@ -231,9 +252,10 @@ impl Outbox {
         lock(&self.state).writer = None;
     }
 
-    /// The newest message that was written to the connection, 0 before the first.
-    pub fn sent(&self) -> MessageId {
-        self.sent.load(Ordering::Acquire)
+    /// From now on only `135` moves the user's position.
+    pub fn count_explicitly(&self, writing: &mut Writing<'_>) {
+        self.explicit.store(true, Ordering::Release);
+        writing.count_explicitly(self.user);
     }
 
     /// Whether the login has ended.
@@ -254,6 +276,8 @@ impl Outbox {
     /// another writer ends.
     fn start(self: &Arc<Self>, state: &mut State) {
         let (sender, receiver) = bounded(CHANNEL);
+        // Whatever an earlier writer left in its channel went with it.
+        self.queued.store(0, Ordering::Release);
         let outbox = Arc::clone(self);
         let cursor = state.cursor;
         let started = self
@@ -392,6 +416,9 @@ impl Writer {
         let mut item = Some(first);
         while let Some(next) = item.take() {
             if let Item::Messages(push) = next {
+                self.outbox
+                    .queued
+                    .fetch_sub(push.bytes.len(), Ordering::AcqRel);
                 if push.last <= reached {
                     // Sent already, by reading from the store.
                 } else if push.previous <= reached && reached < push.first {
@@ -559,7 +586,13 @@ impl Outbox {
         if writing.write(bytes).is_err() {
             return Delivery::Closed;
         }
-        self.sent.fetch_max(position.message, Ordering::AcqRel);
+        if position.message > 0 {
+            self.store.note_sent(self.user, position.message);
+        }
+        let mut position = position;
+        if self.explicit.load(Ordering::Acquire) {
+            position.message = 0;
+        }
         if position != Position::default() {
             writing.mark(self.user, position, &self.store);
         }

@@ -16,7 +16,7 @@ use crate::ops::message::{self, Batch};
 use crate::ops::{self, Answer, Context, Refused, Stream};
 use crate::protocol::line::PLAIN_LIMIT;
 use crate::protocol::{Event, LineDecoder, Refusal, Reply, Request, table};
-use crate::store::{StoreError, lock};
+use crate::store::lock;
 use crate::sys;
 
 /// Replies gathered before they are written.
@@ -27,6 +27,9 @@ const WONT_TIMING_MARK: &[u8] = &[255, 252, 6];
 
 /// How long a push that is being written may hold up the end of a connection.
 const LAST_PUSH: Duration = Duration::from_secs(3);
+
+/// How long a logout waits for the acknowledgement of what was pushed before it.
+const LAST_PUSHES: Duration = Duration::from_millis(50);
 
 /// How long the last bytes may take to arrive, so that they count as delivered.
 const LAST_BYTES: Duration = Duration::from_secs(1);
@@ -288,6 +291,10 @@ impl Session {
         if writing.settle(&context.store) || stopping {
             writing.linger(&context.store, LAST_BYTES);
         }
+        if !stopping {
+            // The socket itself closes when the last thread that knows it lets go.
+            writing.finish();
+        }
         drop(writing);
         if let Some(login) = login {
             context.hub.leave(&login.outbox);
@@ -305,14 +312,12 @@ fn send_batch(session: &ops::Session, server: &Server, batch: &mut Batch, out: &
         Reply::MessageSendResponse { status }.format(out);
     });
     if let Err((count, error)) = sent {
-        for _ in 0..count {
-            refused(
-                session,
-                server,
-                out,
-                "115 MessageSend",
-                &Refused::Store(StoreError::Group(error.to_string())),
-            );
+        // Logged once, not once a message: the log may be on the same full disk.
+        let what = "115 MessageSend";
+        let why = Refused::Store(error);
+        refused(session, server, out, what, &why);
+        for _ in 1..count {
+            refuse(&session.wire, server, out, &refusal(what, &why));
         }
     }
 }
@@ -362,7 +367,8 @@ fn leave(session: &mut ops::Session, out: &mut Vec<u8>) -> io::Result<()> {
     let mut writing = session.wire.lock();
     if let Some(login) = session.login.take() {
         login.outbox.close(&writing);
-        writing.settle(store);
+        // What is on its way would otherwise be sent again to a login that follows at once.
+        writing.await_arrival(store, LAST_PUSHES);
         hub.leave(&login.outbox);
     }
     session.wire.set_deadline(Some(*login_grace));
@@ -425,13 +431,12 @@ fn refused(session: &ops::Session, server: &Server, out: &mut Vec<u8>, what: &st
     if let Refused::Store(error) = why {
         log::warn!("connection {}: {what} failed: {error}", session.wire.id());
     }
-    let reason = format!("{what}: {}", why.reason());
-    refuse(
-        &session.wire,
-        server,
-        out,
-        &Refusal::Invalid(Cow::Owned(reason)),
-    );
+    refuse(&session.wire, server, out, &refusal(what, why));
+}
+
+/// `211` with the reason why `what` could not be carried out.
+fn refusal(what: &str, why: &Refused) -> Refusal {
+    Refusal::Invalid(Cow::Owned(format!("{what}: {}", why.reason())))
 }
 
 fn flush(wire: &Wire, out: &mut Vec<u8>) -> io::Result<()> {

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -37,7 +37,6 @@ pub struct Wire {
     born: Instant,
     /// Why the connection was cut from our side, for the log.
     cut: std::sync::Mutex<Option<&'static str>>,
-    explicit: AtomicBool,
 }
 
 #[derive(Default)]
@@ -79,7 +78,6 @@ impl Wire {
             deadline: AtomicU64::new(0),
             born: Instant::now(),
             cut: std::sync::Mutex::new(None),
-            explicit: AtomicBool::new(false),
         })
     }
 
@@ -117,11 +115,6 @@ impl Wire {
         }
     }
 
-    /// From now on only `135` moves the user's position.
-    pub fn count_explicitly(&self) {
-        self.explicit.store(true, Ordering::Release);
-    }
-
     /// Ends the connection at once, in both directions; wakes whoever reads or writes.
     pub fn cut(&self, why: &'static str) {
         lock(&self.cut).get_or_insert(why);
@@ -136,6 +129,14 @@ impl Wire {
     /// Why we ended the connection, if we did.
     pub fn why_cut(&self) -> Option<&'static str> {
         *lock(&self.cut)
+    }
+
+    /// What is left until the deadline; None without one.
+    pub fn time_left(&self) -> Option<Duration> {
+        match self.deadline.load(Ordering::Acquire) {
+            0 => None,
+            at => Some(Duration::from_millis(at).saturating_sub(self.born.elapsed())),
+        }
     }
 
     /// The connection ends when `grace` has passed from now; None lifts the limit.
@@ -232,13 +233,32 @@ impl Writing<'_> {
         }
     }
 
+    /// Joins each two neighbouring marks of one user: known a little later, but nothing is lost.
     fn thin_out(&mut self) {
-        let marks = std::mem::take(&mut self.out.marks);
-        let last = marks.len() - 1;
-        for (index, mark) in marks.into_iter().enumerate() {
-            if index % 2 == 1 || index == last {
-                self.out.marks.push_back(mark);
+        let mut marks = std::mem::take(&mut self.out.marks).into_iter().peekable();
+        while let Some(mut mark) = marks.next() {
+            if let Some(next) = marks.next_if(|next| next.user == mark.user) {
+                mark.end = next.end;
+                mark.position.raise(next.position);
             }
+            self.out.marks.push_back(mark);
+        }
+    }
+
+    /// From now on only `135` moves `user`'s position on this connection, not what has arrived.
+    pub fn count_explicitly(&mut self, user: UserId) {
+        for mark in &mut self.out.marks {
+            if mark.user == user {
+                mark.position.message = 0;
+            }
+        }
+    }
+
+    /// Waits, up to `patience`, until what was marked has arrived.
+    pub fn await_arrival(&mut self, store: &Store, patience: Duration) {
+        let end = Instant::now() + patience;
+        while self.settle(store) && !sys::has_failed(&self.wire.stream) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
 
@@ -248,16 +268,11 @@ impl Writing<'_> {
             return false;
         };
         let arrived = self.out.written.saturating_sub(waiting);
-        let explicit = self.wire.explicit.load(Ordering::Acquire);
         while let Some(mark) = self.out.marks.front() {
             if mark.end > arrived {
                 break;
             }
-            let mut position = mark.position;
-            if explicit {
-                position.message = 0;
-            }
-            store.note_delivered(mark.user, position);
+            store.note_delivered(mark.user, mark.position);
             self.out.marks.pop_front();
         }
         !self.out.marks.is_empty()

@@ -33,6 +33,9 @@ const ID_BLOCK: i64 = 65_536;
 /// How long the committer waits for a job before it looks after positions and purges.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// How long the last writes wait for another process.
+const LAST_WAIT: Duration = Duration::from_millis(500);
+
 /// How long between two slices of purging while nothing else is to be done.
 const PURGE_PAUSE: Duration = Duration::from_millis(5);
 
@@ -237,6 +240,8 @@ pub(super) fn start(
                 wal: PathBuf::from(wal),
                 wal_warned: false,
                 last_purge: Instant::now(),
+                last_rest: Instant::now(),
+                postponed: false,
             };
             if catch_unwind(AssertUnwindSafe(|| worker.work(&receiver))).is_err() {
                 // Nothing can be promised without a committer.
@@ -254,6 +259,9 @@ struct Worker {
     wal: PathBuf,
     wal_warned: bool,
     last_purge: Instant,
+    last_rest: Instant,
+    /// Something could not be purged just now; tried again in the next pause.
+    postponed: bool,
 }
 
 impl Worker {
@@ -292,11 +300,14 @@ impl Worker {
                 self.purge();
             }
         }
+        // Whoever else holds a lock now must not hold up the end.
+        let patience = self.connection.busy_timeout(LAST_WAIT);
         self.save_positions();
-        if let Err(error) = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        {
+        let checkpoint = patience.and_then(|()| {
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        });
+        if let Err(error) = checkpoint {
             log::warn!("the last checkpoint failed: {error}");
         }
     }
@@ -337,6 +348,11 @@ impl Worker {
             // Another process has written: nothing that we know by heart is sure any more.
             self.memory.data_version = version;
             self.memory.forget();
+            let high_water = messages::high_water(connection)?;
+            if high_water > self.memory.set_aside {
+                self.memory.next_message = high_water + 1;
+                self.memory.set_aside = high_water;
+            }
         }
         if self.memory.chats.len() > CACHED_CHATS {
             self.memory.forget();
@@ -393,9 +409,14 @@ impl Worker {
     fn rest(&mut self) {
         if self.memory.purge {
             self.purge();
-        } else {
+        }
+        if self.last_rest.elapsed() >= IDLE {
+            self.last_rest = Instant::now();
             self.save_positions();
             self.look_at_wal();
+            if self.postponed {
+                self.memory.purge = true;
+            }
         }
     }
 
@@ -428,15 +449,15 @@ impl Worker {
                 deadline,
             )
         });
-        match left {
-            Ok(purge::Left::Nothing) => self.memory.purge = false,
-            // Looked at again in the next pause.
-            Ok(purge::Left::Pinned | purge::Left::Work) => {}
+        (self.memory.purge, self.postponed) = match left {
+            Ok(purge::Left::Nothing) => (false, false),
+            Ok(purge::Left::Work) => (true, false),
+            Ok(purge::Left::Pinned) => (false, true),
             Err(error) => {
-                log::warn!("purging failed: {error}");
-                self.memory.purge = false;
+                log::warn!("purging failed, to be tried again: {error}");
+                (false, true)
             }
-        }
+        };
     }
 
     /// A transaction of the committer's own with synchronous=NORMAL, thus without an fsync.

@@ -19,7 +19,8 @@ pub struct Position {
 }
 
 impl Position {
-    fn raise(&mut self, other: Position) {
+    /// Moves up to `other`, never back.
+    pub fn raise(&mut self, other: Position) {
         self.message = self.message.max(other.message);
         self.event = self.event.max(other.event);
     }
@@ -29,6 +30,8 @@ impl Position {
 #[derive(Default)]
 pub(super) struct Deliveries {
     unsaved: HashMap<UserId, Position>,
+    /// The newest message written to each user; 16 bytes for each who was sent any.
+    sent: HashMap<UserId, MessageId>,
 }
 
 /// What one transaction saves.
@@ -37,6 +40,15 @@ pub(super) type Snapshot = Vec<(UserId, Position)>;
 impl Deliveries {
     pub(super) fn note(&mut self, user: UserId, position: Position) {
         self.unsaved.entry(user).or_default().raise(position);
+    }
+
+    pub(super) fn note_sent(&mut self, user: UserId, message: MessageId) {
+        let sent = self.sent.entry(user).or_default();
+        *sent = message.max(*sent);
+    }
+
+    pub(super) fn sent(&self, user: UserId) -> MessageId {
+        self.sent.get(&user).copied().unwrap_or(0)
     }
 
     pub(super) fn unsaved(&self, user: UserId) -> Position {

@@ -127,7 +127,7 @@ pub(super) fn high_water(connection: &Connection) -> rusqlite::Result<MessageId>
 
 pub(super) fn set_high_water(connection: &Connection, id: MessageId) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("UPDATE counter SET value = ?1 WHERE name = 'message'")?
+        .prepare_cached("UPDATE counter SET value = max(value, ?1) WHERE name = 'message'")?
         .execute([id])?;
     Ok(())
 }

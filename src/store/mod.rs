@@ -15,6 +15,8 @@ pub mod deliveries;
 mod error;
 pub mod media;
 pub mod messages;
+#[cfg(test)]
+mod plans;
 pub mod pool;
 pub mod purge;
 pub mod schema;
@@ -23,6 +25,7 @@ mod tests;
 pub mod users;
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,6 +68,8 @@ struct Inner {
     jobs: Jobs,
     shared: Arc<Shared>,
     committer: Mutex<Option<Committer>>,
+    /// Keeps other servers away. Last, since closing it gives up SQLite's locks of this process too.
+    _lock: File,
 }
 
 /// What the committer shares with the threads that call it.
@@ -92,7 +97,7 @@ impl Store {
     /// When the file cannot be opened, is no database of Plausch, is damaged, or was written by a
     /// newer version; nothing is changed then.
     pub fn open(options: &Options) -> Result<Store, StoreError> {
-        let pool = pool::open(&options.path, options.readers + 1)?;
+        let (pool, lock) = pool::open(&options.path, options.readers + 1)?;
         let shared = Arc::new(Shared::default());
         let (jobs, committer) = committer::start(pool.get()?, &options.path, Arc::clone(&shared))?;
         Ok(Store {
@@ -102,6 +107,7 @@ impl Store {
                 jobs,
                 shared,
                 committer: Mutex::new(Some(committer)),
+                _lock: lock,
             }),
         })
     }
@@ -111,9 +117,10 @@ impl Store {
         &self.inner.path
     }
 
-    /// Runs `f` on a pooled connection.
+    /// Runs `f` on a pooled connection, in one transaction: all its statements see one moment.
     ///
-    /// Never hold the connection while writing to a socket: read, return, then write.
+    /// Without that, a backlog gathered from several lanes could miss a message committed in
+    /// between and yet move past it. Never hold the connection while writing to a socket: read, return, then write.
     ///
     /// # Errors
     /// When no connection becomes free in time, or the statement fails.
@@ -122,7 +129,10 @@ impl Store {
         f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         let connection = self.inner.pool.get()?;
-        Ok(f(&connection)?)
+        let moment = connection.unchecked_transaction()?;
+        let value = f(&moment)?;
+        moment.commit()?;
+        Ok(value)
     }
 
     /// Runs `f` in the committer's current transaction and returns after its COMMIT.
@@ -150,6 +160,17 @@ impl Store {
     /// transaction, or by itself without an fsync when there is none for a while.
     pub fn note_delivered(&self, user: UserId, position: Position) {
         lock(&self.inner.shared.deliveries).note(user, position);
+    }
+
+    /// Notes that messages to `user` up to `message` have been written to a connection.
+    pub fn note_sent(&self, user: UserId, message: MessageId) {
+        lock(&self.inner.shared.deliveries).note_sent(user, message);
+    }
+
+    /// The newest message that was written to a connection of `user`'s since the start; what has
+    /// not been sent cannot have been read.
+    pub fn sent(&self, user: UserId) -> MessageId {
+        lock(&self.inner.shared.deliveries).sent(user)
     }
 
     /// How far `user` has been served, saved or not. Saved contact events are gone from the

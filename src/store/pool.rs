@@ -1,6 +1,6 @@
 //! Connections and their pragmas.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -18,14 +18,23 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) fn open(
     path: &Path,
     size: u32,
-) -> Result<r2d2::Pool<SqliteConnectionManager>, StoreError> {
+) -> Result<(r2d2::Pool<SqliteConnectionManager>, File), StoreError> {
     // SQLite gives the write-ahead log the mode of the database, so this covers both.
-    OpenOptions::new()
+    let file = OpenOptions::new()
         .read(true)
         .append(true)
         .create(true)
         .mode(0o600)
         .open(path)?;
+    // Ids are given out in memory: two servers on one database would give the same ones. This is
+    // flock(2), which SQLite's own locks (fcntl) do not see.
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(StoreError::Foreign("another server is using it".to_owned()));
+        }
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
     let mut first = Connection::open_with_flags(path, flags())?;
     first.busy_timeout(BUSY_TIMEOUT)?;
     schema::prepare(&mut first)?;
@@ -47,7 +56,7 @@ pub(super) fn open(
         .max_lifetime(None)
         .connection_timeout(Duration::from_secs(10))
         .build(manager)?;
-    Ok(pool)
+    Ok((pool, file))
 }
 
 /// No mutexes inside SQLite: a connection is used by one thread at a time.

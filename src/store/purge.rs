@@ -29,11 +29,11 @@ pub(super) fn step(
     deadline: Instant,
 ) -> Result<Left, StoreError> {
     let mut left = Left::Nothing;
-    let departed: Vec<UserId> = connection
-        .prepare_cached("SELECT user_id FROM departure ORDER BY user_id")?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    for user in departed {
+    while let Some(user) = connection
+        .prepare_cached("SELECT user_id FROM departure ORDER BY user_id LIMIT 1")?
+        .query_row([], |row| row.get::<_, UserId>(0))
+        .optional()?
+    {
         while departure(&mut Tx { connection, memory }, user)? {
             if Instant::now() >= deadline {
                 return Ok(Left::Work);
@@ -43,14 +43,19 @@ pub(super) fn step(
             .prepare_cached("DELETE FROM departure WHERE user_id = ?1")?
             .execute([user])?;
     }
-    let lanes: Vec<(i64, MessageId)> = connection
-        .prepare_cached("SELECT lane, upto FROM purge ORDER BY lane")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
-    for (lane, upto) in lanes {
+    let mut last = i64::MIN;
+    while let Some((lane, upto)) = connection
+        .prepare_cached("SELECT lane, upto FROM purge WHERE lane > ?1 ORDER BY lane LIMIT 1")?
+        .query_row([last], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+    {
+        last = lane;
         if pinned(lane / 2) {
             left = Left::Pinned;
             continue;
+        }
+        if Instant::now() >= deadline {
+            return Ok(Left::Work);
         }
         while messages(connection, lane, upto)? {
             if Instant::now() >= deadline {
@@ -61,17 +66,25 @@ pub(super) fn step(
             .prepare_cached("DELETE FROM purge WHERE lane = ?1 AND upto = ?2")?
             .execute((lane, upto))?;
     }
-    let loose: Vec<(MediaId, ChatId)> = connection
-        .prepare_cached("SELECT id, chat_id FROM media WHERE message_id IS NULL ORDER BY id")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
-    for (media, chat) in loose {
+    let mut last = MediaId::MIN;
+    while let Some((media, chat)) = connection
+        .prepare_cached(
+            "SELECT id, chat_id FROM media WHERE message_id IS NULL AND id > ?1
+             ORDER BY id LIMIT 1",
+        )?
+        .query_row([last], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+    {
+        last = media;
         if memory.uploading.contains(&media) {
             continue;
         }
         if pinned(chat) {
             left = Left::Pinned;
             continue;
+        }
+        if Instant::now() >= deadline {
+            return Ok(Left::Work);
         }
         while part(connection, media)? {
             if Instant::now() >= deadline {

@@ -10,8 +10,17 @@ use super::{Options, Store, StoreError, Tx, UserId, chats, contacts};
 
 /// A store in a directory that goes with it.
 struct Scratch {
-    store: Store,
+    /// None only while it is being opened again.
+    open: Option<Store>,
     directory: PathBuf,
+}
+
+impl std::ops::Deref for Scratch {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        self.open.as_ref().unwrap()
+    }
 }
 
 impl Scratch {
@@ -24,7 +33,7 @@ impl Scratch {
         ));
         std::fs::create_dir(&directory).unwrap();
         Scratch {
-            store: Scratch::open(&directory),
+            open: Some(Scratch::open(&directory)),
             directory,
         }
     }
@@ -38,14 +47,15 @@ impl Scratch {
     }
 
     fn reopen(&mut self) {
-        self.store.stop();
-        self.store = Scratch::open(&self.directory);
+        self.stop();
+        self.open = None;
+        self.open = Some(Scratch::open(&self.directory));
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        self.store.stop();
+        self.stop();
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
@@ -98,33 +108,27 @@ fn bodies(store: &Store, to: UserId, after: i64) -> Vec<String> {
 #[test]
 fn a_failed_job_leaves_nothing_and_harms_no_other() {
     let scratch = Scratch::new();
-    let (a, b, chat) = pair(&scratch.store);
-    let failed: Result<(), _> = scratch.store.write(1, move |tx| {
+    let (a, b, chat) = pair(&scratch);
+    let failed: Result<(), _> = scratch.write(1, move |tx| {
         messages::send(tx, a, chat, "not to be kept", None)?;
         Err(StoreError::Stopped)
     });
     assert!(matches!(failed, Err(StoreError::Stopped)));
-    assert!(matches!(
-        send(&scratch.store, a, chat, "kept"),
-        Ok(Sent::Kept(_))
-    ));
-    assert_eq!(bodies(&scratch.store, b, 0), ["kept"]);
+    assert!(matches!(send(&scratch, a, chat, "kept"), Ok(Sent::Kept(_))));
+    assert_eq!(bodies(&scratch, b, 0), ["kept"]);
 }
 
 #[test]
 fn a_panic_in_a_job_fails_that_job_alone() {
     let scratch = Scratch::new();
-    let (a, b, chat) = pair(&scratch.store);
-    let failed: Result<(), _> = scratch.store.write(1, move |tx| {
+    let (a, b, chat) = pair(&scratch);
+    let failed: Result<(), _> = scratch.write(1, move |tx| {
         messages::send(tx, a, chat, "not to be kept", None)?;
         panic!("on purpose, in a test")
     });
     assert!(matches!(failed, Err(StoreError::Panicked)));
-    assert!(matches!(
-        send(&scratch.store, a, chat, "kept"),
-        Ok(Sent::Kept(_))
-    ));
-    assert_eq!(bodies(&scratch.store, b, 0), ["kept"]);
+    assert!(matches!(send(&scratch, a, chat, "kept"), Ok(Sent::Kept(_))));
+    assert_eq!(bodies(&scratch, b, 0), ["kept"]);
 }
 
 /// Several jobs in one transaction when the disk fills: what was answered with success is there,
@@ -132,10 +136,9 @@ fn a_panic_in_a_job_fails_that_job_alone() {
 #[test]
 fn a_full_disk_keeps_exactly_what_was_answered() {
     let scratch = Scratch::new();
-    let (a, b, chat) = pair(&scratch.store);
+    let (a, b, chat) = pair(&scratch);
     let limit = |pages: i64| {
         scratch
-            .store
             .write(1, move |tx| {
                 tx.connection
                     .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
@@ -147,7 +150,7 @@ fn a_full_disk_keeps_exactly_what_was_answered() {
     let number = Arc::new(AtomicI64::new(0));
     let senders: Vec<_> = (0..8)
         .map(|_| {
-            let (store, number) = (scratch.store.clone(), Arc::clone(&number));
+            let (store, number) = (scratch.clone(), Arc::clone(&number));
             std::thread::spawn(move || {
                 let (mut kept, mut failed) = (Vec::new(), 0);
                 for _ in 0..100 {
@@ -176,11 +179,11 @@ fn a_full_disk_keeps_exactly_what_was_answered() {
     assert!(!expected.is_empty(), "nothing was kept before");
     limit(1_000_000);
     assert!(matches!(
-        send(&scratch.store, a, chat, "room again"),
+        send(&scratch, a, chat, "room again"),
         Ok(Sent::Kept(_))
     ));
     expected.push("room again".to_owned());
-    let mut found = bodies(&scratch.store, b, 0);
+    let mut found = bodies(&scratch, b, 0);
     assert_eq!(found.last().map(String::as_str), Some("room again"));
     found.sort();
     expected.sort();
@@ -190,13 +193,12 @@ fn a_full_disk_keeps_exactly_what_was_answered() {
 #[test]
 fn ids_and_timestamps_only_grow_whatever_is_removed() {
     let mut scratch = Scratch::new();
-    let (a, b, chat) = pair(&scratch.store);
-    let Ok(Sent::Kept(first)) = send(&scratch.store, a, chat, "one") else {
+    let (a, b, chat) = pair(&scratch);
+    let Ok(Sent::Kept(first)) = send(&scratch, a, chat, "one") else {
         panic!("not sent")
     };
     // Deleted by the one, back by a later message, deleted by the other: the first is purged.
     scratch
-        .store
         .write(1, move |tx| {
             chats::delete(tx, b, chat)?;
             chats::delete(tx, a, chat)
@@ -204,26 +206,24 @@ fn ids_and_timestamps_only_grow_whatever_is_removed() {
         .unwrap();
     scratch.reopen();
     let again = scratch
-        .store
         .write(1, move |tx| {
             chats::create(tx, a, b)?;
             Ok(chats::of(tx.connection, a)?)
         })
         .unwrap();
     assert!(again[0] > chat, "the chat's id was used again");
-    let Ok(Sent::Kept(second)) = send(&scratch.store, a, again[0], "two") else {
+    let Ok(Sent::Kept(second)) = send(&scratch, a, again[0], "two") else {
         panic!("not sent")
     };
     assert!(second.id > first.id);
-    assert_eq!(bodies(&scratch.store, b, first.id), ["two"]);
+    assert_eq!(bodies(&scratch, b, first.id), ["two"]);
 }
 
 #[test]
 fn timestamps_grow_within_a_chat_however_fast_messages_come() {
     let scratch = Scratch::new();
-    let (a, b, chat) = pair(&scratch.store);
+    let (a, b, chat) = pair(&scratch);
     let stamps = scratch
-        .store
         .write(100, move |tx| {
             let mut stamps = Vec::new();
             for number in 0..100 {
@@ -239,13 +239,58 @@ fn timestamps_grow_within_a_chat_however_fast_messages_come() {
     assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]));
 }
 
+/// A backlog is of one moment: a later message of one chat must not come before an earlier one of
+/// another, since the cursor would move past that for ever.
+#[test]
+fn a_backlog_gathered_amid_new_messages_has_no_hole() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    let (other, second) = scratch
+        .write(1, move |tx| {
+            let other = account(tx, "c")?;
+            contacts::request(tx, other, b)?;
+            contacts::request(tx, b, other)?;
+            chats::create(tx, other, b)?;
+            Ok((other, chats::of(tx.connection, other)?[0]))
+        })
+        .unwrap();
+    assert!(matches!(send(&scratch, a, chat, "1"), Ok(Sent::Kept(_))));
+    let mut found = Vec::new();
+    scratch
+        .read(|connection| {
+            messages::backlog(connection, b, 0, |message| {
+                if found.is_empty() {
+                    assert!(matches!(
+                        send(&scratch, other, second, "2"),
+                        Ok(Sent::Kept(_))
+                    ));
+                    assert!(matches!(send(&scratch, a, chat, "3"), Ok(Sent::Kept(_))));
+                }
+                found.push(message.body.to_owned());
+                true
+            })
+        })
+        .unwrap();
+    assert_eq!(found, ["1"]);
+    assert_eq!(bodies(&scratch, b, 0), ["1", "2", "3"]);
+}
+
+#[test]
+fn a_second_server_is_kept_away() {
+    let scratch = Scratch::new();
+    let second = Store::open(&Options {
+        path: scratch.path().to_owned(),
+        readers: 1,
+    });
+    assert!(matches!(second, Err(StoreError::Foreign(_))));
+}
+
 /// History and the position of `135` find their place by bisection.
 #[test]
 fn history_pages_from_any_timestamp() {
     let scratch = Scratch::new();
-    let (a, b, chat) = pair(&scratch.store);
+    let (a, b, chat) = pair(&scratch);
     let all = scratch
-        .store
         .write(300, move |tx| {
             let mut all = Vec::new();
             for number in 0..300 {
@@ -261,7 +306,6 @@ fn history_pages_from_any_timestamp() {
         let upto = if before == 0 { all.len() } else { before };
         let stamp = if before == 0 { 0 } else { all[before].1 };
         let found = scratch
-            .store
             .read(|connection| messages::history(connection, chat, stamp, 20, 0))
             .unwrap();
         let expected: Vec<i64> = all[upto.saturating_sub(20)..upto]

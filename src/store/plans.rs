@@ -1,0 +1,110 @@
+//! The plan of every statement in the store, read from the sources themselves: no scan of a table
+//! that grows, no temporary b-tree.
+
+use rusqlite::Connection;
+
+/// Every file of SQL; a test below sees to it that none is forgotten.
+const SOURCES: &[(&str, &str)] = &[
+    ("chats.rs", include_str!("chats.rs")),
+    ("committer.rs", include_str!("committer.rs")),
+    ("contacts.rs", include_str!("contacts.rs")),
+    ("deliveries.rs", include_str!("deliveries.rs")),
+    ("media.rs", include_str!("media.rs")),
+    ("messages.rs", include_str!("messages.rs")),
+    ("purge.rs", include_str!("purge.rs")),
+    ("users.rs", include_str!("users.rs")),
+];
+
+/// Files of the store without statements on tables.
+const WITHOUT: &[&str] = &[
+    "error.rs",
+    "mod.rs",
+    "plans.rs",
+    "pool.rs",
+    "schema.rs",
+    "tests.rs",
+];
+
+/// Scans that are meant, by a piece of their plan.
+const MEANT: &[(&str, &str)] = &[
+    (
+        "SCAN user USING INDEX sqlite_autoindex_user_1",
+        "120 lists all users, in the order of that index",
+    ),
+    ("SCAN purge", "the orders to purge, all of which are due"),
+    ("SCAN departure", "the same for accounts"),
+    (
+        "SCAN media USING INDEX media_loose",
+        "a partial index of what is to be purged, all of it",
+    ),
+];
+
+/// The statements of a source: its string literals that begin like SQL.
+fn statements(source: &str) -> Vec<String> {
+    source
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .filter(|literal| {
+            ["SELECT", "INSERT", "UPDATE", "DELETE"]
+                .iter()
+                .any(|verb| literal.starts_with(verb))
+        })
+        .map(|literal| literal.replace("{order}", "DESC"))
+        .collect()
+}
+
+fn plan(connection: &Connection, statement: &str) -> Vec<String> {
+    connection
+        .prepare(&format!("EXPLAIN QUERY PLAN {statement}"))
+        .unwrap_or_else(|error| panic!("{statement}: {error}"))
+        .query_map(
+            // Values do not matter for a plan, only their number.
+            rusqlite::params_from_iter(1..=parameters(statement)),
+            |row| row.get(3),
+        )
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap()
+}
+
+/// The highest `?N` of a statement.
+fn parameters(statement: &str) -> i64 {
+    (1..=9)
+        .filter(|number| statement.contains(&format!("?{number}")))
+        .max()
+        .unwrap_or(0)
+}
+
+#[test]
+fn no_statement_scans_what_grows_or_sorts() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    super::schema::prepare(&mut connection).unwrap();
+    let (mut seen, mut bad) = (0, Vec::<String>::new());
+    for (file, source) in SOURCES {
+        for statement in statements(source) {
+            seen += 1;
+            for step in plan(&connection, &statement) {
+                let meant = MEANT.iter().any(|(piece, _)| step.contains(piece));
+                let scans = step.starts_with("SCAN") && !step.contains("CONSTANT ROW");
+                if step.contains("TEMP B-TREE") || (scans && !meant) {
+                    bad.push(format!("{file}: {statement}\n{step}"));
+                }
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+    assert!(seen > 60, "only {seen} statements were found");
+}
+
+#[test]
+fn no_file_of_the_store_is_forgotten() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store");
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(
+            WITHOUT.contains(&&*name) || SOURCES.iter().any(|(file, _)| *file == name),
+            "{name} is not looked at"
+        );
+    }
+}
