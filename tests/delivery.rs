@@ -347,6 +347,31 @@ fn a_crash_loses_nothing_that_was_not_confirmed() {
     hans.silent();
 }
 
+/// A confirmation counts however soon it follows the message: the server must not think that it has
+/// not sent yet what has arrived.
+#[test]
+fn a_confirmation_at_once_counts() {
+    const ROUNDS: usize = 50;
+    let server = TestServer::start();
+    let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
+    let receive = |hans: &mut Client, text: &str| {
+        let push = hans.recv_push();
+        assert_eq!(push.message, text, "what was confirmed came again");
+        hans.send(&format!("135 {chat} {}", push.timestamp));
+        hans.expect("248 400");
+    };
+    for round in 0..ROUNDS {
+        let (there, away) = (format!("{round} there"), format!("{round} away"));
+        maria.say(chat, &there);
+        receive(&mut hans, &there);
+        hans.close();
+        maria.say(chat, &away);
+        hans = server.connect();
+        hans.login("hans");
+        receive(&mut hans, &away);
+    }
+}
+
 /// All 220s that a user receives on several connections one after the other name different messages.
 #[test]
 fn nothing_comes_twice_in_the_ordinary_case() {
