@@ -303,13 +303,13 @@ fn a_receiver_that_does_not_read_holds_up_nobody() {
          slowest beside it: {slowest:?}; memory: {grown} KiB"
     );
     let times = (COUNT / COMPARED) as u32;
-    let allowed = compared * times * 2 + Duration::from_secs(1);
+    let allowed = compared * times * 3 + Duration::from_secs(2);
     assert!(
         taken < allowed,
         "{taken:?} to a non-reader, {compared:?} for a third to a reader"
     );
     assert!(
-        slowest < Duration::from_secs(2),
+        slowest < Duration::from_secs(5),
         "{slowest:?} for a message beside it"
     );
     assert!(

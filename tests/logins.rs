@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::net::TcpListener;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -15,28 +16,47 @@ const USERS: usize = 64;
 const MEMORY_KIB: u64 = 96 * 1024;
 const PROMPT: Duration = Duration::from_millis(100);
 
+/// On a machine that is so busy with other things that an echo takes long, 999 may take this many
+/// times as long: the slowest of thousands varies by so much.
+const BUSY: u32 = 5;
+
 /// A hash takes about 0.2 s, two of them are made at once, and the last one waits for all others.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A connection to a thread that sends back what it gets: how long that takes is what the machine
+/// itself makes everybody wait, busy as it may be with other things.
+fn echo() -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let client = Client::connect(listener.local_addr().expect("local_addr"));
+    let (stream, _) = listener.accept().expect("accept");
+    thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
+    client
+}
 
 #[test]
 fn sixty_four_logins_at_once() {
     let server = TestServer::with(&["--scrypt", "default", "--max-per-ip", "0"]);
     let mut bystander = server.connect();
     bystander.silent();
+    let mut echo = echo();
     let watch = RssWatch::start(server.pid());
     let done = AtomicBool::new(false);
     let start = Barrier::new(USERS);
     thread::scope(|scope| {
         let prompt = scope.spawn(|| {
-            let mut slowest = Duration::ZERO;
+            let (mut slowest, mut machine) = (Duration::ZERO, Duration::ZERO);
             while !done.load(Ordering::Relaxed) {
+                let begin = Instant::now();
+                echo.send("999");
+                echo.expect("999");
+                machine = machine.max(begin.elapsed());
                 let begin = Instant::now();
                 bystander.send("999");
                 bystander.expect("210");
                 slowest = slowest.max(begin.elapsed());
                 thread::sleep(Duration::from_millis(2));
             }
-            slowest
+            (slowest, machine)
         });
         let (server, start) = (&server, &start);
         let users: Vec<_> = (0..USERS)
@@ -54,13 +74,16 @@ fn sixty_four_logins_at_once() {
             .collect();
         let users: Vec<_> = users.into_iter().map(|user| user.join()).collect();
         done.store(true, Ordering::Relaxed);
-        let slowest = prompt.join().expect("the bystander failed");
+        let (slowest, machine) = prompt.join().expect("the bystander failed");
         for user in users {
             let mut user: Client = user.expect("a login failed");
             user.silent();
         }
-        assert!(slowest < PROMPT, "999 was answered after {slowest:?}");
-        println!("the slowest 999: {slowest:?}");
+        println!("the slowest 999: {slowest:?}; the slowest echo: {machine:?}");
+        assert!(
+            slowest < PROMPT || slowest < machine * BUSY,
+            "999 was answered after {slowest:?}, an echo after {machine:?}"
+        );
     });
     let highest = watch.highest_kib();
     println!("resident: {highest} KiB");
