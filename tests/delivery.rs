@@ -5,14 +5,14 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 use support::client::Client;
 use support::people::{Push, befriend, login_when_free, open_chat, pair, register_and_login};
 use support::random::Random;
 use support::server::TestServer;
-use support::system::RssWatch;
+use support::system::{RssWatch, Stop};
 
 /// What a backlog may cost, however long it is.
 const GROWTH_KIB: u64 = 16 * 1024;
@@ -152,6 +152,7 @@ fn coming_and_going_under_a_flood_misses_nothing() {
 fn a_list_is_never_interrupted() {
     const OTHERS: usize = 40;
     const LISTS: usize = 60;
+    const FLOOD: Duration = Duration::from_secs(2);
     let server = TestServer::start();
     let mut hans = register_and_login(&server, "hans");
     let mut maria = register_and_login(&server, "maria");
@@ -164,99 +165,68 @@ fn a_list_is_never_interrupted() {
         open_chat(&mut other, &hans);
         others.push(other);
     }
-    let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        let flood = scope.spawn(|| {
+        let stop = Stop::default();
+        let stopped = stop.flag();
+        let flood = scope.spawn(move || {
             let mut sent = 0;
-            while !done.load(Ordering::Relaxed) {
+            while !stopped.load(Ordering::Relaxed) {
                 maria.say_all(flooded, (sent..sent + 256).map(|n| n.to_string()));
                 sent += 256;
             }
             sent
         });
         let mut next = 0;
-        // Whatever happens, the flood ends with this scope.
-        let lists = (0..LISTS).try_for_each(|_| {
+        let begin = Instant::now();
+        let mut rounds = 0;
+        while rounds < LISTS || begin.elapsed() < FLOOD {
             hans.send("112");
-            list(&mut hans, &mut next, &["214 41"], "215 ", "216", OTHERS + 1)?;
+            list(&mut hans, &mut next, &["214 41"], "215 ", "216");
             hans.send("120");
-            list(
-                &mut hans,
-                &mut next,
-                &["228 400", "229 41"],
-                "230 ",
-                "231",
-                OTHERS + 1,
-            )?;
+            list(&mut hans, &mut next, &["228 400", "229 41"], "230 ", "231");
             hans.send("118");
-            list(
-                &mut hans,
-                &mut next,
-                &["223 400", "224 41"],
-                "225 ",
-                "226",
-                OTHERS + 1,
-            )?;
+            list(&mut hans, &mut next, &["223 400", "224 41"], "225 ", "226");
             hans.send(&format!("130 {flooded} 0 20"));
-            // How many there are grows at first.
-            list(&mut hans, &mut next, &["240 400", "241 "], "242 ", "243", 0)
-        });
-        done.store(true, Ordering::Relaxed);
-        let sent = flood.join().expect("the sender failed");
-        if let Err(reason) = lists {
-            panic!("{reason}\n{}", hans.conversation());
+            list(&mut hans, &mut next, &["240 400", "241 "], "242 ", "243");
+            rounds += 1;
         }
+        drop(stop);
+        let sent = flood.join().expect("the sender failed");
         assert!(next > 0, "no push came between the lists");
         while next < sent {
-            pushed(&hans.recv(), &mut next).expect("the rest of the flood");
+            let line = hans.recv();
+            pushed(&line, &mut next);
         }
     });
 }
 
-/// Takes a list of `count` elements (0: any number); pushes may come before it, not within it.
-fn list(
-    client: &mut Client,
-    next: &mut usize,
-    head: &[&str],
-    element: &str,
-    end: &str,
-    count: usize,
-) -> Result<(), String> {
+/// Takes a list; pushes may come before it, not within it. The last of `head` ends in its count.
+fn list(client: &mut Client, next: &mut usize, head: &[&str], element: &str, end: &str) {
     let mut line = client.recv();
     while !line.starts_with(head[0]) {
-        pushed(&line, next)?;
+        pushed(&line, next);
         line = client.recv();
     }
     for expected in &head[1..] {
         line = client.recv();
-        if !line.starts_with(expected) {
-            return Err(format!("wanted `{expected}`, got `{line}`"));
-        }
+        assert!(
+            line.starts_with(expected),
+            "wanted `{expected}`, got `{line}`"
+        );
     }
-    let mut elements = 0;
-    loop {
-        line = client.recv();
-        if line == end {
-            break;
-        }
-        if !line.starts_with(element) {
-            return Err(format!("`{line}` within a list"));
-        }
-        elements += 1;
+    let count = line.rsplit(' ').next().and_then(|count| count.parse().ok());
+    let count: usize = count.unwrap_or_else(|| panic!("no count in `{line}`"));
+    for _ in 0..count {
+        let line = client.recv();
+        assert!(line.starts_with(element), "`{line}` within a list");
     }
-    match elements == count || count == 0 {
-        true => Ok(()),
-        false => Err(format!("{elements} elements in {head:?}")),
-    }
+    client.expect(end);
 }
 
-fn pushed(line: &str, next: &mut usize) -> Result<(), String> {
-    let push = Push::parse(line).ok_or_else(|| format!("unexpected: `{line}`"))?;
-    if push.message != next.to_string() {
-        return Err(format!("wanted message {next}, got `{line}`"));
-    }
+fn pushed(line: &str, next: &mut usize) {
+    let push = Push::parse(line).unwrap_or_else(|| panic!("unexpected: `{line}`"));
+    assert_eq!(push.message, next.to_string(), "order");
     *next += 1;
-    Ok(())
 }
 
 /// One does not read while 60,000 messages are sent to him. The sender is not slower than one whose
@@ -279,11 +249,12 @@ fn a_receiver_that_does_not_read_holds_up_nobody() {
 
     let before = server.rss_kib();
     let watch = RssWatch::start(server.pid());
-    let done = AtomicBool::new(false);
     let (taken, slowest) = thread::scope(|scope| {
-        let others = scope.spawn(|| {
+        let stop = Stop::default();
+        let stopped = stop.flag();
+        let others = scope.spawn(move || {
             let mut slowest = Duration::ZERO;
-            while !done.load(Ordering::Relaxed) {
+            while !stopped.load(Ordering::Relaxed) {
                 let begin = Instant::now();
                 ida.say(beside, "tick");
                 assert_eq!(otto.recv_push().message, "tick");
@@ -294,7 +265,7 @@ fn a_receiver_that_does_not_read_holds_up_nobody() {
         let begin = Instant::now();
         maria.say_all(chat, texts(COUNT));
         let taken = begin.elapsed();
-        done.store(true, Ordering::Relaxed);
+        drop(stop);
         (taken, others.join().expect("the others failed"))
     });
     let grown = watch.highest_kib().saturating_sub(before);

@@ -5,12 +5,12 @@ mod support;
 
 use std::net::TcpListener;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 use support::client::Client;
 use support::server::TestServer;
-use support::system::RssWatch;
+use support::system::{RssWatch, Stop};
 
 const USERS: usize = 64;
 const MEMORY_KIB: u64 = 96 * 1024;
@@ -40,12 +40,13 @@ fn sixty_four_logins_at_once() {
     bystander.silent();
     let mut echo = echo();
     let watch = RssWatch::start(server.pid());
-    let done = AtomicBool::new(false);
     let start = Barrier::new(USERS);
     thread::scope(|scope| {
-        let prompt = scope.spawn(|| {
+        let stop = Stop::default();
+        let stopped = stop.flag();
+        let prompt = scope.spawn(move || {
             let (mut slowest, mut machine) = (Duration::ZERO, Duration::ZERO);
-            while !done.load(Ordering::Relaxed) {
+            while !stopped.load(Ordering::Relaxed) {
                 let begin = Instant::now();
                 echo.send("999");
                 echo.expect("999");
@@ -73,7 +74,7 @@ fn sixty_four_logins_at_once() {
             })
             .collect();
         let users: Vec<_> = users.into_iter().map(|user| user.join()).collect();
-        done.store(true, Ordering::Relaxed);
+        drop(stop);
         let (slowest, machine) = prompt.join().expect("the bystander failed");
         for user in users {
             let mut user: Client = user.expect("a login failed");

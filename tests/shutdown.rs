@@ -5,16 +5,21 @@ mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::client::{Client, Received};
 use support::people::{Push, pair, register_and_login};
 use support::server::TestServer;
 use support::system::wait_for;
 
+/// Long enough for every test here; a scope waits for its threads, so a flood without an end would
+/// make a failing test hang.
+const FLOOD: Duration = Duration::from_secs(60);
+
 /// Sends numbered messages, many at once, until the connection ends; counts the acknowledged ones.
 fn flood(mut client: Client, chat: i64, acknowledged: &AtomicUsize) {
     let mut sent = 0;
-    loop {
+    let end = Instant::now() + FLOOD;
+    while Instant::now() < end {
         let lines: Vec<String> = (sent..sent + 64)
             .map(|number| format!("115 {chat} {number}\n"))
             .collect();
@@ -106,6 +111,7 @@ fn sigterm_ends_it_whatever_the_clients_do() {
         scope.spawn(move || {
             use std::io::Write;
             let requests = "120\n118\n112\n".repeat(1000);
+            // Ends when the connection does, or when nobody has read for ten seconds.
             while writer.write_all(requests.as_bytes()).is_ok() {}
         });
         idle.silent();

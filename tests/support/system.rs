@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -136,5 +137,22 @@ impl RssWatch {
     pub fn highest_kib(self) -> u64 {
         drop(self.stop);
         self.thread.join().expect("the memory sampler failed")
+    }
+}
+
+/// Tells the threads of a scope to end, when it is dropped at the latest: a scope waits for its
+/// threads, so a test that fails within it would otherwise hang.
+#[derive(Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
