@@ -12,7 +12,7 @@ const SMALL: usize = 512;
 /// The buffer while a burst or a long line is coming in.
 const LARGE: usize = 32 << 10;
 
-/// With a large buffer and nothing to read for this long, it is given back.
+/// With nothing to read for this long, memory is given back.
 const QUIET: Duration = Duration::from_secs(2);
 
 /// The reading side of a connection.
@@ -20,6 +20,18 @@ pub(super) struct Input {
     reader: BufReader<Source>,
     /// The last read filled the buffer, so there is probably more.
     was_filled: bool,
+    /// Memory was given back; reads wait for ever until something comes.
+    quiet: bool,
+}
+
+/// How [`Input::fill`] came out.
+pub(super) enum Filled {
+    /// There is something in the buffer.
+    Some,
+    /// Nothing has come for a while; told once, then reads wait for ever.
+    Quiet,
+    /// The end of input.
+    End,
 }
 
 struct Source(Arc<Wire>);
@@ -35,37 +47,39 @@ impl Input {
         Input {
             reader: BufReader::with_capacity(SMALL, Source(Arc::clone(wire))),
             was_filled: false,
+            quiet: true,
         }
     }
 
-    /// What has been read and not consumed; waits for more when there is none. Empty at the end of
-    /// input. `rest` is called each time a large buffer is given back, for others to do alike.
-    pub(super) fn fill(&mut self, mut rest: impl FnMut()) -> io::Result<&[u8]> {
-        loop {
-            if !self.reader.buffer().is_empty() {
-                break;
-            }
+    /// Waits until something has been read that is not consumed, or until nothing has come for a
+    /// while.
+    pub(super) fn fill(&mut self) -> io::Result<Filled> {
+        while self.reader.buffer().is_empty() {
             let capacity = self.reader.capacity();
             match self.reader.fill_buf().map(<[u8]>::len) {
                 Ok(count) => {
                     self.was_filled = count == capacity;
-                    break;
+                    if self.quiet {
+                        self.quiet = false;
+                        self.reader.get_ref().0.set_read_timeout(Some(QUIET))?;
+                    }
+                    if count == 0 {
+                        return Ok(Filled::End);
+                    }
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error)
-                    if capacity == LARGE
-                        && matches!(
-                            error.kind(),
-                            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-                        ) =>
-                {
-                    self.resize(SMALL, None)?;
-                    rest();
-                }
-                Err(error) => return Err(error),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut if !self.quiet => {
+                        self.quiet = true;
+                        self.reader.get_ref().0.set_read_timeout(None)?;
+                        self.resize(SMALL);
+                        return Ok(Filled::Quiet);
+                    }
+                    _ => return Err(error),
+                },
             }
         }
-        Ok(self.reader.buffer())
+        Ok(Filled::Some)
     }
 
     /// What has been read and not consumed, without waiting.
@@ -74,18 +88,18 @@ impl Input {
     }
 
     /// Consumes `count` bytes; once a small buffer that was full is consumed, a large one follows.
-    pub(super) fn consume(&mut self, count: usize) -> io::Result<()> {
+    pub(super) fn consume(&mut self, count: usize) {
         self.reader.consume(count);
         if self.was_filled && self.reader.capacity() == SMALL && self.reader.buffer().is_empty() {
-            self.resize(LARGE, Some(QUIET))?;
+            self.resize(LARGE);
         }
-        Ok(())
     }
 
-    fn resize(&mut self, capacity: usize, timeout: Option<Duration>) -> io::Result<()> {
-        let wire = Arc::clone(&self.reader.get_ref().0);
-        wire.set_read_timeout(timeout)?;
-        self.reader = BufReader::with_capacity(capacity, Source(wire));
-        Ok(())
+    /// Replaces an empty buffer.
+    fn resize(&mut self, capacity: usize) {
+        if self.reader.capacity() != capacity {
+            let wire = Arc::clone(&self.reader.get_ref().0);
+            self.reader = BufReader::with_capacity(capacity, Source(wire));
+        }
     }
 }

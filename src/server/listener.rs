@@ -79,9 +79,10 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) {
         return;
     }
     // Gives the place back whatever happens below.
-    let place = Place {
+    let mut place = Place {
         server: Arc::clone(server),
         peer,
+        wire: None,
     };
     let id = server.next_connection();
     let wire = match Wire::new(id, peer, stream) {
@@ -93,44 +94,29 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) {
         }
     };
     server.enter(&wire);
+    place.wire = Some(Arc::clone(&wire));
     let reader = {
-        let (server, wire) = (Arc::clone(server), Arc::clone(&wire));
-        move || {
-            let place = place;
-            let entered = Entered {
-                server: Arc::clone(&server),
-                wire: Arc::clone(&wire),
-            };
-            session::serve(&server, wire);
-            drop(entered);
-            drop(place);
-        }
+        let server = Arc::clone(server);
+        move || session::serve(&server, wire, place)
     };
     if let Err(error) = server.context.threads.spawn(format!("reader-{id}"), reader) {
         log::warn!("connection {id} from {peer} was turned away: {error}");
-        server.leave(&wire);
     }
 }
 
-struct Place {
+/// A connection's place among all, given back when it is dropped.
+pub(super) struct Place {
     server: Arc<Server>,
     peer: SocketAddr,
+    wire: Option<Arc<Wire>>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if let Some(wire) = &self.wire {
+            self.server.leave(wire);
+        }
         self.server.places.give_back(self.peer.ip());
-    }
-}
-
-struct Entered {
-    server: Arc<Server>,
-    wire: Arc<Wire>,
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        self.server.leave(&self.wire);
     }
 }
 
