@@ -67,26 +67,29 @@ pub fn peer_info(stream: &TcpStream) -> io::Result<PeerInfo> {
 
 /// Whether the peer has closed its side or reset the connection, without reading anything.
 pub fn has_hung_up(stream: &TcpStream) -> bool {
+    poll(stream, libc::POLLRDHUP) & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) != 0
+}
+
+/// Whether the connection is shut in both directions, so that no answer can arrive any more.
+pub fn is_gone(stream: &TcpStream) -> bool {
+    poll(stream, 0) & (libc::POLLHUP | libc::POLLERR) != 0
+}
+
+/// Whether the connection has failed: reset, or given up by TCP. Not so after a shutdown.
+pub fn has_failed(stream: &TcpStream) -> bool {
+    poll(stream, 0) & libc::POLLERR != 0
+}
+
+/// What is true of a socket at this moment, of `events` and of hang-up and error.
+fn poll(stream: &TcpStream, events: libc::c_short) -> libc::c_short {
     let mut poll = libc::pollfd {
         fd: stream.as_raw_fd(),
-        events: libc::POLLRDHUP,
+        events,
         revents: 0,
     };
     // SAFETY: one pollfd that lives through the call, and a time-out of zero.
     let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
-    ready > 0 && poll.revents & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) != 0
-}
-
-/// Whether the connection is gone in both directions, so that no answer can arrive any more.
-pub fn is_gone(stream: &TcpStream) -> bool {
-    let mut poll = libc::pollfd {
-        fd: stream.as_raw_fd(),
-        events: 0,
-        revents: 0,
-    };
-    // SAFETY: as in has_hung_up.
-    let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
-    ready > 0 && poll.revents & (libc::POLLHUP | libc::POLLERR) != 0
+    if ready > 0 { poll.revents } else { 0 }
 }
 
 /// Keeps the pause between two zero-window probes or retransmissions below `limit`, so that a peer

@@ -247,7 +247,6 @@ impl Writing<'_> {
         let Ok(waiting) = sys::unacknowledged(&self.wire.stream) else {
             return false;
         };
-        // A FIN of ours counts as one byte; subtracting too much only delays a mark.
         let arrived = self.out.written.saturating_sub(waiting);
         let explicit = self.wire.explicit.load(Ordering::Acquire);
         while let Some(mark) = self.out.marks.front() {
@@ -275,7 +274,7 @@ impl Writing<'_> {
         // No event tells of an acknowledgement, so the kernel is asked, ever less often.
         while stream.set_nonblocking(true).is_ok()
             && sys::unacknowledged(stream).is_ok_and(|bytes| bytes > 0)
-            && !self.wire.is_gone()
+            && !sys::has_failed(stream)
             && Instant::now() < end
         {
             while (&mut &*stream)
@@ -291,7 +290,10 @@ impl Writing<'_> {
 
     /// Says that nothing more will be written; also frees a thread that is blocked in a write.
     pub fn finish(&mut self) {
-        let _ = self.wire.stream.shutdown(Shutdown::Write);
+        if self.wire.stream.shutdown(Shutdown::Write).is_ok() {
+            // The FIN takes a number of its own, which the kernel counts as not acknowledged.
+            self.out.written += 1;
+        }
     }
 }
 

@@ -165,7 +165,9 @@ pub(super) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), S
     let newest = tx.newest_message();
     let rest: Option<(MessageId, bool)> = connection
         .prepare_cached(
-            "SELECT cleared_id, listed FROM member WHERE chat_id = ?1 AND user_id =
+            // A deleted account is no member any more, even if its rows are still to be taken away.
+            "SELECT m.cleared_id, m.listed FROM member m JOIN user u ON u.id = m.user_id
+             WHERE m.chat_id = ?1 AND u.mapped IS NOT NULL AND m.user_id =
                (SELECT other_id FROM member WHERE user_id = ?2 AND chat_id = ?1)",
         )?
         .query_row((chat, user), |row| Ok((row.get(0)?, row.get(1)?)))

@@ -1,0 +1,178 @@
+//! Limits for strangers: how many connections there may be, together and from one address, how long
+//! one may stay without a login, and what happens when the system itself has no more to give.
+
+mod support;
+
+use socket2::{Domain, Socket, Type};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::thread;
+use std::time::{Duration, Instant};
+use support::client::{Client, Received};
+use support::people::register_and_login;
+use support::server::TestServer;
+use support::system::{limit_open_files, open_files, wait_for};
+
+/// Closed at once, with no more than one 211 before.
+fn turned_away(mut client: Client) -> Vec<String> {
+    let lines = client.recv_to_end();
+    let fine = lines.len() <= 1 && lines.iter().all(|line| line.starts_with("211"));
+    assert!(fine, "instead of being turned away: {lines:?}");
+    lines
+}
+
+/// Connects until it is served: the place of one who left is free as soon as the server has seen it.
+fn served(server: &TestServer) -> Client {
+    wait_for("a connection is served", Duration::from_secs(10), || {
+        let mut client = server.connect();
+        client.send_raw_if_open(b"134 hello\n");
+        match client.next(Duration::from_secs(10)) {
+            Received::Line(line) if line == "247 hello" => Some(client),
+            _ => None,
+        }
+    })
+}
+
+#[test]
+fn max_clients_is_for_all_together() {
+    let server = TestServer::with(&["--max-clients", "3"]);
+    let mut clients: Vec<Client> = (0..3).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.silent();
+    }
+    for _ in 0..5 {
+        assert!(turned_away(server.connect()).len() <= 1);
+    }
+    // Those who are there do not notice, and one who leaves makes room for one.
+    for client in &mut clients {
+        client.silent();
+    }
+    clients.pop().expect("a client").close();
+    let _newcomer = served(&server);
+    turned_away(server.connect());
+}
+
+#[test]
+fn max_per_ip_is_for_each_address() {
+    let server = TestServer::with(&["--max-per-ip", "2", "--explain"]);
+    let mut clients: Vec<Client> = (0..2).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.silent();
+    }
+    // With --explain, the one too many learns why.
+    let lines = turned_away(server.connect());
+    assert!(
+        lines.len() == 1 && lines[0].len() > "211 ".len(),
+        "{lines:?}"
+    );
+    let mut neighbour = connect_from(Ipv4Addr::new(127, 0, 0, 2), server.addr());
+    neighbour.silent();
+    clients.pop().expect("a client").close();
+    let _newcomer = served(&server);
+}
+
+/// A connection from another address of the loopback network.
+fn connect_from(address: Ipv4Addr, to: SocketAddr) -> Client {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
+    let from = SocketAddr::from((address, 0));
+    socket.bind(&from.into()).expect("bind");
+    socket.connect(&to.into()).expect("connect");
+    Client::over(socket.into()).expect("a connection")
+}
+
+#[test]
+fn who_never_logs_in_is_closed_after_the_login_grace() {
+    let server = TestServer::with(&["--login-grace", "2"]);
+    let mut member = register_and_login(&server, "hans");
+    let begin = Instant::now();
+    // One says nothing, one talks without logging in, one never ends a line.
+    let mut quiet = server.connect();
+    let mut talker = server.connect();
+    let mut endless = server.connect();
+    endless.send_raw(b"110 hans ");
+    let mut pings = 0;
+    while talker.send_raw_if_open(b"134\n") {
+        pings += 1;
+        endless.send_raw_if_open(b"x");
+        assert!(
+            begin.elapsed() < Duration::from_secs(10),
+            "still not closed"
+        );
+        thread::sleep(Duration::from_millis(50));
+    }
+    let answers = talker.recv_to_end();
+    assert!(answers.len() <= pings);
+    for client in [&mut quiet, &mut endless] {
+        // Closed without a word, or with one 211.
+        let lines = client.recv_to_end();
+        assert!(
+            lines.iter().all(|line| line.starts_with("211")),
+            "{lines:?}"
+        );
+    }
+    let lived = begin.elapsed();
+    assert!(
+        lived > Duration::from_millis(1500),
+        "closed after {lived:?}"
+    );
+    // Who is logged in may be silent for as long as he likes; who logs out may come back in time.
+    member.silent();
+    member.logout();
+    member.login("hans");
+    member.silent();
+}
+
+/// More than a server of these tests can serve.
+const MANY: usize = 100;
+
+/// Those who are there are served, for long enough for a server that spins to show it.
+fn goes_on(server: &mut TestServer, member: &mut Client) {
+    let until = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < until {
+        member.silent();
+    }
+    assert!(server.is_alive());
+}
+
+/// A server that is started with few descriptors keeps to them.
+#[test]
+fn few_descriptors_are_survived() {
+    let mut server = TestServer::after_shell("ulimit -n 100", &["--max-per-ip", "0"]);
+    let mut member = register_and_login(&server, "hans");
+    let said = server.log().len();
+    let clients: Vec<Client> = (0..MANY).map(|_| server.connect()).collect();
+    goes_on(&mut server, &mut member);
+    let said = server.log().split_off(said);
+    assert!(said.len() <= 3, "it repeats itself: {said:#?}");
+    drop(clients);
+    let mut newcomer = served(&server);
+    newcomer.register("maria");
+    newcomer.login("maria");
+    goes_on(&mut server, &mut member);
+}
+
+/// When the system gives no more descriptors (EMFILE), accepting rests, which is said once; those who
+/// wait are served when others have left.
+#[test]
+fn running_out_of_descriptors_is_survived() {
+    let mut server = TestServer::with(&["--max-per-ip", "0"]);
+    let mut member = register_and_login(&server, "hans");
+    let said = server.log().len();
+    let used = open_files(server.pid()) as u64;
+    limit_open_files(server.pid(), Some(used + 20));
+    let mut clients: Vec<Client> = (0..MANY).map(|_| server.connect()).collect();
+    goes_on(&mut server, &mut member);
+    let said = server.log().split_off(said);
+    assert!(said.len() == 1, "not said once: {said:#?}");
+    // As many as leave, others are served, who have waited all the time.
+    for client in clients.drain(..MANY / 2) {
+        drop(client);
+    }
+    drop(clients.drain(..MANY / 2 - 10));
+    for client in &mut clients {
+        client.silent();
+    }
+    let mut newcomer = served(&server);
+    newcomer.register("maria");
+    newcomer.login("maria");
+    goes_on(&mut server, &mut member);
+}

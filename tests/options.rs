@@ -1,0 +1,196 @@
+//! The command line, and what an option promises beyond the transcripts: one clear line on stderr
+//! and exit code 2 for a wrong option, 1 where the server cannot start; reasons and the log tell no
+//! secrets.
+
+mod support;
+
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+use support::people::{PASSWORD, pair};
+use support::server::{TestServer, program};
+use support::system::{TempDir, wait_for};
+
+/// Runs the server until it ends by itself, which it must do soon.
+fn run(arguments: &[&str]) -> Output {
+    let mut child = Command::new(program())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("plauschd");
+    let pid = child.id();
+    let what = format!("plauschd {arguments:?} (process {pid}) has ended");
+    wait_for(&what, Duration::from_secs(20), || {
+        child.try_wait().expect("try_wait")
+    });
+    child.wait_with_output().expect("plauschd")
+}
+
+/// Asserts the exit code and that there is one line on stderr and nothing on stdout; gives the line.
+fn complaint(arguments: &[&str], code: i32) -> String {
+    let output = run(arguments);
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
+    assert!(output.stdout.is_empty(), "{arguments:?}: stdout");
+    stderr
+}
+
+#[test]
+fn a_wrong_option_is_one_line_and_exit_code_2() {
+    for (arguments, named) in [
+        (&["--colour"][..], "--colour"),
+        (&["-x"], "-x"),
+        (&["--listen"], "--listen"),
+        (&["--listen", "here"], "--listen"),
+        (&["--max-clients", "many"], "--max-clients"),
+        (&["--max-clients", "-1"], "--max-clients"),
+        (&["--max-per-ip", "x"], "--max-per-ip"),
+        (&["--max-media", "0x10"], "--max-media"),
+        (&["--registration", "maybe"], "--registration"),
+        (&["--scrypt", "fast"], "--scrypt"),
+        (&["--scrypt", "99,8,1"], "--scrypt"),
+        (&["--login-grace", "soon"], "--login-grace"),
+        (&["--pool", "0"], "--pool"),
+        (&["--explain", "--explain"], "--explain"),
+        (&["file.db"], "file.db"),
+    ] {
+        let line = complaint(arguments, 2);
+        assert!(line.contains(named), "{arguments:?}: {line}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_one_line_and_exit_code_1() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let addr = taken.local_addr().expect("local_addr").to_string();
+    let directory = TempDir::new();
+    let database = directory.path().join("plausch.db");
+    let database = database.to_str().expect("UTF-8");
+    let line = complaint(&["--listen", &addr, "--database", database], 1);
+    assert!(line.contains(&addr), "{line}");
+}
+
+#[test]
+fn a_database_that_cannot_be_opened_is_one_line_and_exit_code_1() {
+    let directory = TempDir::new();
+    let path = directory.path();
+    let text = path.join("letter.txt");
+    std::fs::write(&text, "Dear database,\n".repeat(1000)).expect("write");
+    for database in [
+        path.join("nowhere/plausch.db"),
+        text.clone(),
+        path.to_owned(),
+    ] {
+        let name = database.to_str().expect("UTF-8");
+        let line = complaint(&["--listen", "127.0.0.1:0", "--database", name], 1);
+        assert!(line.contains(name), "{line}");
+    }
+    let letter = std::fs::read_to_string(&text).expect("read");
+    assert!(
+        letter == "Dear database,\n".repeat(1000),
+        "it was written to"
+    );
+}
+
+#[test]
+fn help_and_version_go_to_stdout() {
+    for name in ["--version", "-V"] {
+        let output = run(&[name]);
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(text, format!("plauschd {}\n", env!("CARGO_PKG_VERSION")));
+        assert!(output.stderr.is_empty());
+    }
+    for name in ["--help", "-h"] {
+        let output = run(&[name]);
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(0));
+        assert!(output.stderr.is_empty());
+        for option in [
+            "--listen",
+            "--database",
+            "--explain",
+            "--max-clients",
+            "--max-per-ip",
+            "--max-media",
+            "--registration",
+            "--scrypt",
+            "--login-grace",
+            "--pool",
+            "--help",
+            "--version",
+        ] {
+            assert!(text.contains(option), "{option} is not in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn it_listens_on_several_addresses() {
+    let server = TestServer::with(&["--listen", "[::1]:0"]);
+    let line = server.wait_for_log("listening on [::1]:", Duration::from_secs(10));
+    let addr = line.split("listening on ").nth(1).expect("an address");
+    let mut six = support::client::Client::connect(addr.trim().parse().expect("an address"));
+    let mut four = server.connect();
+    for client in [&mut six, &mut four] {
+        client.silent();
+    }
+}
+
+/// Contract, section 5: reasons never repeat values, for a mistyped opcode may stand before a
+/// password.
+#[test]
+fn reasons_repeat_no_values() {
+    let server = TestServer::with(&["--explain"]);
+    let mut client = server.connect();
+    for line in [
+        "1110 hans hunter22",
+        "hunter22",
+        "110 hunter22",
+        "110 hans hunter22 x",
+        "110 hans \"hunter22",
+        "110 hans \"hunter22\"x",
+        "117 hans hunter22 hunter22 m",
+        "117 hans hunter22",
+        "114 hunter22",
+        "115 hunter22 hunter22",
+        "119 hunter22",
+        "130 hunter22 0 1",
+        "132 hunter22",
+        "132 hunter22 hunter22 hunter22",
+        "133 hunter22 hunter22",
+    ] {
+        let answer = client.ask(line);
+        assert!(answer.starts_with("210 ") || answer.starts_with("211 "));
+        assert!(!answer.contains("hunter22"), "`{line}` gets `{answer}`");
+    }
+    let log = server.log().join("\n");
+    assert!(!log.contains("hunter22"), "{log}");
+}
+
+/// No passwords and no messages are logged, however much is.
+#[test]
+fn the_log_tells_no_secrets() {
+    let server = TestServer::after_shell("export RUST_LOG=trace", &["--explain"]);
+    let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
+    hans.send(&format!("115 {chat} \"between us\" data:,private"));
+    hans.expect("219 400");
+    maria.recv();
+    hans.send("132 wrong-secret other-secret");
+    hans.expect("245 406");
+    hans.send(&format!("132 {PASSWORD} other-secret"));
+    hans.expect("245 400");
+    hans.send("133 wrong-secret");
+    hans.expect("246 406");
+    hans.send("110 hans");
+    assert!(hans.recv().starts_with("211 "));
+    hans.close();
+    maria.close();
+    let log = server.log().join("\n");
+    for secret in [PASSWORD, "secret", "between us", "private"] {
+        assert!(!log.contains(secret), "`{secret}` is in the log:\n{log}");
+    }
+}

@@ -1,0 +1,109 @@
+//! The table in the code, docs/PROTOCOL.md and the transcripts name the same packets, and the
+//! transcripts show every answer that the contract lists.
+
+mod support;
+
+use plausch::protocol::table::{PACKETS, Sender};
+use std::collections::BTreeSet;
+use support::transcript::{self, Action, Step};
+
+/// Every reply with every status that it may have (docs/PROTOCOL.md; those from 240 on are our own).
+const REPLIES: &[(u16, &[u16])] = &[
+    (212, &[400, 404, 405, 406]),
+    (213, &[400, 407]),
+    (217, &[400, 407, 410, 411]),
+    (218, &[400, 407, 408, 409]),
+    (219, &[400, 407, 408, 409, 410]),
+    (222, &[400, 401, 402, 403, 404]),
+    (223, &[400, 407]),
+    (227, &[400, 407, 409, 412]),
+    (228, &[400, 407]),
+    (232, &[400, 407, 410]),
+    (240, &[400, 407, 408, 409]),
+    (244, &[400, 407, 410]),
+    (245, &[400, 402, 406, 407]),
+    (246, &[400, 406, 407]),
+    (248, &[400, 407, 408, 409]),
+];
+
+fn steps() -> Vec<Step> {
+    let names = transcript::names();
+    let transcripts = names.iter().map(|name| transcript::load(name));
+    transcripts
+        .flat_map(|transcript| transcript.steps)
+        .collect()
+}
+
+/// The opcodes that lines of these texts start with.
+fn opcodes<'a>(texts: impl Iterator<Item = &'a str>) -> BTreeSet<u16> {
+    let words = texts.filter_map(|text| text.split_ascii_whitespace().next());
+    words.filter_map(|word| word.parse().ok()).collect()
+}
+
+fn table(sender: Sender) -> BTreeSet<u16> {
+    let rows = PACKETS.iter().filter(|row| row.sender == sender);
+    rows.map(|row| row.number).collect()
+}
+
+#[test]
+fn the_transcripts_send_every_request() {
+    let steps = steps();
+    let sent = steps.iter().filter_map(|step| match &step.action {
+        Action::Send { text, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    let missing = &table(Sender::Client) - &opcodes(sent);
+    assert!(missing.is_empty(), "sent in no transcript: {missing:?}");
+}
+
+#[test]
+fn the_transcripts_receive_every_answer() {
+    let steps = steps();
+    let received: Vec<&str> = steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::Expect(expected) => Some(expected.text.as_str()),
+            _ => None,
+        })
+        .collect();
+    let wanted = table(Sender::Server);
+    let got = opcodes(received.iter().copied());
+    assert_eq!(got, wanted, "the transcripts' (left) and the table's");
+
+    for (number, statuses) in REPLIES {
+        let with_status = |text: &str| {
+            let (opcode, rest) = text.split_once(' ')?;
+            let status = rest.split(' ').next()?;
+            (opcode == number.to_string()).then(|| status.parse().ok())?
+        };
+        let got: BTreeSet<u16> = received.iter().copied().filter_map(with_status).collect();
+        let wanted: BTreeSet<u16> = statuses.iter().copied().collect();
+        assert_eq!(
+            got, wanted,
+            "{number} with the transcripts' statuses (left)"
+        );
+    }
+}
+
+/// A packet is described where its number and its name stand in one line.
+#[test]
+fn the_documentation_describes_every_packet() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/PROTOCOL.md");
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let is_word = |c: char| c.is_ascii_alphanumeric();
+    let lines: Vec<BTreeSet<&str>> = text
+        .lines()
+        .map(|line| line.split(|c| !is_word(c)).collect())
+        .collect();
+    for row in PACKETS {
+        let number = row.number.to_string();
+        let described =
+            |words: &&BTreeSet<&str>| words.contains(number.as_str()) && words.contains(row.name);
+        let found = lines.iter().find(described);
+        assert!(
+            found.is_some(),
+            "docs/PROTOCOL.md lacks {number} {}",
+            row.name
+        );
+    }
+}

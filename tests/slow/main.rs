@@ -1,0 +1,8 @@
+//! Tests that are about time and so take theirs. They are in one program because cargo runs the tests
+//! of one program side by side, and programs one after the other.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod garbage;
+mod reader;

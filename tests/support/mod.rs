@@ -1,0 +1,13 @@
+//! What the black-box tests stand on: a server of one's own, connections whose every read is timed,
+//! and the runner of the transcripts. Nothing here looks into the server: it is started as a
+//! program, spoken to over TCP, and watched through its log and /proc.
+
+// Each test program takes what it needs of this, and none takes all.
+#![allow(dead_code)]
+
+pub mod client;
+pub mod people;
+pub mod random;
+pub mod server;
+pub mod system;
+pub mod transcript;

@@ -1,0 +1,140 @@
+//! What the tests ask of the operating system: directories of their own, memory figures, limits.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A directory that nobody else has, removed on drop.
+pub struct TempDir(PathBuf);
+
+impl TempDir {
+    pub fn new() -> TempDir {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("plausch-test-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            match fs::create_dir(&path) {
+                Ok(()) => return TempDir(path),
+                // Left over by a killed run whose process id comes round again.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("cannot create {}: {error}", path.display()),
+            }
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        // A directory that stays is no reason to fail a test, least of all a failing one.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Resident memory of a process, in KiB.
+pub fn rss_kib(pid: u32) -> u64 {
+    // smaps_rollup counts exactly; the figure in status may lag behind by 64 pages a thread.
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let line = text.lines().find(|line| line.starts_with("Rss:"));
+    let words = line.and_then(|line| line.split_ascii_whitespace().nth(1));
+    words
+        .and_then(|kib| kib.parse().ok())
+        .unwrap_or_else(|| panic!("no Rss in {path}:\n{text}"))
+}
+
+/// Lets this process and its children open `wanted` files, if the hard limit allows it.
+#[allow(unsafe_code)]
+pub fn raise_open_files(wanted: u64) {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: both calls get a valid pointer to a struct of the type they expect.
+    let read = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    assert_eq!(read, 0, "getrlimit: {}", std::io::Error::last_os_error());
+    if limit.rlim_cur < wanted {
+        limit.rlim_cur = wanted.min(limit.rlim_max);
+        // SAFETY: as above.
+        let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+        assert_eq!(set, 0, "setrlimit: {}", std::io::Error::last_os_error());
+    }
+    let have = limit.rlim_cur;
+    assert!(
+        have >= wanted,
+        "this test needs {wanted} open files and gets {have}: raise the limit (ulimit -Hn)"
+    );
+}
+
+/// How many descriptors a process has open.
+pub fn open_files(pid: u32) -> usize {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd"));
+    entries.expect("/proc").count()
+}
+
+/// Limits how many files a running process may open from now on; None for what it may at most.
+#[allow(unsafe_code)]
+pub fn limit_open_files(pid: u32, limit: Option<u64>) {
+    let pid = libc::pid_t::try_from(pid).expect("a process id");
+    let mut now = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    let which = libc::RLIMIT_NOFILE;
+    // SAFETY: all pointers are null or valid, and point to a struct of the type expected.
+    let read = unsafe { libc::prlimit(pid, which, std::ptr::null(), &raw mut now) };
+    assert_eq!(read, 0, "prlimit: {}", std::io::Error::last_os_error());
+    now.rlim_cur = limit.unwrap_or(now.rlim_max);
+    // SAFETY: as above.
+    let set = unsafe { libc::prlimit(pid, which, &raw const now, std::ptr::null_mut()) };
+    assert_eq!(set, 0, "prlimit: {}", std::io::Error::last_os_error());
+}
+
+/// Waits until `done` gives something; panics with `what` when it has not after `timeout`.
+pub fn wait_for<T>(what: &str, timeout: Duration, mut done: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + timeout;
+    loop {
+        if let Some(value) = done() {
+            return value;
+        }
+        assert!(
+            Instant::now() < end,
+            "waited {timeout:?} in vain until {what}"
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The highest resident memory of a process while this lives, in KiB, sampled by a thread.
+pub struct RssWatch {
+    stop: std::sync::mpsc::Sender<()>,
+    thread: thread::JoinHandle<u64>,
+}
+
+impl RssWatch {
+    pub fn start(pid: u32) -> RssWatch {
+        let (stop, stopped) = std::sync::mpsc::channel();
+        let thread = thread::spawn(move || {
+            let mut highest = rss_kib(pid);
+            // Only the sender's end makes anything but a time-out of this.
+            while stopped.recv_timeout(Duration::from_millis(20))
+                == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+            {
+                highest = highest.max(rss_kib(pid));
+            }
+            highest.max(rss_kib(pid))
+        });
+        RssWatch { stop, thread }
+    }
+
+    pub fn highest_kib(self) -> u64 {
+        drop(self.stop);
+        self.thread.join().expect("the memory sampler failed")
+    }
+}
