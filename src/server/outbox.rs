@@ -7,7 +7,7 @@
 //! channel, and a backlog costs disk, not memory.
 //!
 //! The writer thread lives while there is something to write, or was recently. Whether one runs
-//! changes only under the lock of [`State`].
+//! changes only under the lock of its state.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
