@@ -261,7 +261,10 @@ fn a_backlog_gathered_amid_new_messages_has_no_hole() {
     }
     let ((c, with_c), (d, with_d)) = (others[0], others[1]);
     let kept = |from, chat, body| {
-        assert!(matches!(send(&scratch, from, chat, body), Ok(Sent::Kept(_))));
+        assert!(matches!(
+            send(&scratch, from, chat, body),
+            Ok(Sent::Kept(_))
+        ));
     };
     kept(a, chat, "1");
     kept(c, with_c, "2");
