@@ -198,6 +198,17 @@ fn lowest_stack_address() -> Option<usize> {
     Some(address.expose_provenance() + guard)
 }
 
+/// Makes the calling thread give way to the others of the process and the machine: for hashing,
+/// which takes a core for a tenth of a second at a time.
+pub fn give_way() {
+    /// Half-way to the weakest.
+    const NICE: libc::c_int = 10;
+    // SAFETY: on Linux 0 means the calling thread alone; the call touches no memory of ours.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, NICE);
+    }
+}
+
 /// Files that the process creates are readable by its owner alone.
 pub fn private_files() {
     // SAFETY: umask cannot fail and touches no memory of ours.

@@ -319,6 +319,7 @@ enum Answer {
 
 /// The life of a worker: until the queue is closed and empty.
 fn work(scheme: &Scheme, queue: &Receiver<Job>, stopping: &AtomicBool) {
+    crate::sys::give_way();
     for job in queue {
         let answer = job.answer.clone();
         // Nothing of the job outlives its panic but the channel for the answer. Even dropping

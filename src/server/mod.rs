@@ -2,8 +2,8 @@
 //!
 //! In reading order: [`Server`] here, `listener` (accepting), `limits` (places), `session` (one
 //! client's reading loop), `input` (its buffer), [`wire`] (one connection), [`hub`] (who is
-//! online), [`outbox`] (what a login is still to be sent), [`threads`] (how many there may be),
-//! `sweep` (what is looked at every second).
+//! online), [`outbox`] (what a login is still to be sent), `writer` (the thread that sends it),
+//! [`threads`] (how many there may be), `sweep` (what is looked at every second).
 
 pub mod hub;
 mod input;
@@ -14,6 +14,7 @@ mod session;
 mod sweep;
 pub mod threads;
 pub mod wire;
+mod writer;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -13,19 +13,17 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
 use super::chats::CachedChat;
+use super::jobs::{Job, Jobs, Message};
 use super::{ChatId, MessageId, Shared, StoreError, UserId, deliveries, lock, messages, purge};
 
 /// Rows of one transaction; a group stops growing there. About 3,000 rows a commit is where a
 /// hundred pipelining senders got their throughput from when it was measured.
 const GROUP_ROWS: usize = 4_096;
-
-/// Jobs that may wait; a sender whose job finds the channel full waits for a place.
-const QUEUE: usize = 1_024;
 
 /// Message ids are set aside in blocks, so that the high-water mark is written once a block.
 const ID_BLOCK: i64 = 65_536;
@@ -111,87 +109,6 @@ impl Tx<'_> {
     }
 }
 
-/// The way to the committer.
-pub(super) struct Jobs {
-    sender: Sender<Message>,
-}
-
-enum Message {
-    Job(Box<dyn Job>),
-    Stop,
-}
-
-/// A closure with a place for its result, so that the committer needs not know its type.
-trait Job: Send {
-    fn rows(&self) -> usize;
-    /// Runs the closure; its error, if any, as text for the log.
-    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), ()>;
-    fn fail(&mut self, error: StoreError);
-    fn answer(self: Box<Self>);
-}
-
-struct Task<F, T> {
-    rows: usize,
-    f: Option<F>,
-    result: Option<Result<T, StoreError>>,
-    reply: Sender<Result<T, StoreError>>,
-}
-
-impl<F, T> Job for Task<F, T>
-where
-    F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send,
-    T: Send,
-{
-    fn rows(&self) -> usize {
-        self.rows
-    }
-
-    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), ()> {
-        let Some(f) = self.f.take() else {
-            return Err(());
-        };
-        let result = catch_unwind(AssertUnwindSafe(|| f(tx))).unwrap_or(Err(StoreError::Panicked));
-        let ok = result.is_ok();
-        self.result = Some(result);
-        if ok { Ok(()) } else { Err(()) }
-    }
-
-    fn fail(&mut self, error: StoreError) {
-        self.result = Some(Err(error));
-    }
-
-    fn answer(self: Box<Self>) {
-        if let Some(result) = self.result {
-            // The asker may be gone; what was committed stays committed.
-            let _ = self.reply.send(result);
-        }
-    }
-}
-
-impl Jobs {
-    pub(super) fn run<T: Send + 'static>(
-        &self,
-        rows: usize,
-        f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (reply, result) = bounded(1);
-        let job = Box::new(Task {
-            rows,
-            f: Some(f),
-            result: None,
-            reply,
-        });
-        self.sender
-            .send(Message::Job(job))
-            .map_err(|_| StoreError::Stopped)?;
-        result.recv().unwrap_or(Err(StoreError::Stopped))
-    }
-
-    pub(super) fn waiting(&self) -> usize {
-        self.sender.len()
-    }
-}
-
 /// The committer's thread.
 pub(super) struct Committer {
     thread: JoinHandle<()>,
@@ -225,7 +142,7 @@ pub(super) fn start(
         .committed
         .store(memory.next_message - 1, Ordering::Release);
 
-    let (sender, receiver) = bounded(QUEUE);
+    let (jobs, receiver) = Jobs::channel();
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
     let thread = std::thread::Builder::new()
@@ -249,7 +166,7 @@ pub(super) fn start(
                 std::process::exit(70);
             }
         })?;
-    Ok((Jobs { sender }, Committer { thread }))
+    Ok((jobs, Committer { thread }))
 }
 
 struct Worker {

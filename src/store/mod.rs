@@ -13,6 +13,7 @@ pub mod committer;
 pub mod contacts;
 pub mod deliveries;
 mod error;
+mod jobs;
 pub mod media;
 pub mod messages;
 #[cfg(test)]
@@ -32,10 +33,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
+use committer::Committer;
 pub use committer::Tx;
-use committer::{Committer, Jobs};
 use deliveries::{Deliveries, Position};
 pub use error::StoreError;
+use jobs::Jobs;
 
 /// Identifies an account for ever; never used again.
 pub type UserId = i64;

@@ -7,7 +7,7 @@ use super::StoreError;
 /// The newest schema, as a new database gets it.
 const SCHEMA: &str = include_str!("../../schema.sql");
 
-/// The version of [`SCHEMA`].
+/// The version of the newest schema.
 pub const VERSION: i64 = 2;
 
 /// Marks a file as ours ("Plau"), so that another program's database is not taken for an empty one.

@@ -245,34 +245,45 @@ fn timestamps_grow_within_a_chat_however_fast_messages_come() {
 fn a_backlog_gathered_amid_new_messages_has_no_hole() {
     let scratch = Scratch::new();
     let (a, b, chat) = pair(&scratch);
-    let (other, second) = scratch
-        .write(1, move |tx| {
-            let other = account(tx, "c")?;
-            contacts::request(tx, other, b)?;
-            contacts::request(tx, b, other)?;
-            chats::create(tx, other, b)?;
-            Ok((other, chats::of(tx.connection, other)?[0]))
-        })
-        .unwrap();
-    assert!(matches!(send(&scratch, a, chat, "1"), Ok(Sent::Kept(_))));
+    let mut others = Vec::new();
+    for name in ["c", "d"] {
+        others.push(
+            scratch
+                .write(1, move |tx| {
+                    let other = account(tx, name)?;
+                    contacts::request(tx, other, b)?;
+                    contacts::request(tx, b, other)?;
+                    chats::create(tx, other, b)?;
+                    Ok((other, chats::of(tx.connection, other)?[0]))
+                })
+                .unwrap(),
+        );
+    }
+    let ((c, with_c), (d, with_d)) = (others[0], others[1]);
+    let kept = |from, chat, body| {
+        assert!(matches!(
+            send(&scratch, from, chat, body),
+            Ok(Sent::Kept(_))
+        ));
+    };
+    kept(a, chat, "1");
+    kept(c, with_c, "2");
     let mut found = Vec::new();
     scratch
         .read(|connection| {
             messages::backlog(connection, b, 0, |message| {
+                // Between the reading of two lanes: one more in a third, and then in the second.
                 if found.is_empty() {
-                    assert!(matches!(
-                        send(&scratch, other, second, "2"),
-                        Ok(Sent::Kept(_))
-                    ));
-                    assert!(matches!(send(&scratch, a, chat, "3"), Ok(Sent::Kept(_))));
+                    kept(d, with_d, "3");
+                    kept(c, with_c, "4");
                 }
                 found.push(message.body.to_owned());
                 true
             })
         })
         .unwrap();
-    assert_eq!(found, ["1"]);
-    assert_eq!(bodies(&scratch, b, 0), ["1", "2", "3"]);
+    assert_eq!(found, ["1", "2"]);
+    assert_eq!(bodies(&scratch, b, 0), ["1", "2", "3", "4"]);
 }
 
 #[test]

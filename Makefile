@@ -1,0 +1,82 @@
+# What people and CI call; `make help` lists it. Plain make, nothing to configure.
+.POSIX:
+
+CARGO = cargo
+PREFIX = /usr/local
+DESTDIR =
+# Where cargo puts what it builds.
+TARGET = $${CARGO_TARGET_DIR:-target}
+# For `make stress`: how often the tests are run in a row, and how long the crash loop goes on.
+ROUNDS = 50
+CRASH_SECONDS = 600
+
+BINDIR = $(DESTDIR)$(PREFIX)/bin
+DOCDIR = $(DESTDIR)$(PREFIX)/share/doc/plausch
+
+.PHONY: all help build run test check bench stress faults install uninstall clean
+
+all: help
+
+help:
+	@echo 'make run        build the server and serve on 127.0.0.1:4110; Ctrl-C ends it'
+	@echo 'make test       all tests'
+	@echo 'make check      formatting, lints, documentation, tests: before a commit'
+	@echo 'make faults     the server killed, cut off and watched (needs root, see scripts/)'
+	@echo 'make bench      measure'
+	@echo 'make stress     the tests ROUNDS=$(ROUNDS) times under load, then a crash loop of'
+	@echo '                CRASH_SECONDS=$(CRASH_SECONDS)'
+	@echo 'make install    into PREFIX=$(PREFIX), below DESTDIR; make uninstall undoes it'
+	@echo 'make clean      remove what was built'
+
+build:
+	@$(CARGO) build --release --bin plauschd
+
+run: build
+	@echo
+	@echo 'In another terminal:  telnet 127.0.0.1 4110    (or: nc -C 127.0.0.1 4110)'
+	@echo
+	@echo '  117 hans swordfish hans@example.org m   register hans     -> 222 400'
+	@echo '  117 jane codfish42 jane@example.org f   register jane     -> 222 400'
+	@echo '  110 hans swordfish                      log in            -> 212 400 hans'
+	@echo '  121 jane                                a contact request -> 232 400'
+	@echo '  help                                    all there is      -> 210 ..., 210 end'
+	@echo
+	@exec "$(TARGET)/release/plauschd" --explain
+
+test:
+	@$(CARGO) test --all-targets
+	@$(CARGO) test --doc
+
+check:
+	@$(CARGO) fmt --check
+	@$(CARGO) clippy --all-targets -- -D warnings
+	@RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps
+	@$(MAKE) test
+
+faults: build
+	@scripts/crash-loop 60
+	@scripts/ack-after-sync
+	@scripts/telnet-smoke
+	@scripts/net-cut
+
+bench: build
+	@scripts/bench
+
+stress: build
+	@scripts/stress $(ROUNDS) $(CRASH_SECONDS)
+
+# Builds only when nothing was built yet, so that root needs no cargo.
+install:
+	@test -x "$(TARGET)/release/plauschd" || $(CARGO) build --release --bin plauschd
+	@mkdir -p '$(BINDIR)' '$(DOCDIR)'
+	@install -m 755 "$(TARGET)/release/plauschd" '$(BINDIR)/plauschd'
+	@for file in README.md CHANGELOG.md LICENSE* docs/*.md; do \
+	    if test -f "$$file"; then install -m 644 "$$file" '$(DOCDIR)' || exit 1; fi; done
+	@echo 'installed $(BINDIR)/plauschd'
+
+uninstall:
+	@rm -f '$(BINDIR)/plauschd'
+	@rm -rf '$(DOCDIR)'
+
+clean:
+	@$(CARGO) clean

@@ -1,0 +1,41 @@
+//! What stops a measurement: a sentence for people.
+
+use std::fmt;
+
+/// Why it cannot go on.
+pub struct Failure(String);
+
+/// What everything here returns.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// A failure in words.
+    pub fn new(text: impl Into<String>) -> Failure {
+        Failure(text.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+// `Failure` is no `Error` itself, so that this does not overlap with `From<T> for T`.
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure(error.to_string())
+    }
+}
+
+/// Says what was being done when something failed.
+pub trait Doing<T> {
+    /// Puts `what` in front of the failure.
+    fn doing(self, what: impl fmt::Display) -> Result<T>;
+}
+
+impl<T, E: Into<Failure>> Doing<T> for std::result::Result<T, E> {
+    fn doing(self, what: impl fmt::Display) -> Result<T> {
+        self.map_err(|error| Failure(format!("{what}: {}", error.into())))
+    }
+}

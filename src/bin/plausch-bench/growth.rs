@@ -1,0 +1,197 @@
+//! What becomes of the figures with the years: many messages, users, chats.
+
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::Bench;
+use crate::database::{self, Plan};
+use crate::failure::Result;
+use crate::load;
+use crate::report::{Section, Unit, significant};
+use crate::server::Server;
+use crate::wire::Wire;
+
+/// Users of the large database; each two of them have a chat, and user 0 has more.
+const USERS: usize = 10_000;
+
+/// Chats of user 0.
+const CHATS: usize = 1_000;
+
+/// Messages that wait for one user.
+const BACKLOG: usize = 100_000;
+
+/// Messages of the deep chat.
+const DEEP: usize = 1_000_000;
+
+/// How often a request is repeated.
+const REQUESTS: usize = 9;
+
+/// Builds a database with `messages` spread over all chats of 10,000 users.
+pub fn build(bench: &Bench, messages: usize) -> Result<PathBuf> {
+    bench.say(&format!(
+        "(a database with {} messages)",
+        significant(messages as f64)
+    ));
+    let path = bench.dir.join(format!("{messages}.db"));
+    let pairs = (0..USERS / 2).map(|pair| (2 * pair, 2 * pair + 1));
+    let of_first = (2..=CHATS).map(|other| (0, other));
+    let plan = Plan {
+        users: USERS,
+        chats: pairs.chain(of_first).collect(),
+        messages,
+        delivered: true,
+        one_way: false,
+    };
+    database::build(&path, &plan, &bench.hash)?;
+    Ok(path)
+}
+
+/// Measures all of it. `million` is what [`build`] makes of a million.
+pub fn measure(bench: &mut Bench, million: &Path) -> Result<()> {
+    let sizes = [1_000, 100_000, 1_000_000];
+    let mut databases = Vec::new();
+    for messages in &sizes[..2] {
+        databases.push(build(bench, *messages)?);
+    }
+    databases.push(million.to_owned());
+    for run in 1..=bench.runs {
+        bench.say(&format!("stored messages, {run} of {}", bench.runs));
+        for (messages, database) in sizes.iter().zip(&databases) {
+            throughput(bench, *messages, database)?;
+        }
+    }
+    for database in &databases[..2] {
+        database::remove(database);
+    }
+    lists(bench, million)?;
+    backlog(bench)?;
+    history(bench)?;
+    rows(bench);
+    Ok(())
+}
+
+fn throughput(bench: &mut Bench, messages: usize, database: &Path) -> Result<()> {
+    // A copy each time, since a run adds many more than the thousand.
+    let database = database::copy(database, &bench.dir)?;
+    let server = Server::start(&bench.program, &database)?;
+    let mut talks = load::talks(&server, 16, 32, 64)?;
+    load::drive(&mut talks, 32, bench.warm_up() / 2.0, None)?;
+    let outcome = load::drive(&mut talks, 32, bench.seconds, None)?;
+    let key = format!("growth {messages}");
+    bench.report.add(key, outcome.rate());
+    drop(talks);
+    server.stop()?;
+    database::remove(&database);
+    Ok(())
+}
+
+/// How long a request takes, from sending it to the last packet of its answer, so many times.
+fn ask(bench: &mut Bench, key: &str, wire: &mut Wire, request: &str, last: &str) -> Result<()> {
+    for _ in 0..REQUESTS {
+        let begun = Instant::now();
+        wire.send(request.as_bytes())?;
+        wire.until(last)?;
+        let taken = begun.elapsed().as_secs_f64() * 1000.0;
+        bench.report.add(key, taken);
+    }
+    Ok(())
+}
+
+fn lists(bench: &mut Bench, million: &Path) -> Result<()> {
+    bench.say("lists");
+    let database = database::copy(million, &bench.dir)?;
+    let server = Server::start(&bench.program, &database)?;
+    let mut wire = server.login("u0")?;
+    ask(bench, "list chats", &mut wire, "112\n", "216")?;
+    ask(bench, "list users", &mut wire, "120\n", "231")?;
+    drop(wire);
+    server.stop()?;
+    database::remove(&database);
+    Ok(())
+}
+
+fn backlog(bench: &mut Bench) -> Result<()> {
+    bench.say("a backlog");
+    let path = bench.dir.join("backlog.db");
+    let plan = Plan {
+        users: 11,
+        chats: (1..=10).map(|other| (0, other)).collect(),
+        messages: BACKLOG,
+        delivered: false,
+        one_way: true,
+    };
+    database::build(&path, &plan, &bench.hash)?;
+    for _ in 0..bench.runs {
+        let database = database::copy(&path, &bench.dir)?;
+        let server = Server::start(&bench.program, &database)?;
+        let begun = Instant::now();
+        let mut wire = server.login("u0")?;
+        for _ in 0..BACKLOG {
+            wire.expect("220 ")?;
+        }
+        let taken = begun.elapsed().as_secs_f64() * 1000.0;
+        bench.report.add("backlog", taken);
+        drop(wire);
+        server.stop()?;
+        database::remove(&database);
+    }
+    database::remove(&path);
+    Ok(())
+}
+
+fn history(bench: &mut Bench) -> Result<()> {
+    bench.say("a deep chat");
+    let path = bench.dir.join("deep.db");
+    let plan = Plan {
+        users: 2,
+        chats: vec![(0, 1)],
+        messages: DEEP,
+        delivered: true,
+        one_way: false,
+    };
+    database::build(&path, &plan, &bench.hash)?;
+    let server = Server::start(&bench.program, &path)?;
+    let mut wire = server.login("u0")?;
+    // A message was sent each millisecond until the database was built: this is in the middle.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+    let request = format!("130 1 {} 100\n", now - DEEP as u128 / 2);
+    wire.send(request.as_bytes())?;
+    wire.expect("240 400")?;
+    wire.expect("241 100")?;
+    wire.until("243")?;
+    ask(bench, "history", &mut wire, &request, "243")?;
+    drop(wire);
+    server.stop()?;
+    database::remove(&path);
+    Ok(())
+}
+
+fn rows(bench: &mut Bench) {
+    let report = &mut bench.report;
+    for messages in [1_000, 100_000, 1_000_000] {
+        let key = format!("growth {messages}");
+        let name = format!(
+            "16 pairs, window 32, with {} messages stored before",
+            significant(f64::from(messages))
+        );
+        let remark = match messages {
+            1_000 => String::new(),
+            _ => report.compare(&key, "growth 1000", "that with 1,000"),
+        };
+        report.row(Section::Growth, &name, &key, Unit::Rate, &remark);
+    }
+    let name = "login with a backlog of 100,000, to the last 220";
+    report.row(Section::Growth, name, "backlog", Unit::Millis, "");
+    let name = "112 with 1,000 chats";
+    report.row(Section::Growth, name, "list chats", Unit::Millis, "");
+    let name = "120 with 10,000 users";
+    report.row(Section::Growth, name, "list users", Unit::Millis, "");
+    let name = "130 in the middle of a chat of 1,000,000, 100 messages";
+    report.row(Section::Growth, name, "history", Unit::Millis, "");
+    report.ratio(
+        "throughput with 1,000,000 messages stored: of that with 1,000",
+        "growth 1000000",
+        "growth 1000",
+        "goal: at least 0.9",
+    );
+}

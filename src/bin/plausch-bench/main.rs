@@ -1,0 +1,292 @@
+//! Measures the server beside the limits of its machine, in one run, and prints one table.
+//!
+//! In reading order: `server`, `redis` and `limits` (what is measured), `load` (how), `talks`,
+//! `idle`, `growth` and `media` (the groups of figures), `report` (the table). Nothing here
+//! judges a time; the exit code is 0 unless something broke.
+
+mod database;
+mod failure;
+mod growth;
+mod idle;
+mod limits;
+mod load;
+mod media;
+mod process;
+mod redis;
+mod report;
+mod server;
+mod talks;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use failure::{Doing, Failure, Result};
+use report::Report;
+
+/// Exit code for a wrong option.
+const USAGE: u8 = 2;
+
+/// How the directories of all runs begin; a number of a process follows.
+const DIRECTORY: &str = "plausch-bench-";
+
+/// The groups that `--only` takes.
+const GROUPS: [&str; 5] = ["limits", "server", "idle", "growth", "media"];
+
+/// One run of the program.
+pub struct Bench {
+    /// The server's program.
+    program: PathBuf,
+    /// Where everything is kept, removed at the end.
+    dir: PathBuf,
+    /// Of each figure.
+    runs: usize,
+    /// Of each run.
+    seconds: f64,
+    /// Whether the server's group is measured.
+    server: bool,
+    /// The hash of all users' password.
+    hash: String,
+    /// What has counted system calls.
+    counted_by: Option<&'static str>,
+    /// Why there are no figures of so many connections.
+    idle_refusals: BTreeMap<usize, String>,
+    begun: Instant,
+    report: Report,
+}
+
+impl Bench {
+    /// Tells, on stderr, what comes now.
+    fn say(&self, what: &str) {
+        eprintln!("{:4} s  {what}", self.begun.elapsed().as_secs());
+    }
+
+    /// How long to go before it counts.
+    fn warm_up(&self) -> f64 {
+        self.seconds / 3.0
+    }
+
+    fn refused_idle(&mut self, step: usize, why: &str) {
+        self.idle_refusals
+            .entry(step)
+            .or_insert_with(|| why.to_owned());
+    }
+}
+
+/// What the command line asks for.
+struct Wish {
+    groups: Vec<String>,
+    runs: usize,
+    seconds: f64,
+    program: PathBuf,
+    beside: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.first().map(String::as_str) {
+        Some(limits::ECHO) => limits::serve_echo(),
+        _ => match wish(&arguments) {
+            Ok(Some(wish)) => run(wish),
+            Ok(None) => Ok(()),
+            Err(error) => {
+                eprintln!("plausch-bench: {error}");
+                return ExitCode::from(USAGE);
+            }
+        },
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("plausch-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn wish(arguments: &[String]) -> Result<Option<Wish>> {
+    let mut options = getopts::Options::new();
+    options.optflag(
+        "",
+        "quick",
+        "a quarter of a second for each run, three runs",
+    );
+    options.optopt(
+        "",
+        "only",
+        "groups to measure, with commas between",
+        "GROUP",
+    );
+    options.optopt("", "server", "the server's program", "PATH");
+    options.optopt("", "seconds", "for each run (default 1.5)", "S");
+    options.optopt("", "runs", "of each figure, at least 3 (default 5)", "N");
+    options.optopt(
+        "",
+        "dir",
+        "where to keep databases, on the disk to measure",
+        "DIR",
+    );
+    options.optflag("h", "help", "print this and exit");
+    let matches = options.parse(arguments)?;
+    if let Some(argument) = matches.free.first() {
+        return Err(Failure::new(format!("unexpected argument {argument:?}")));
+    }
+    if matches.opt_present("help") {
+        let brief = format!(
+            "Usage: plausch-bench [OPTION]...\nMeasures plauschd. Groups: {}.",
+            GROUPS.join(", ")
+        );
+        println!("{}", options.usage(&brief).trim_end());
+        return Ok(None);
+    }
+    let quick = matches.opt_present("quick");
+    let seconds = matches.opt_get_default("seconds", if quick { 0.25 } else { 1.5 });
+    let seconds: f64 = seconds.doing("--seconds")?;
+    if !(0.05..=60.0).contains(&seconds) {
+        return Err(Failure::new("--seconds takes 0.05 to 60"));
+    }
+    let runs = matches.opt_get_default("runs", if quick { 3 } else { 5 });
+    let runs: usize = runs.doing("--runs")?;
+    if !(3..=99).contains(&runs) {
+        return Err(Failure::new("--runs takes 3 to 99"));
+    }
+    let groups = match matches.opt_str("only") {
+        Some(only) => only.split(',').map(str::to_owned).collect(),
+        None => GROUPS.map(str::to_owned).to_vec(),
+    };
+    if let Some(group) = groups
+        .iter()
+        .find(|group| !GROUPS.contains(&group.as_str()))
+    {
+        return Err(Failure::new(format!("there is no group {group:?}")));
+    }
+    let here = std::env::current_exe()?;
+    let here = here.parent().unwrap_or(Path::new("."));
+    let path = |name: &str, default: PathBuf| matches.opt_str(name).map_or(default, PathBuf::from);
+    Ok(Some(Wish {
+        groups,
+        runs,
+        seconds,
+        program: path("server", here.join("plauschd")),
+        beside: path("dir", here.to_owned()),
+    }))
+}
+
+fn run(wish: Wish) -> Result<()> {
+    if !wish.program.is_file() {
+        let program = wish.program.display();
+        return Err(Failure::new(format!("there is no server at {program}")));
+    }
+    sweep(&wish.beside);
+    let name = format!("{DIRECTORY}{}", std::process::id());
+    let scratch = Scratch(wish.beside.join(name));
+    fs::create_dir(&scratch.0).doing(scratch.0.display())?;
+    let wanted = |group: &str| wish.groups.iter().any(|wanted| wanted == group);
+    let mut bench = Bench {
+        hash: database::password_hash(&wish.program, &scratch.0)?,
+        program: wish.program.clone(),
+        dir: scratch.0.clone(),
+        runs: wish.runs,
+        seconds: wish.seconds,
+        server: wanted("server"),
+        counted_by: None,
+        idle_refusals: BTreeMap::new(),
+        begun: Instant::now(),
+        report: Report::default(),
+    };
+    println!("{}\n", heading(&bench));
+    if wanted("limits") {
+        limits::disk(&mut bench)?;
+        limits::sqlite(&mut bench)?;
+    }
+    if wanted("limits") || wanted("server") {
+        talks::measure(&mut bench)?;
+    }
+    if wanted("idle") || wanted("growth") {
+        let million = growth::build(&bench, 1_000_000)?;
+        if wanted("idle") {
+            idle::measure(&mut bench, &million)?;
+        }
+        if wanted("growth") {
+            growth::measure(&mut bench, &million)?;
+        }
+    }
+    if wanted("media") {
+        media::measure(&mut bench)?;
+    }
+    bench.say("done");
+    print!("{}", bench.report.table());
+    Ok(())
+}
+
+/// The machine, in two lines.
+fn heading(bench: &Bench) -> String {
+    let text = |path: &str| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.trim().to_owned()
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpu = text("/proc/cpuinfo");
+    let cpu = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("", |(_, name)| name);
+    format!(
+        "{cores} cores ({cpu}), Linux {}, databases on {}, load average {} before the run.\n\
+         {} runs of {} s for each figure.",
+        text("/proc/sys/kernel/osrelease"),
+        disk(&bench.dir),
+        text("/proc/loadavg").split(' ').next().unwrap_or_default(),
+        bench.runs,
+        bench.seconds,
+    )
+}
+
+/// The file system and the device of a directory.
+fn disk(directory: &Path) -> String {
+    let directory = fs::canonicalize(directory).unwrap_or_default();
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let mut best = ("", String::new());
+    for line in mounts.lines() {
+        let mut fields = line.split(' ');
+        if let (Some(device), Some(at), Some(kind)) = (fields.next(), fields.next(), fields.next())
+            && directory.starts_with(at)
+            && at.len() >= best.0.len()
+        {
+            let remark = if kind == "tmpfs" {
+                ", which is no disk"
+            } else {
+                ""
+            };
+            best = (at, format!("{kind} ({device}){remark}"));
+        }
+    }
+    best.1
+}
+
+/// Removed with all that is in it.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("plausch-bench: {}: {error}", self.0.display());
+        }
+    }
+}
+
+/// Removes what runs that were killed have left.
+fn sweep(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(DIRECTORY));
+        if let Some(process) = process.and_then(|process| process.parse::<u32>().ok())
+            && !Path::new("/proc").join(process.to_string()).exists()
+        {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Redis streams with `appendfsync always`, doing what the pairs do: the fastest durable
+//! messenger that was found to compare with.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::failure::{Doing, Failure, Result};
+use crate::load::Pair;
+use crate::process;
+use crate::wire::Wire;
+
+/// When a receiver says XREAD BLOCK.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Receiver {
+    /// Before the messages are sent, as someone does who waits for messages.
+    Waits,
+    /// Once they are all there, so that one reply holds them: the least work for Redis, but only a
+    /// load generator knows when that is.
+    Asks,
+}
+
+/// A running Redis.
+pub struct Redis {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Redis {
+    /// Starts one, its log of appended commands in `directory`. None when it is not installed.
+    pub fn start(directory: &Path) -> Result<Option<Redis>> {
+        let Some(program) = process::find_program("redis-server") else {
+            return Ok(None);
+        };
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+            .local_addr()?
+            .port();
+        let child = Command::new(program)
+            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--appendonly", "yes", "--appendfsync", "always"])
+            .args(["--save", "", "--auto-aof-rewrite-percentage", "0"])
+            .arg("--dir")
+            .arg(directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .doing("starting redis-server")?;
+        let redis = Redis {
+            child,
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        };
+        let begun = Instant::now();
+        loop {
+            let answer = Wire::connect(redis.address).and_then(|mut wire| {
+                wire.send(b"PING\r\n")?;
+                wire.expect("+PONG")
+            });
+            match answer {
+                Ok(()) => return Ok(Some(redis)),
+                Err(error) if begun.elapsed() > Duration::from_secs(10) => {
+                    return Err(error).doing("redis-server does not answer");
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Connects pairs, each with a stream of its own.
+    pub fn talks(
+        &self,
+        pairs: usize,
+        window: usize,
+        size: usize,
+        receiver: Receiver,
+    ) -> Result<Vec<Box<dyn Pair>>> {
+        let body = "x".repeat(size);
+        (0..pairs)
+            .map(|index| {
+                let key = format!("stream{index}");
+                let add = command(&["XADD", &key, "*", "m", &body]);
+                let talk: Box<dyn Pair> = Box::new(Talk {
+                    from: Wire::connect(self.address)?,
+                    to: Wire::connect(self.address)?,
+                    burst: add.repeat(window),
+                    window,
+                    receiver,
+                    // What follows an entry's id: `*2`, `$1`, `m`, the length, the body.
+                    rest: 4 + 4 + 3 + size.to_string().len() + 3 + size + 2,
+                    key,
+                    seen: "0-0".to_owned(),
+                });
+                Ok(talk)
+            })
+            .collect()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+struct Talk {
+    from: Wire,
+    to: Wire,
+    burst: Vec<u8>,
+    window: usize,
+    receiver: Receiver,
+    rest: usize,
+    key: String,
+    seen: String,
+}
+
+impl Talk {
+    fn ask(&mut self) -> Result<()> {
+        let command = command(&["XREAD", "BLOCK", "0", "STREAMS", &self.key, &self.seen]);
+        self.to.send(&command)
+    }
+
+    fn acknowledged(&mut self) -> Result<()> {
+        for _ in 0..self.window {
+            self.from.expect("$")?;
+            self.from.line()?;
+        }
+        Ok(())
+    }
+
+    /// Reads what one XREAD gives; the number of its entries.
+    fn receive(&mut self) -> Result<usize> {
+        for start in ["*1", "*2", "$", "stream"] {
+            self.to.expect(start)?;
+        }
+        let count = std::str::from_utf8(self.to.line()?)?
+            .strip_prefix('*')
+            .and_then(|count| count.parse().ok())
+            .ok_or_else(|| Failure::new("XREAD answers in another form"))?;
+        for entry in 1..=count {
+            self.to.expect("*2")?;
+            self.to.expect("$")?;
+            let id = self.to.line()?;
+            if entry == count {
+                self.seen.clear();
+                self.seen.push_str(std::str::from_utf8(id)?);
+            }
+            self.to.skip(self.rest)?;
+        }
+        Ok(count)
+    }
+}
+
+impl Pair for Talk {
+    fn burst(&mut self) -> Result<Duration> {
+        if self.receiver == Receiver::Waits {
+            self.ask()?;
+        }
+        let begun = Instant::now();
+        self.from.send(&self.burst)?;
+        if self.window == 1 && self.receiver == Receiver::Waits {
+            self.receive()?;
+            let taken = begun.elapsed();
+            self.acknowledged()?;
+            return Ok(taken);
+        }
+        self.acknowledged()?;
+        if self.receiver == Receiver::Asks {
+            self.ask()?;
+        }
+        let mut received = self.receive()?;
+        while received < self.window {
+            self.ask()?;
+            received += self.receive()?;
+        }
+        Ok(begun.elapsed())
+    }
+}
+
+/// A command as Redis clients send it.
+fn command(words: &[&str]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        bytes.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
+    }
+    bytes
+}
