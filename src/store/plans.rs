@@ -18,6 +18,7 @@ const SOURCES: &[(&str, &str)] = &[
 /// Files of the store without statements on tables.
 const WITHOUT: &[&str] = &[
     "error.rs",
+    "jobs.rs",
     "mod.rs",
     "plans.rs",
     "pool.rs",
