@@ -20,7 +20,7 @@ use crate::wire::Wire;
 pub const ECHO: &str = "--serve-echo";
 
 /// Lanes that messages go to when there are a hundred pairs.
-pub const LANES: i64 = 200;
+pub const LANES: usize = 200;
 
 /// Appends 4 KiB at a time, each with fdatasync.
 pub fn disk(bench: &mut Bench) -> Result<()> {
@@ -57,13 +57,13 @@ pub fn disk(bench: &mut Bench) -> Result<()> {
 pub struct Raw {
     path: PathBuf,
     connection: Connection,
-    lanes: i64,
+    lanes: usize,
     next: i64,
 }
 
 impl Raw {
     /// Makes a database with messages in no lane yet.
-    pub fn open(directory: &Path, name: &str, lanes: i64) -> Result<Raw> {
+    pub fn open(directory: &Path, name: &str, lanes: usize) -> Result<Raw> {
         let path = directory.join(name);
         let connection = database::create(&path)?;
         connection.execute_batch(
@@ -89,7 +89,8 @@ impl Raw {
             execute("BEGIN IMMEDIATE")?;
             let mut insert = self.connection.prepare_cached(INSERT)?;
             for id in self.next..self.next + batch {
-                let lane = id / run % self.lanes;
+                let lane = (id / run) as usize;
+                let lane = load::scattered(lane, self.lanes) as i64;
                 insert.execute((id, lane, 1_763_862_000_000 + id, BODY, None::<i64>))?;
             }
             execute("COMMIT")?;
