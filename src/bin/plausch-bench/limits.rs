@@ -27,6 +27,7 @@ pub fn disk(bench: &mut Bench) -> Result<()> {
     bench.say("the disk");
     let path = bench.dir.join("disk");
     for _ in 0..bench.runs {
+        bench.settle()?;
         let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
         let mut latencies = Vec::new();
         let begun = Instant::now();
@@ -115,6 +116,7 @@ pub fn sqlite(bench: &mut Bench) -> Result<()> {
         raw.insert(batch, 32, bench.warm_up())?;
         let key = format!("raw {batch}");
         for _ in 0..bench.runs {
+            bench.settle()?;
             let rate = raw.insert(batch, 32, bench.seconds)?;
             bench.report.add(key.as_str(), rate);
         }

@@ -245,9 +245,11 @@ fn one(bench: &mut Bench, case: Case, people: &Path, turns: &Path) -> Result<()>
     }
     for _ in 0..bench.runs {
         for contestant in &mut contestants {
+            bench.settle()?;
             contestant.run(&mut bench.report, case, bench.seconds)?;
         }
         for (key, raw, batch, run) in &mut raws {
+            bench.settle()?;
             let rate = raw.insert(*batch, *run, bench.seconds)?;
             bench.report.add(key.as_str(), rate);
         }
