@@ -76,6 +76,7 @@ fn throughput(bench: &mut Bench, messages: usize, database: &Path) -> Result<()>
     let server = Server::start(&bench.program, &database)?;
     let mut talks = load::talks(&server, 16, 32, 64)?;
     load::drive(&mut talks, 32, bench.warm_up() / 2.0, None)?;
+    bench.settle()?;
     let outcome = load::drive(&mut talks, 32, bench.seconds, None)?;
     let key = format!("growth {messages}");
     bench.report.add(key, outcome.rate());

@@ -20,13 +20,14 @@ use crate::wire::Wire;
 pub const ECHO: &str = "--serve-echo";
 
 /// Lanes that messages go to when there are a hundred pairs.
-pub const LANES: i64 = 200;
+pub const LANES: usize = 200;
 
 /// Appends 4 KiB at a time, each with fdatasync.
 pub fn disk(bench: &mut Bench) -> Result<()> {
     bench.say("the disk");
     let path = bench.dir.join("disk");
     for _ in 0..bench.runs {
+        bench.settle()?;
         let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
         let mut latencies = Vec::new();
         let begun = Instant::now();
@@ -57,13 +58,13 @@ pub fn disk(bench: &mut Bench) -> Result<()> {
 pub struct Raw {
     path: PathBuf,
     connection: Connection,
-    lanes: i64,
+    lanes: usize,
     next: i64,
 }
 
 impl Raw {
     /// Makes a database with messages in no lane yet.
-    pub fn open(directory: &Path, name: &str, lanes: i64) -> Result<Raw> {
+    pub fn open(directory: &Path, name: &str, lanes: usize) -> Result<Raw> {
         let path = directory.join(name);
         let connection = database::create(&path)?;
         connection.execute_batch(
@@ -89,7 +90,8 @@ impl Raw {
             execute("BEGIN IMMEDIATE")?;
             let mut insert = self.connection.prepare_cached(INSERT)?;
             for id in self.next..self.next + batch {
-                let lane = id / run % self.lanes;
+                let lane = (id / run) as usize;
+                let lane = load::scattered(lane, self.lanes) as i64;
                 insert.execute((id, lane, 1_763_862_000_000 + id, BODY, None::<i64>))?;
             }
             execute("COMMIT")?;
@@ -114,6 +116,7 @@ pub fn sqlite(bench: &mut Bench) -> Result<()> {
         raw.insert(batch, 32, bench.warm_up())?;
         let key = format!("raw {batch}");
         for _ in 0..bench.runs {
+            bench.settle()?;
             let rate = raw.insert(batch, 32, bench.seconds)?;
             bench.report.add(key.as_str(), rate);
         }

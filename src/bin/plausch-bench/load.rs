@@ -199,8 +199,7 @@ struct Turns {
 /// in N / window rounds, so nobody gets further ahead than that.
 pub const TURNS_SLACK: u64 = 8;
 
-/// Logs `count` senders and `count` receivers in; sender i's chat with receiver j has the id
-/// i * count + j + 1, see [`turns_chats`].
+/// Logs `count` senders and `count` receivers in; their chats are those of [`turns_chats`].
 pub fn turns(server: &Server, count: usize, window: usize) -> Result<Vec<Box<dyn Pair>>> {
     let body = "x".repeat(64);
     (0..count)
@@ -210,7 +209,7 @@ pub fn turns(server: &Server, count: usize, window: usize) -> Result<Vec<Box<dyn
             for turn in 0..count + window + 1 {
                 let receiver = (sender + turn) % count;
                 starts.push(lines.len());
-                let chat = sender * count + receiver + 1;
+                let chat = scattered(sender * count + receiver, count * count) + 1;
                 lines.extend_from_slice(format!("115 {chat} {body}\n").as_bytes());
             }
             let pair: Box<dyn Pair> = Box::new(Turns {
@@ -228,9 +227,20 @@ pub fn turns(server: &Server, count: usize, window: usize) -> Result<Vec<Box<dyn
 
 /// The chats that [`turns`] expects.
 pub fn turns_chats(count: usize) -> Vec<(usize, usize)> {
-    (0..count * count)
-        .map(|chat| (chat / count, count + chat % count))
-        .collect()
+    let mut chats = vec![(0, 0); count * count];
+    for index in 0..chats.len() {
+        let members = (index / count, count + index % count);
+        let place = scattered(index, count * count);
+        chats[place] = members;
+    }
+    chats
+}
+
+/// Another order of `count` things, in which neighbours are far from each other, so that what
+/// goes to each of them dirties a page of its own.
+pub fn scattered(index: usize, count: usize) -> usize {
+    // A prime: no round count has it as a factor, so no two indexes meet.
+    index * 7919 % count
 }
 
 impl Pair for Turns {

@@ -69,6 +69,12 @@ impl Bench {
         self.seconds / 3.0
     }
 
+    /// Waits until the disk has what was written to files without fdatasync, so that nobody is
+    /// measured while the disk still works for who came before.
+    fn settle(&self) -> Result<()> {
+        process::sync()
+    }
+
     fn refused_idle(&mut self, step: usize, why: &str) {
         self.idle_refusals
             .entry(step)

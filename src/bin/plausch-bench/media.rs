@@ -39,10 +39,12 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
     let fetch = format!("119 {newest}\n").into_bytes();
     for run in 1..=bench.runs {
         bench.say(&format!("media, {run} of {}", bench.runs));
+        bench.settle()?;
         let alone = load::drive(&mut talk, 1, bench.seconds, None)?;
         bench.report.add("alone p50", alone.quantile(0.5));
         bench.report.add("alone p99", alone.quantile(0.99));
         for what in ["sent", "fetched"] {
+            bench.settle()?;
             let done = AtomicBool::new(false);
             let beside = thread::scope(|scope| -> Result<_> {
                 let media = scope.spawn(|| -> Result<f64> {

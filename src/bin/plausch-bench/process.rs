@@ -51,6 +51,15 @@ pub fn signal(pid: u32, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Writes everything that waits for it to the disks.
+pub fn sync() -> Result<()> {
+    Command::new("sync")
+        .stdin(Stdio::null())
+        .status()
+        .doing("running sync")?;
+    Ok(())
+}
+
 /// Waits for the end of a child; false when `patience` was not enough.
 pub fn wait(child: &mut Child, patience: Duration) -> Result<bool> {
     let deadline = Instant::now() + patience;
