@@ -75,9 +75,9 @@ fn throughput(bench: &mut Bench, messages: usize, database: &Path) -> Result<()>
     let database = database::copy(database, &bench.dir)?;
     let server = Server::start(&bench.program, &database)?;
     let mut talks = load::talks(&server, 16, 32, 64)?;
-    load::drive(&mut talks, 32, bench.warm_up() / 2.0, None)?;
+    load::drive(&mut talks, 32, bench.warm_up() / 2.0)?;
     bench.settle()?;
-    let outcome = load::drive(&mut talks, 32, bench.seconds, None)?;
+    let outcome = load::drive(&mut talks, 32, bench.seconds)?;
     let key = format!("growth {messages}");
     bench.report.add(key, outcome.rate());
     drop(talks);

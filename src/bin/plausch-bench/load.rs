@@ -1,15 +1,16 @@
 //! Load: pairs of peers, a thread each, that send a window of messages and wait until all of it
 //! was acknowledged and has arrived.
 
-use std::sync::RwLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::failure::{Doing, Failure, Result};
 use crate::process;
 use crate::server::Server;
-use crate::wire::Wire;
+use crate::wire::{PATIENCE, Wire};
 
 /// What one thread drives.
 pub trait Pair: Send {
@@ -50,43 +51,21 @@ pub fn quantile(sorted: &[u64], q: f64) -> f64 {
 }
 
 /// Lets all pairs go for about `seconds`.
-///
-/// With a `slack`, pairs depend on each other and must all end after the same burst: the first
-/// one whose time is over announces the last burst, so many bursts ahead.
-pub fn drive(
-    pairs: &mut [Box<dyn Pair>],
-    window: usize,
-    seconds: f64,
-    slack: Option<u64>,
-) -> Result<Outcome> {
+pub fn drive(pairs: &mut [Box<dyn Pair>], window: usize, seconds: f64) -> Result<Outcome> {
     let gate = RwLock::new(());
-    let last = AtomicU64::new(u64::MAX);
+    let cancelled = AtomicBool::new(false);
     let own = std::process::id();
     thread::scope(|scope| {
         let closed = gate.write();
         let mut threads = Vec::with_capacity(pairs.len());
         for pair in pairs.iter_mut() {
-            let (gate, last) = (&gate, &last);
+            let (gate, cancelled) = (&gate, &cancelled);
             let work = move || -> Result<Vec<u64>> {
                 drop(gate.read());
                 let begun = Instant::now();
                 let mut latencies = Vec::with_capacity(4096);
-                for burst in 0_u64.. {
-                    if begun.elapsed().as_secs_f64() >= seconds {
-                        let end = burst + slack.unwrap_or(0);
-                        if slack.is_none() {
-                            break;
-                        }
-                        let _ = last.compare_exchange(
-                            u64::MAX,
-                            end,
-                            Ordering::AcqRel,
-                            Ordering::Acquire,
-                        );
-                    }
-                    if burst >= last.load(Ordering::Acquire) {
-                        break;
-                    }
+                while begun.elapsed().as_secs_f64() < seconds && !cancelled.load(Ordering::Acquire)
+                {
                     latencies.push(pair.burst()?.as_nanos() as u64);
                 }
                 Ok(latencies)
@@ -99,7 +78,7 @@ pub fn drive(
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
                     // Those that wait at the gate find that there is nothing to do.
-                    last.store(0, Ordering::Release);
+                    cancelled.store(true, Ordering::Release);
                     return Err(error).doing("starting a thread");
                 }
             }
@@ -179,14 +158,11 @@ impl Pair for Talk {
     }
 }
 
-/// A sender that sends to all receivers in turn, and one of the receivers.
-///
-/// Sender i's message n goes to receiver (i + n) mod N. So in each round, in which every sender
-/// sends one window, each receiver gets one window as well, and waiting for it cannot deadlock:
-/// whoever is behind gets all it waits for once the others have sent the same round.
+/// A sender that sends to all receivers in turn. The receivers have threads of their own, which
+/// tell each sender when its window has arrived.
 struct Turns {
     from: Wire,
-    to: Wire,
+    arrived: Receiver<()>,
     /// One line for each receiver, and the first `window` of them once more.
     lines: Vec<u8>,
     /// Where each of them starts.
@@ -195,34 +171,60 @@ struct Turns {
     window: usize,
 }
 
-/// Bursts that a pair of [`turns`] can never be ahead of another one: all receivers come up once
-/// in N / window rounds, so nobody gets further ahead than that.
-pub const TURNS_SLACK: u64 = 8;
-
 /// Logs `count` senders and `count` receivers in; their chats are those of [`turns_chats`].
 pub fn turns(server: &Server, count: usize, window: usize) -> Result<Vec<Box<dyn Pair>>> {
-    let body = "x".repeat(64);
-    (0..count)
-        .map(|sender| {
-            let mut lines = Vec::new();
-            let mut starts = Vec::new();
-            for turn in 0..count + window + 1 {
-                let receiver = (sender + turn) % count;
-                starts.push(lines.len());
-                let chat = scattered(sender * count + receiver, count * count) + 1;
-                lines.extend_from_slice(format!("115 {chat} {body}\n").as_bytes());
-            }
-            let pair: Box<dyn Pair> = Box::new(Turns {
-                from: server.login(&format!("u{sender}"))?,
-                to: server.login(&format!("u{}", count + sender))?,
-                lines,
-                starts,
-                next: 0,
-                window,
-            });
-            Ok(pair)
-        })
-        .collect()
+    let filler = "x".repeat(60);
+    let mut pairs: Vec<Box<dyn Pair>> = Vec::with_capacity(count);
+    let mut senders = Vec::with_capacity(count);
+    for sender in 0..count {
+        let mut lines = Vec::new();
+        let mut starts = Vec::new();
+        for turn in 0..count + window + 1 {
+            let receiver = (sender + turn) % count;
+            starts.push(lines.len());
+            let chat = scattered(sender * count + receiver, count * count) + 1;
+            // The message says whose it is.
+            lines.extend_from_slice(format!("115 {chat} {filler}{sender:04}\n").as_bytes());
+        }
+        let (tell, arrived) = sync_channel(1);
+        senders.push((AtomicUsize::new(0), tell));
+        pairs.push(Box::new(Turns {
+            from: server.login(&format!("u{sender}"))?,
+            arrived,
+            lines,
+            starts,
+            next: 0,
+            window,
+        }));
+    }
+    let senders = Arc::new(senders);
+    for receiver in 0..count {
+        let mut wire = server.login(&format!("u{}", count + receiver))?;
+        wire.wait_for_ever()?;
+        let senders = Arc::clone(&senders);
+        // It ends with its connection, thus with the server; what it misses its sender reports.
+        thread::Builder::new()
+            .name("receiver".to_owned())
+            .stack_size(256 << 10)
+            .spawn(move || {
+                while let Ok(line) = wire.line() {
+                    let number = &line[line.len().saturating_sub(4)..];
+                    let number = std::str::from_utf8(number).ok();
+                    let sender = number.and_then(|number| number.parse::<usize>().ok());
+                    let Some((arrived, tell)) = sender.and_then(|sender| senders.get(sender))
+                    else {
+                        return;
+                    };
+                    let before = arrived.fetch_add(1, Ordering::AcqRel);
+                    // A sender has one window on its way, never more.
+                    if (before + 1).is_multiple_of(window) && tell.send(()).is_err() {
+                        return;
+                    }
+                }
+            })
+            .doing("starting a thread")?;
+    }
+    Ok(pairs)
 }
 
 /// The chats that [`turns`] expects.
@@ -253,9 +255,9 @@ impl Pair for Turns {
         for _ in 0..self.window {
             self.from.expect("219 400")?;
         }
-        for _ in 0..self.window {
-            self.to.expect("220 ")?;
-        }
+        self.arrived
+            .recv_timeout(PATIENCE)
+            .doing("a window did not arrive")?;
         Ok(begun.elapsed())
     }
 }

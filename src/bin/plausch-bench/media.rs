@@ -40,7 +40,7 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
     for run in 1..=bench.runs {
         bench.say(&format!("media, {run} of {}", bench.runs));
         bench.settle()?;
-        let alone = load::drive(&mut talk, 1, bench.seconds, None)?;
+        let alone = load::drive(&mut talk, 1, bench.seconds)?;
         bench.report.add("alone p50", alone.quantile(0.5));
         bench.report.add("alone p99", alone.quantile(0.99));
         for what in ["sent", "fetched"] {
@@ -61,7 +61,7 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
                     }
                     Ok(count / begun.elapsed().as_secs_f64())
                 });
-                let beside = load::drive(&mut talk, 1, bench.seconds, None);
+                let beside = load::drive(&mut talk, 1, bench.seconds);
                 done.store(true, Ordering::Release);
                 let rate = media
                     .join()

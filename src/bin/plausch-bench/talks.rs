@@ -85,7 +85,6 @@ struct Contestant {
     // Before the peer, so that connections close first.
     pairs: Vec<Box<dyn Pair>>,
     peer: Peer,
-    slack: Option<u64>,
     name: &'static str,
 }
 
@@ -95,12 +94,11 @@ impl Contestant {
             name: peer.name(),
             peer,
             pairs,
-            slack: None,
         }
     }
 
     fn drive(&mut self, window: usize, seconds: f64) -> Result<Outcome> {
-        load::drive(&mut self.pairs, window, seconds, self.slack).doing(self.name)
+        load::drive(&mut self.pairs, window, seconds).doing(self.name)
     }
 
     /// One run, its figures added to the report.
@@ -218,7 +216,6 @@ fn one(bench: &mut Bench, case: Case, people: &Path, turns: &Path) -> Result<()>
         let server = Server::start(&bench.program, &database)?;
         let talks = load::turns(&server, TURNS, window)?;
         contestants.push(Contestant {
-            slack: Some(load::TURNS_SLACK),
             name: "turns",
             ..Contestant::new(Peer::Server(server), talks)
         });

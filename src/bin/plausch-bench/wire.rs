@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::failure::{Doing, Failure, Result};
 
 /// A peer that says nothing for so long has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is read at a time.
 const CHUNK: usize = 32 << 10;
@@ -33,6 +33,12 @@ impl Wire {
             start: 0,
             end: 0,
         })
+    }
+
+    /// Lets the peer say nothing for as long as it likes.
+    pub fn wait_for_ever(&mut self) -> Result<()> {
+        self.stream.set_read_timeout(None)?;
+        Ok(())
     }
 
     /// Sends all of `bytes`.
