@@ -49,7 +49,7 @@ test:
 
 check:
 	@$(CARGO) fmt --check
-	@$(CARGO) clippy --all-targets -- -D warnings
+	@$(CARGO) clippy --all-targets --features bench -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps
 	@$(MAKE) test
 
