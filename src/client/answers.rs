@@ -175,10 +175,16 @@ impl<T> Answers<T> {
         use Answer as A;
         let answer = match (asked, reply) {
             (110, Reply::LoginResponse { status, user }) => A::Login(status, user.into_owned()),
-            (112, Reply::ChatListBegin { count }) => return Ok(self.list(A::Chats(Vec::new()), count)),
-            (119, Reply::MediaResponse { status: Status::Ok, media }) => {
-                A::Media(media.ok_or(OutOfOrder)?.into_owned())
+            (112, Reply::ChatListBegin { count }) => {
+                return Ok(self.list(A::Chats(Vec::new()), count));
             }
+            (
+                119,
+                Reply::MediaResponse {
+                    status: Status::Ok,
+                    media,
+                },
+            ) => A::Media(media.ok_or(OutOfOrder)?.into_owned()),
             // The status alone stands first; what follows says how many there are.
             (118, Reply::OwnContactListResponse { status: Status::Ok }) => {
                 return Ok(self.list(A::Contacts(Vec::new()), u64::MAX));
@@ -193,9 +199,20 @@ impl<T> Answers<T> {
             (asked, reply) => {
                 let answers = matches!(
                     (asked, reply.number()),
-                    (111, 213) | (113, 217) | (114, 218) | (115, 219) | (117, 222) | (118, 223)
-                        | (119, 227) | (120, 228) | (121, 232) | (130, 240) | (131, 244)
-                        | (132, 245) | (133, 246) | (135, 248)
+                    (111, 213)
+                        | (113, 217)
+                        | (114, 218)
+                        | (115, 219)
+                        | (117, 222)
+                        | (118, 223)
+                        | (119, 227)
+                        | (120, 228)
+                        | (121, 232)
+                        | (130, 240)
+                        | (131, 244)
+                        | (132, 245)
+                        | (133, 246)
+                        | (135, 248)
                 );
                 match reply.status() {
                     Some(status) if answers => A::Status(status),
@@ -231,7 +248,14 @@ impl<T> Answers<T> {
                 return self.done(partial);
             }
             _ if self.missing == 0 || self.missing == u64::MAX => return Err(OutOfOrder),
-            (A::Chats(chats), Reply::ChatListElement { chat, creator, other }) => {
+            (
+                A::Chats(chats),
+                Reply::ChatListElement {
+                    chat,
+                    creator,
+                    other,
+                },
+            ) => {
                 chats.push((chat, creator.into_owned(), other.into_owned()));
             }
             (A::Contacts(contacts), Reply::ContactOwnListElem { name, since }) => {
@@ -282,7 +306,9 @@ mod tests {
     }
 
     fn take(answers: &mut Answers<usize>, lines: &str) -> Vec<Taken<usize>> {
-        let lines = lines.lines().map(|line| answers.take(line.trim().as_bytes()));
+        let lines = lines
+            .lines()
+            .map(|line| answers.take(line.trim().as_bytes()));
         let taken = lines.map(|taken| taken.expect("in order"));
         taken.filter(|taken| *taken != Taken::More).collect()
     }
@@ -293,10 +319,18 @@ mod tests {
             Request::ChatList,
             Request::OwnContactList,
             Request::ContactList,
-            Request::History { chat: 7, before: 0, count: 9 },
+            Request::History {
+                chat: 7,
+                before: 0,
+                count: 9,
+            },
             Request::MediaFetch { media: 1 },
             Request::MediaFetch { media: 2 },
-            Request::History { chat: 8, before: 0, count: 9 },
+            Request::History {
+                chat: 8,
+                before: 0,
+                count: 9,
+            },
             Request::Logout,
         ]);
         let taken = take(
@@ -349,17 +383,33 @@ mod tests {
     #[test]
     fn what_breaks_the_contract_is_noticed() {
         for lines in [
-            "219 400", "216", "213 400\n213 400", "215 7 a b", "226", "227 400", "214 x", "\u{1b}[2J",
+            "219 400",
+            "216",
+            "213 400\n213 400",
+            "215 7 a b",
+            "226",
+            "227 400",
+            "214 x",
+            "\u{1b}[2J",
         ] {
             let mut answers = asking(&[Request::Logout]);
-            let all: Result<Vec<_>, _> =
-                lines.lines().map(|line| answers.take(line.as_bytes())).collect();
+            let all: Result<Vec<_>, _> = lines
+                .lines()
+                .map(|line| answers.take(line.as_bytes()))
+                .collect();
             assert_eq!(all.err(), Some(OutOfOrder), "{lines:?}");
         }
-        for lines in ["214 1\n216", "214 0\n215 7 a b", "214 1\n215 7 a b\n215 8 a b", "214 1\n211"] {
+        for lines in [
+            "214 1\n216",
+            "214 0\n215 7 a b",
+            "214 1\n215 7 a b\n215 8 a b",
+            "214 1\n211",
+        ] {
             let mut answers = asking(&[Request::ChatList]);
-            let all: Result<Vec<_>, _> =
-                lines.lines().map(|line| answers.take(line.as_bytes())).collect();
+            let all: Result<Vec<_>, _> = lines
+                .lines()
+                .map(|line| answers.take(line.as_bytes()))
+                .collect();
             assert_eq!(all.err(), Some(OutOfOrder), "{lines:?}");
         }
     }

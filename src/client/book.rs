@@ -24,7 +24,9 @@ impl Names {
     pub fn starting_with(&self, start: &str) -> Vec<String> {
         let start = start.to_lowercase();
         let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = names.iter().filter(|name| name.to_lowercase().starts_with(&start));
+        let found = names
+            .iter()
+            .filter(|name| name.to_lowercase().starts_with(&start));
         found.cloned().collect()
     }
 
@@ -112,17 +114,29 @@ mod tests {
             ..Book::default()
         };
         let chat = |id, a: &str, b: &str| (id, a.to_owned(), b.to_owned());
-        book.set_chats(vec![chat(1, "Anna", "Bernd"), chat(2, "carla", "Anna"), chat(3, "Anna", "~dora")]);
+        book.set_chats(vec![
+            chat(1, "Anna", "Bernd"),
+            chat(2, "carla", "Anna"),
+            chat(3, "Anna", "~dora"),
+        ]);
         book
     }
 
     #[test]
     fn chats_are_found_by_the_other_name() {
         let book = book();
-        for (name, chat) in [("Bernd", Some(1)), ("bernd", Some(1)), ("CARLA", Some(2)), ("Anna", None)] {
+        for (name, chat) in [
+            ("Bernd", Some(1)),
+            ("bernd", Some(1)),
+            ("CARLA", Some(2)),
+            ("Anna", None),
+        ] {
             assert_eq!(book.chat_with(name), chat, "{name}");
         }
-        assert_eq!((book.partner(2), book.partner(9)), ("carla".to_owned(), "chat 9".to_owned()));
+        assert_eq!(
+            (book.partner(2), book.partner(9)),
+            ("carla".to_owned(), "chat 9".to_owned())
+        );
         assert_eq!(book.names.starting_with("b"), ["Bernd"]);
         assert_eq!(book.names.starting_with(""), ["Bernd", "carla"]);
     }

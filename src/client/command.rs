@@ -120,20 +120,75 @@ pub struct CommandRow {
 
 /// All commands, in the order of `/help`.
 pub static COMMANDS: &[CommandRow] = &[
-    row("/add", "NAME", Takes::Name, "ask somebody to be your contact"),
-    row("/accept", "NAME", Takes::Name, "agree to be somebody's contact"),
-    row("/remove", "NAME", Takes::Name, "end a contact, decline or withdraw a request"),
+    row(
+        "/add",
+        "NAME",
+        Takes::Name,
+        "ask somebody to be your contact",
+    ),
+    row(
+        "/accept",
+        "NAME",
+        Takes::Name,
+        "agree to be somebody's contact",
+    ),
+    row(
+        "/remove",
+        "NAME",
+        Takes::Name,
+        "end a contact, decline or withdraw a request",
+    ),
     row("/contacts", "", Takes::Nothing, "your contacts"),
     row("/people", "", Takes::Nothing, "everybody else here"),
-    row("/chats", "", Takes::Nothing, "your chats, and what is unread in them"),
-    row("/chat", "NAME", Takes::Name, "go to the chat with a contact; it is created when there is none"),
-    row("/send", "FILE [TEXT]", Takes::File, "send a file; quote its name if it has spaces"),
-    row("/save", "ID FILE", Takes::NumberAndFile, "save media to a new file"),
-    row("/history", "[N]", Takes::Number, "the last N messages of the chat (20)"),
-    row("/delete", "", Takes::Nothing, "delete the chat and its messages, for you"),
+    row(
+        "/chats",
+        "",
+        Takes::Nothing,
+        "your chats, and what is unread in them",
+    ),
+    row(
+        "/chat",
+        "NAME",
+        Takes::Name,
+        "go to the chat with a contact; it is created when there is none",
+    ),
+    row(
+        "/send",
+        "FILE [TEXT]",
+        Takes::File,
+        "send a file; quote its name if it has spaces",
+    ),
+    row(
+        "/save",
+        "ID FILE",
+        Takes::NumberAndFile,
+        "save media to a new file",
+    ),
+    row(
+        "/history",
+        "[N]",
+        Takes::Number,
+        "the last N messages of the chat (20)",
+    ),
+    row(
+        "/delete",
+        "",
+        Takes::Nothing,
+        "delete the chat and its messages, for you",
+    ),
     row("/passwd", "", Takes::Nothing, "change your password"),
-    row("/login", "", Takes::Nothing, "log in again, after a login was refused"),
-    row("/quit", "", Takes::Nothing, "leave, when all is sent; so does Ctrl-D"),
+    row(
+        "/login",
+        "",
+        Takes::Nothing,
+        "log in again, after a login was refused",
+    ),
+    row(
+        "/quit",
+        "",
+        Takes::Nothing,
+        "leave, when all is sent; so does Ctrl-D",
+    ),
     row("/help", "", Takes::Nothing, "this list"),
 ];
 
@@ -155,8 +210,14 @@ const fn row(
 #[must_use]
 pub fn help() -> String {
     let left = |row: &CommandRow| format!("{} {}", row.name, row.hint);
-    let width = COMMANDS.iter().map(|row| left(row).len()).max().unwrap_or(0);
-    let lines = COMMANDS.iter().map(|row| format!("  {:width$}  {}\n", left(row), row.help));
+    let width = COMMANDS
+        .iter()
+        .map(|row| left(row).len())
+        .max()
+        .unwrap_or(0);
+    let lines = COMMANDS
+        .iter()
+        .map(|row| format!("  {:width$}  {}\n", left(row), row.help));
     let mut text: String = lines.collect();
     text.push_str("Anything else is sent to the current chat; //text sends /text.");
     text
@@ -179,7 +240,13 @@ pub fn parse(line: &str) -> Typed {
     let Some(row) = COMMANDS.iter().find(|row| row.name == word) else {
         return Typed::Wrong("there is no such command; /help lists them".to_owned());
     };
-    let usage = || Typed::Wrong(format!("usage: {} {}", row.name, row.hint).trim_end().to_owned());
+    let usage = || {
+        Typed::Wrong(
+            format!("usage: {} {}", row.name, row.hint)
+                .trim_end()
+                .to_owned(),
+        )
+    };
     let command = match row.takes {
         Takes::Nothing if !rest.is_empty() => return usage(),
         Takes::Nothing => match word {
@@ -222,7 +289,9 @@ pub fn parse(line: &str) -> Typed {
                 Ok(count) if (1..=HISTORY_MAX).contains(&u64::from(count)) => {
                     Command::History(count)
                 }
-                _ => return Typed::Wrong(format!("/history takes a number from 1 to {HISTORY_MAX}")),
+                _ => {
+                    return Typed::Wrong(format!("/history takes a number from 1 to {HISTORY_MAX}"));
+                }
             },
         },
     };
@@ -275,7 +344,10 @@ mod tests {
 
     #[test]
     fn lines_are_sent_as_they_are() {
-        assert_eq!(command("  two  words "), Command::Say("  two  words ".to_owned()));
+        assert_eq!(
+            command("  two  words "),
+            Command::Say("  two  words ".to_owned())
+        );
         assert_eq!(command("//help"), Command::Say("/help".to_owned()));
         assert_eq!(parse("  "), Typed::Nothing);
     }
@@ -305,8 +377,14 @@ mod tests {
             let text = "look at this".to_owned();
             assert_eq!(command(line), Command::SendFile { path, text });
         }
-        assert_eq!(parse("/send"), Typed::Wrong("usage: /send FILE [TEXT]".to_owned()));
-        assert_eq!(parse("/send \"a"), Typed::Wrong("usage: /send FILE [TEXT]".to_owned()));
+        assert_eq!(
+            parse("/send"),
+            Typed::Wrong("usage: /send FILE [TEXT]".to_owned())
+        );
+        assert_eq!(
+            parse("/send \"a"),
+            Typed::Wrong("usage: /send FILE [TEXT]".to_owned())
+        );
     }
 
     #[test]
@@ -343,7 +421,11 @@ mod tests {
             };
             let typed = parse(&format!("{}{arguments}", row.name));
             assert!(!matches!(typed, Typed::Wrong(_)), "{}", row.name);
-            assert!(!seen.contains(&typed), "{} does what another does", row.name);
+            assert!(
+                !seen.contains(&typed),
+                "{} does what another does",
+                row.name
+            );
             assert!(help().contains(row.name));
             seen.push(typed);
         }

@@ -72,12 +72,15 @@ impl Connection {
         let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
             thread::Builder::new().name(name.to_owned()).spawn(body)
         };
-        let thread = spawn("sender", Box::new(move || {
-            if !write(writer, &pieces, &progress) {
-                // The reader sees the end and says why.
-                handle.shut();
-            }
-        }))?;
+        let thread = spawn(
+            "sender",
+            Box::new(move || {
+                if !write(writer, &pieces, &progress) {
+                    // The reader sees the end and says why.
+                    handle.shut();
+                }
+            }),
+        )?;
         connection.threads.push(thread);
         let (reader, progress) = (link.reader, Arc::clone(&connection.progress));
         let thread = spawn("receiver", Box::new(move || read(reader, &progress, &tell)))?;
@@ -134,13 +137,19 @@ impl Drop for Connection {
 }
 
 /// Writes until the channel closes; false if the stream fails before that.
-fn write(mut writer: Box<dyn Write + Send>, lines: &Receiver<Vec<u8>>, progress: &Progress) -> bool {
+fn write(
+    mut writer: Box<dyn Write + Send>,
+    lines: &Receiver<Vec<u8>>,
+    progress: &Progress,
+) -> bool {
     for line in lines {
         for piece in line.chunks(PIECE) {
             if writer.write_all(piece).is_err() {
                 return false;
             }
-            progress.written.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            progress
+                .written
+                .fetch_add(piece.len() as u64, Ordering::Relaxed);
         }
         // Several lines may wait; a transport with a buffer sends them together.
         if lines.is_empty() && writer.flush().is_err() {
@@ -164,7 +173,11 @@ fn read(mut reader: Box<dyn Read + Send>, progress: &Progress, tell: &impl Fn(Ha
         let mut rest = &buffer[..read];
         while !rest.is_empty() {
             let awaits_media = progress.awaits_media.load(Ordering::Relaxed);
-            let limit = if awaits_media { MEDIA_LINE_MAX } else { LINE_MAX };
+            let limit = if awaits_media {
+                MEDIA_LINE_MAX
+            } else {
+                LINE_MAX
+            };
             let step = decoder.step(rest, limit);
             match step.event {
                 Some(Event::Line(line)) => {
@@ -180,7 +193,9 @@ fn read(mut reader: Box<dyn Read + Send>, progress: &Progress, tell: &impl Fn(Ha
             }
             rest = &rest[step.used..];
         }
-        progress.line.store(decoder.buffered() as u64, Ordering::Relaxed);
+        progress
+            .line
+            .store(decoder.buffered() as u64, Ordering::Relaxed);
     };
     tell(Happened::Ended(reason));
 }

@@ -71,7 +71,10 @@ mod tests {
             ("a\tb", "a    b"),
             ("\u{9b}2J\u{85}", "<U+009B>2J<U+0085>"),
             ("\u{202e}cod.exe\u{202c}", "<U+202E>cod.exe<U+202C>"),
-            ("\u{2066}x\u{2069}\u{200b}\u{feff}", "<U+2066>x<U+2069><U+200B><U+FEFF>"),
+            (
+                "\u{2066}x\u{2069}\u{200b}\u{feff}",
+                "<U+2066>x<U+2069><U+200B><U+FEFF>",
+            ),
             ("\u{e0041}", "<U+E0041>"),
             ("👩\u{200d}🚀", "👩\u{200d}🚀"),
         ];
@@ -84,7 +87,10 @@ mod tests {
     #[test]
     fn a_line_break_cannot_forge_a_line() {
         let text = "hello\r\n12:00 anna: forged\u{2028}x";
-        assert_eq!(message(text), "hello\n      | 12:00 anna: forged\n      | x");
+        assert_eq!(
+            message(text),
+            "hello\n      | 12:00 anna: forged\n      | x"
+        );
         assert_eq!(word(text), "hello␊12:00 anna: forged␊x");
     }
 

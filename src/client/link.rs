@@ -156,7 +156,9 @@ mod tests {
             let address = Address::parse(text).map(|address| address.to_string());
             assert_eq!(address.as_deref(), Some(written), "{text}");
         }
-        for text in ["", ":1", "h:", "h:x", "h:+1", "h:65536", "[::1", "[::1]x", "[]:1", "a b", "a\x1b"] {
+        for text in [
+            "", ":1", "h:", "h:x", "h:+1", "h:65536", "[::1", "[::1]x", "[]:1", "a b", "a\x1b",
+        ] {
             assert_eq!(Address::parse(text), None, "{text}");
         }
     }

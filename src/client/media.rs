@@ -4,8 +4,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use base64::Engine;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 
 /// The largest file that is read: more than any server can be told to take.
 const FILE_MAX: u64 = 384 << 20;
@@ -79,7 +79,11 @@ fn split(media: &str) -> Option<(String, bool, &str)> {
     }
     let (head, data) = media[5..].split_once(',')?;
     let (head, base64) = match head.len().checked_sub(";base64".len()) {
-        Some(at) if head.get(at..).is_some_and(|mark| mark.eq_ignore_ascii_case(";base64")) => {
+        Some(at)
+            if head
+                .get(at..)
+                .is_some_and(|mark| mark.eq_ignore_ascii_case(";base64")) =>
+        {
             (&head[..at], true)
         }
         _ => (head, false),
@@ -135,17 +139,33 @@ mod tests {
     #[test]
     fn uris_are_read_as_rfc_2397_has_them() {
         let cases: &[(&str, Option<&str>, &[u8])] = &[
-            ("data:image/png;base64,iVBORw0KGgo=", Some("image/png"), b"\x89PNG\r\n\x1a\n"),
-            ("DATA:Image/PNG;x=y;BASE64,iVBORw0KGgo", Some("image/png"), b"\x89PNG\r\n\x1a\n"),
+            (
+                "data:image/png;base64,iVBORw0KGgo=",
+                Some("image/png"),
+                b"\x89PNG\r\n\x1a\n",
+            ),
+            (
+                "DATA:Image/PNG;x=y;BASE64,iVBORw0KGgo",
+                Some("image/png"),
+                b"\x89PNG\r\n\x1a\n",
+            ),
             ("data:,a%20b%2", Some("text/plain"), b"a b%2"),
-            ("data:text/html,%zz%C3%A4", Some("text/html"), b"%zz\xc3\xa4"),
+            (
+                "data:text/html,%zz%C3%A4",
+                Some("text/html"),
+                b"%zz\xc3\xa4",
+            ),
             ("data:;base64,", Some("text/plain"), b""),
             ("Bob", None, b"Bob"),
             ("data:no comma", None, b"data:no comma"),
             ("ä", None, "ä".as_bytes()),
         ];
         for (media, kind, bytes) in cases {
-            assert_eq!(facts(media), (kind.map(str::to_owned), bytes.len()), "{media}");
+            assert_eq!(
+                facts(media),
+                (kind.map(str::to_owned), bytes.len()),
+                "{media}"
+            );
             assert_eq!(to_bytes(media), *bytes, "{media}");
         }
         assert_eq!(to_bytes("data:;base64,oops!"), b"data:;base64,oops!");

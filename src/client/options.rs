@@ -359,7 +359,12 @@ fn parse_with(
         }
         _ => Ok(()),
     };
-    for (option, mode) in [("to", "send"), ("file", "send"), ("json", "tail"), ("count", "tail")] {
+    for (option, mode) in [
+        ("to", "send"),
+        ("file", "send"),
+        ("json", "tail"),
+        ("count", "tail"),
+    ] {
         only(option, Some(mode))?;
     }
     let number = |name: &str| match given(name).map(|text| (number(&text), text)) {

@@ -87,7 +87,9 @@ fn failed(exit: Exit, text: &str) -> Exit {
 fn read_text() -> io::Result<String> {
     let mut text = String::new();
     // One more than fits, line end included, so that what is too long is seen to be.
-    io::stdin().take(MESSAGE_MAX as u64 + 3).read_to_string(&mut text)?;
+    io::stdin()
+        .take(MESSAGE_MAX as u64 + 3)
+        .read_to_string(&mut text)?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
 }

@@ -62,7 +62,9 @@ impl<P: ExternalPrinter> Front for Screen<P> {
             Some(printer) => printer.print(text).is_ok(),
             None => {
                 let mut out = io::stdout().lock();
-                out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
+                out.write_all(text.as_bytes())
+                    .and_then(|()| out.flush())
+                    .is_ok()
             }
         };
         match shown {
@@ -202,7 +204,11 @@ impl Terminal {
     /// Gives the engine a command and waits for its end, or for `patience` if there is one.
     fn tell(&mut self, command: Command, patience: Option<Duration>) -> Outcome {
         let (waiter, done) = bounded(1);
-        if self.engine.send(Input::Command(command, Some(waiter))).is_err() {
+        if self
+            .engine
+            .send(Input::Command(command, Some(waiter)))
+            .is_err()
+        {
             return Outcome::Ended(Exit::Failed);
         }
         let done = match patience {

@@ -58,13 +58,23 @@ impl<F: Front> Engine<F> {
         let chat = self.current;
         match (command, chat) {
             (Command::Add(name) | Command::Accept(name), _) => {
-                let request = Request::ContactConfirm { user: name.as_str().into() };
-                let purpose = Purpose::Confirm { name: name.clone(), waiter };
+                let request = Request::ContactConfirm {
+                    user: name.as_str().into(),
+                };
+                let purpose = Purpose::Confirm {
+                    name: name.clone(),
+                    waiter,
+                };
                 self.send(&request, purpose);
             }
             (Command::Remove(name), _) => {
-                let request = Request::ContactDelete { user: name.as_str().into() };
-                let purpose = Purpose::Remove { name: name.clone(), waiter };
+                let request = Request::ContactDelete {
+                    user: name.as_str().into(),
+                };
+                let purpose = Purpose::Remove {
+                    name: name.clone(),
+                    waiter,
+                };
                 self.send(&request, purpose);
             }
             (Command::Contacts, _) => {
@@ -78,11 +88,18 @@ impl<F: Front> Engine<F> {
             (Command::Chat(name), _) => self.open(name, waiter),
             (Command::Save { media, path }, _) => self.save(media, path, waiter),
             (Command::History(count), Some(chat)) => {
-                let request = Request::History { chat, before: 0, count };
+                let request = Request::History {
+                    chat,
+                    before: 0,
+                    count,
+                };
                 self.send(&request, Purpose::History(waiter));
             }
             (Command::Delete, Some(chat)) => {
-                self.send(&Request::ChatDelete { chat }, Purpose::Delete { chat, waiter });
+                self.send(
+                    &Request::ChatDelete { chat },
+                    Purpose::Delete { chat, waiter },
+                );
             }
             (Command::History(_) | Command::Delete, None) => {
                 self.problem("no chat is open; /chat NAME opens one", Exit::Refused);
@@ -116,7 +133,9 @@ impl<F: Front> Engine<F> {
         let chat = self.current.unwrap_or(0);
         let message = Message {
             chat,
-            to: self.current.map_or_else(String::new, |chat| self.book.partner(chat)),
+            to: self
+                .current
+                .map_or_else(String::new, |chat| self.book.partner(chat)),
             text,
             media,
         };
@@ -150,10 +169,15 @@ impl<F: Front> Engine<F> {
         match media::from_file(path) {
             Ok(uri) => {
                 let (kind, size) = media::facts(&uri);
-                let name = path.file_name().map_or(shown, |name| name.to_string_lossy().into_owned());
+                let name = path
+                    .file_name()
+                    .map_or(shown, |name| name.to_string_lossy().into_owned());
                 if self.current.is_some() {
                     let kind = kind.unwrap_or_default();
-                    self.note(format!("sending {name} ({kind}, {})", media::size(size as u64)));
+                    self.note(format!(
+                        "sending {name} ({kind}, {})",
+                        media::size(size as u64)
+                    ));
                 }
                 let uri = uri.into();
                 self.say(text, Some(Attached { uri, name }), waiter);
@@ -172,7 +196,11 @@ impl<F: Front> Engine<F> {
         {
             match step {
                 Step::AskBase(chat) => {
-                    let request = Request::History { chat, before: 0, count: 1 };
+                    let request = Request::History {
+                        chat,
+                        before: 0,
+                        count: 1,
+                    };
                     self.send(&request, Purpose::Base(chat));
                 }
                 Step::Send(message) => {
@@ -198,7 +226,10 @@ impl<F: Front> Engine<F> {
         let purpose = Purpose::Contacts(ContactsFor::Knowledge);
         self.send(&Request::OwnContactList, purpose);
         if !self.options.strict && self.options.listens {
-            let purpose = Purpose::People { show: false, waiter: None };
+            let purpose = Purpose::People {
+                show: false,
+                waiter: None,
+            };
             self.send(&Request::ContactList, purpose);
         }
         for doubt in self.outbox.doubts() {
@@ -208,13 +239,19 @@ impl<F: Front> Engine<F> {
     }
 
     pub(super) fn look_up_doubt(&mut self, chat: i64, before: i64, count: u32) {
-        let request = Request::History { chat, before, count };
+        let request = Request::History {
+            chat,
+            before,
+            count,
+        };
         self.send(&request, Purpose::Settle { chat, count });
     }
 
     fn open(&mut self, name: String, waiter: Waiter) {
         self.opening = true;
-        let request = Request::ChatCreate { contact: name.as_str().into() };
+        let request = Request::ChatCreate {
+            contact: name.as_str().into(),
+        };
         let opening = Opening {
             name: name.clone(),
             waiter,
@@ -274,7 +311,11 @@ impl<F: Front> Engine<F> {
                 self.store(media, &text, &path, waiter);
             }
             None => {
-                let purpose = Purpose::Save { media, path, waiter };
+                let purpose = Purpose::Save {
+                    media,
+                    path,
+                    waiter,
+                };
                 self.send(&Request::MediaFetch { media }, purpose);
             }
         }

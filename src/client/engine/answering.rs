@@ -65,7 +65,10 @@ impl<F: Front> Engine<F> {
             Purpose::People { show, waiter } => self.people_listed(show, answer, waiter),
             Purpose::Create(opening) if answer == OK => {
                 // `217` does not say the ChatID; the list does.
-                self.send(&Request::ChatList, Purpose::Chats(ChatsFor::Opening(opening)));
+                self.send(
+                    &Request::ChatList,
+                    Purpose::Chats(ChatsFor::Opening(opening)),
+                );
             }
             Purpose::Create(Opening { name, waiter, .. }) => {
                 self.refused(&format!("no chat with {name}"), &answer, waiter);
@@ -152,7 +155,11 @@ impl<F: Front> Engine<F> {
             (ChatsFor::Show(waiter), Err(answer)) => self.refused("no list", &answer, waiter),
             (ChatsFor::Opening(opening), listed) => {
                 // The name may be written in another way than the server's. Then it is the new one.
-                let mut new = self.book.chats.keys().filter(|id| !opening.before.contains(id));
+                let mut new = self
+                    .book
+                    .chats
+                    .keys()
+                    .filter(|id| !opening.before.contains(id));
                 let new = new.next().copied();
                 let found = self.book.chat_with(&opening.name).or(new);
                 match found {
@@ -177,7 +184,11 @@ impl<F: Front> Engine<F> {
             }
         };
         let lines = self.book.chats.iter().map(line).collect();
-        self.list("chats", lines, "no chats yet; /add NAME, and when both have, /chat NAME");
+        self.list(
+            "chats",
+            lines,
+            "no chats yet; /add NAME, and when both have, /chat NAME",
+        );
     }
 
     fn list(&mut self, heading: &str, lines: Vec<String>, none: &str) {
@@ -198,7 +209,9 @@ impl<F: Front> Engine<F> {
         };
         let knows = |contacts: &std::collections::BTreeSet<String>, name: &str| {
             let name = name.to_lowercase();
-            contacts.iter().any(|contact| contact.to_lowercase() == name)
+            contacts
+                .iter()
+                .any(|contact| contact.to_lowercase() == name)
         };
         match what_for {
             ContactsFor::Knowledge => {}
@@ -206,8 +219,17 @@ impl<F: Front> Engine<F> {
                 if let Err(answer) = listed {
                     return self.refused("no list", &answer, waiter);
                 }
-                let lines = self.book.contacts.iter().map(|name| format!("  {name}")).collect();
-                self.list("contacts", lines, "no contacts yet; /people shows who is here, /add NAME asks");
+                let lines = self
+                    .book
+                    .contacts
+                    .iter()
+                    .map(|name| format!("  {name}"))
+                    .collect();
+                self.list(
+                    "contacts",
+                    lines,
+                    "no contacts yet; /people shows who is here, /add NAME asks",
+                );
                 self.finish(waiter, Outcome::Fine);
             }
             ContactsFor::Pushed(name) => {
@@ -279,7 +301,10 @@ impl<F: Front> Engine<F> {
         };
         if message.media.is_some() {
             let large = self.uploads.front().is_some_and(|upload| {
-                message.media.as_ref().is_some_and(|media| media.name == upload.name)
+                message
+                    .media
+                    .as_ref()
+                    .is_some_and(|media| media.name == upload.name)
             });
             if large {
                 self.uploads.pop_front();

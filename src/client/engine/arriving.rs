@@ -112,7 +112,10 @@ impl<F: Front> Engine<F> {
 
     /// Fetches the next media, one at a time, so that other replies come in between.
     pub(super) fn look_at_media(&mut self) {
-        let fetching = self.answers.waiting().any(|purpose| matches!(purpose, Purpose::Facts(_)));
+        let fetching = self
+            .answers
+            .waiting()
+            .any(|purpose| matches!(purpose, Purpose::Facts(_)));
         if matches!(self.state, State::Online)
             && !fetching
             && let Some(media) = self.curious.pop_front()
@@ -134,7 +137,9 @@ impl<F: Front> Engine<F> {
     /// Writes media to a file.
     pub(super) fn store(&mut self, media: i64, text: &str, path: &Path, waiter: Waiter) {
         let bytes = media::to_bytes(text);
-        let kind = media::facts(text).0.unwrap_or_else(|| "unknown type".to_owned());
+        let kind = media::facts(text)
+            .0
+            .unwrap_or_else(|| "unknown type".to_owned());
         let shown = path.display();
         match write(path, &bytes, self.options.strict) {
             Ok(()) => {

@@ -184,18 +184,40 @@ enum Purpose {
     Ping,
     Chats(ChatsFor),
     Contacts(ContactsFor),
-    People { show: bool, waiter: Waiter },
+    People {
+        show: bool,
+        waiter: Waiter,
+    },
     Create(Opening),
-    Confirm { name: String, waiter: Waiter },
-    Remove { name: String, waiter: Waiter },
-    Delete { chat: i64, waiter: Waiter },
-    Passwd { new: Zeroizing<String>, waiter: Waiter },
+    Confirm {
+        name: String,
+        waiter: Waiter,
+    },
+    Remove {
+        name: String,
+        waiter: Waiter,
+    },
+    Delete {
+        chat: i64,
+        waiter: Waiter,
+    },
+    Passwd {
+        new: Zeroizing<String>,
+        waiter: Waiter,
+    },
     History(Waiter),
     Message,
     Base(i64),
-    Settle { chat: i64, count: u32 },
+    Settle {
+        chat: i64,
+        count: u32,
+    },
     Facts(i64),
-    Save { media: i64, path: PathBuf, waiter: Waiter },
+    Save {
+        media: i64,
+        path: PathBuf,
+        waiter: Waiter,
+    },
 }
 
 /// Why the list of chats was asked for.

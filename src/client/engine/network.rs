@@ -178,12 +178,18 @@ impl<F: Front> Engine<F> {
                     Some(Status::UsernameAlreadyLoggedIn) => {
                         format!("{name} is logged in elsewhere (405)")
                     }
-                    Some(Status::PasswordWrong) => "no such user, or wrong password (406)".to_owned(),
+                    Some(Status::PasswordWrong) => {
+                        "no such user, or wrong password (406)".to_owned()
+                    }
                     Some(status) => format!("the login was refused ({status})"),
                     None if name.is_empty() => "the server refused the login".to_owned(),
                     None => format!("the server refused the login: {name}"),
                 };
-                let again = if self.was_online { "; /login tries again" } else { "" };
+                let again = if self.was_online {
+                    "; /login tries again"
+                } else {
+                    ""
+                };
                 self.problem(format!("{text}{again}"), Exit::Login);
                 self.finish(waiter, Outcome::Refused(status));
             }
@@ -211,7 +217,10 @@ impl<F: Front> Engine<F> {
             Ok(Taken::More) => {}
             Ok(Taken::Unasked(reason)) => {
                 let reason = reason.unwrap_or_else(|| "it may be full".to_owned());
-                self.problem(format!("the server refused the connection: {reason}"), Exit::Login);
+                self.problem(
+                    format!("the server refused the connection: {reason}"),
+                    Exit::Login,
+                );
             }
             Err(_) => self.lose("the server sent something that makes no sense here"),
         }
@@ -246,7 +255,10 @@ impl<F: Front> Engine<F> {
         if self.was_online && self.credentials.is_some() {
             self.wait_and_retry(reason);
         } else if !was_guest {
-            self.problem(format!("the connection was lost: {reason}"), Exit::Unreachable);
+            self.problem(
+                format!("the connection was lost: {reason}"),
+                Exit::Unreachable,
+            );
         } else if self.options.strict {
             self.problem(reason.to_owned(), Exit::Unreachable);
         }
@@ -261,9 +273,7 @@ impl<F: Front> Engine<F> {
                 self.run_later(false);
                 (Some(format!("/chat {}", opening.name)), opening.waiter)
             }
-            Purpose::Contacts(ContactsFor::Show(waiter)) => {
-                (Some("/contacts".to_owned()), waiter)
-            }
+            Purpose::Contacts(ContactsFor::Show(waiter)) => (Some("/contacts".to_owned()), waiter),
             Purpose::People { show: true, waiter } => (Some("/people".to_owned()), waiter),
             Purpose::Confirm { name, waiter } => (Some(format!("/add {name}")), waiter),
             Purpose::Remove { name, waiter } => (Some(format!("/remove {name}")), waiter),
@@ -285,7 +295,9 @@ impl<F: Front> Engine<F> {
     }
 
     fn wait_and_retry(&mut self, reason: &str) {
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.attempts.min(10)).min(LONGEST_PAUSE);
+        let pause = FIRST_PAUSE
+            .saturating_mul(1 << self.attempts.min(10))
+            .min(LONGEST_PAUSE);
         // Up to a quarter more, so that not all clients of a server come back at once.
         let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let nanos = clock.map_or(0, |time| time.subsec_nanos());
@@ -317,7 +329,10 @@ impl<F: Front> Engine<F> {
             return;
         }
         let silent = now.saturating_duration_since(self.alive.0);
-        let asked = self.answers.waiting().any(|purpose| matches!(purpose, Purpose::Ping));
+        let asked = self
+            .answers
+            .waiting()
+            .any(|purpose| matches!(purpose, Purpose::Ping));
         if silent > DEAD {
             self.lose("the server does not answer");
         } else if silent > QUIET && !asked {

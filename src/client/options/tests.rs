@@ -31,7 +31,10 @@ fn chatting_takes_a_host_and_a_port() {
     for (args, host, port) in cases {
         let settings = settings(args);
         assert_eq!(settings.mode, Mode::Chat);
-        assert_eq!((&*settings.address.host, settings.address.port), (host, port));
+        assert_eq!(
+            (&*settings.address.host, settings.address.port),
+            (host, port)
+        );
         assert_eq!((settings.raw, settings.fetch_media), (false, true));
     }
     assert_eq!(settings(&["-uanna", "x"]).user.as_deref(), Some("anna"));
@@ -65,20 +68,38 @@ fn scripts_take_their_own_options() {
     let sent = settings(&["send", "--to", "bernd", "two words"]);
     let text = Some("two words".to_owned());
     let to = "bernd".to_owned();
-    assert_eq!(sent.mode, Mode::Send { to, text, file: None });
+    assert_eq!(
+        sent.mode,
+        Mode::Send {
+            to,
+            text,
+            file: None
+        }
+    );
     assert_eq!(sent.timeout, Some(SCRIPT_TIMEOUT));
     assert!(matches!(
         settings(&["send", "--to=b", "-"]).mode,
         Mode::Send { text: None, .. }
     ));
     let with_file = settings(&["send", "--to=b", "--file", "x.png"]).mode;
-    assert!(matches!(with_file, Mode::Send { text: Some(text), file: Some(_), .. } if text.is_empty()));
+    assert!(
+        matches!(with_file, Mode::Send { text: Some(text), file: Some(_), .. } if text.is_empty())
+    );
     let tail = settings(&["--json", "tail", "--count=3", "--timeout=9"]);
-    assert_eq!(tail.mode, Mode::Tail { json: true, count: Some(3) });
+    assert_eq!(
+        tail.mode,
+        Mode::Tail {
+            json: true,
+            count: Some(3)
+        }
+    );
     assert_eq!(tail.timeout, Some(Duration::from_secs(9)));
     assert_eq!(settings(&["tail"]).timeout, None);
     let file = PathBuf::from("-");
-    assert_eq!(settings(&["fetch", "7", "-"]).mode, Mode::Fetch { media: 7, file });
+    assert_eq!(
+        settings(&["fetch", "7", "-"]).mode,
+        Mode::Fetch { media: 7, file }
+    );
 }
 
 #[test]
@@ -86,15 +107,27 @@ fn mistakes_are_named() {
     let cases: &[(&[&str], &str)] = &[
         (&["send", "hello"], "send needs --to NAME"),
         (&["send", "--to", "b"], "send needs a TEXT, or - to read it"),
-        (&["send", "--to", "b", "two", "words"], "unexpected argument \"words\""),
+        (
+            &["send", "--to", "b", "two", "words"],
+            "unexpected argument \"words\"",
+        ),
         (&["tail", "here"], "unexpected argument \"here\""),
         (&["fetch", "1"], "fetch needs an ID and a FILE"),
         (&["fetch", "0", "x"], "ID is a number from 1 on, not \"0\""),
-        (&["fetch", "+1", "x"], "ID is a number from 1 on, not \"+1\""),
-        (&["tail", "--count", "0"], "--count takes a number from 1 on, not \"0\""),
+        (
+            &["fetch", "+1", "x"],
+            "ID is a number from 1 on, not \"+1\"",
+        ),
+        (
+            &["tail", "--count", "0"],
+            "--count takes a number from 1 on, not \"0\"",
+        ),
         (&["--json"], "--json is for tail only"),
         (&["tail", "--to", "b"], "--to is for send only"),
-        (&["--timeout", "3"], "--timeout is for send, tail and fetch only"),
+        (
+            &["--timeout", "3"],
+            "--timeout is for send, tail and fetch only",
+        ),
         (&["-s", "a", "b"], "the server is named twice"),
         (&["a", "b"], "unexpected argument \"b\""),
         (&["a:b"], "\"a:b\" is no HOST[:PORT]"),

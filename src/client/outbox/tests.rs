@@ -11,7 +11,10 @@ fn message(chat: i64, text: &str) -> Message {
 }
 
 fn texts(messages: &[Message]) -> Vec<&str> {
-    messages.iter().map(|message| message.text.as_str()).collect()
+    messages
+        .iter()
+        .map(|message| message.text.as_str())
+        .collect()
 }
 
 /// Takes all steps that send; a base that is asked for is `newest`.
@@ -38,7 +41,10 @@ fn a_chat_is_looked_at_before_its_first_message_and_messages_stay_in_order() {
     assert_eq!(outbox.next_step(), Some(Step::Send(message(7, "one"))));
     assert_eq!(outbox.next_step(), Some(Step::Send(message(7, "two"))));
     assert_eq!(outbox.answered(true), Some(message(7, "one")));
-    assert_eq!((outbox.len(), outbox.has(7), outbox.has(8)), (1, true, false));
+    assert_eq!(
+        (outbox.len(), outbox.has(7), outbox.has(8)),
+        (1, true, false)
+    );
     assert_eq!(outbox.answered(false), Some(message(7, "two")));
     assert!(outbox.is_empty());
     assert_eq!(outbox.answered(true), None);
@@ -77,7 +83,10 @@ fn what_was_not_kept_goes_before_what_was_typed_since() {
     outbox.lost();
     outbox.push(message(7, "e"));
     // The refusal of "c" was lost too; "d" was kept.
-    assert_eq!(texts(&outbox.settle(7, &[("a", false), ("d", false)], 9)), ["a", "d"]);
+    assert_eq!(
+        texts(&outbox.settle(7, &[("a", false), ("d", false)], 9)),
+        ["a", "d"]
+    );
     assert_eq!(outbox.next_step(), None);
     assert_eq!(texts(&outbox.settle(8, &[], 9)), Vec::<&str>::new());
     assert_eq!(send_all(&mut outbox, 9), ["b", "c", "e"]);
@@ -114,7 +123,9 @@ fn a_loss_while_a_newer_base_is_asked_for_keeps_the_old_one() {
     assert_eq!(outbox.next_step(), Some(Step::AskBase(7)));
     assert_eq!(outbox.next_step(), None);
     outbox.lost();
-    let [doubt] = outbox.doubts()[..] else { panic!("one doubt") };
+    let [doubt] = outbox.doubts()[..] else {
+        panic!("one doubt")
+    };
     assert_eq!((doubt.base, doubt.likely), (3, BASE_LASTS + 1));
 }
 
