@@ -290,7 +290,9 @@ pub fn parse(line: &str) -> Typed {
                     Command::History(count)
                 }
                 _ => {
-                    return Typed::Wrong(format!("/history takes a number from 1 to {HISTORY_MAX}"));
+                    return Typed::Wrong(format!(
+                        "/history takes a number from 1 to {HISTORY_MAX}"
+                    ));
                 }
             },
         },

@@ -466,7 +466,7 @@ pub fn help() -> String {
     text.push_str("\n\n");
     for form in FORMS {
         let word = form.synopsis.split(' ').next().unwrap_or_default();
-        let word = if word.starts_with('[') { "" } else { word };
+        let word = if word.starts_with('[') { PROGRAM } else { word };
         entry(&mut text, word, form.help, 7);
     }
     text.push_str("\nOptions:\n");

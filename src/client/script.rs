@@ -119,7 +119,10 @@ impl Front for Printer {
             (Output::Contact { .. }, Some(form)) => (arrival(&output, form, self.style), false),
             _ => {
                 let plain = Style { colours: false };
-                eprintln!("{PROGRAM}: {}", show::lines(&output, plain));
+                let text = show::lines(&output, plain);
+                // The program's name is mark enough.
+                let text = text.trim_start_matches("!! ").trim_start_matches("-- ");
+                eprintln!("{PROGRAM}: {text}");
                 return After::GoOn;
             }
         };

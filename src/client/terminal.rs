@@ -252,8 +252,10 @@ impl Terminal {
             },
         };
         self.user = user;
+        let mut known = None;
         for _ in 0..TRIES {
-            let Some(password) = password(&format!("Password of {}: ", self.user)) else {
+            let prompt = format!("Password of {}: ", self.user);
+            let Some(password) = known.take().or_else(|| password(&prompt)) else {
                 eprintln!("{PROGRAM}: PLAUSCH_PASSWORD is needed without a terminal");
                 return Login::No(Exit::Login);
             };
@@ -267,6 +269,7 @@ impl Terminal {
                     let question = format!("Register {} as a new user? [y/N] ", self.user);
                     let yes = self.ask(&question).is_some_and(|answer| is_yes(&answer));
                     if yes && self.register(&password) {
+                        known = Some(password);
                         continue;
                     }
                     // The same password would be refused again.

@@ -52,8 +52,6 @@ fn somebody_new_registers_finds_a_friend_and_chats() {
     anna.enters("anna@example.org");
     anna.sees("Gender: ");
     anna.enters("female");
-    anna.sees("Password of anna: ");
-    anna.enters("swordfish-1");
     anna.sees("logged in as anna");
     anna.sees("> ");
     anna.enters("/people");
@@ -248,6 +246,22 @@ fn raw_shows_packets() {
     };
     anna.sees(&format!("> 135 {chat} {timestamp}"));
     anna.sees("< 248 400");
+    anna.leaves(0);
+}
+
+/// Lines that come faster than they can be edited, as when they are pasted, are all sent.
+#[test]
+fn lines_typed_ahead_are_not_forgotten() {
+    let server = TestServer::start();
+    let (anna, mut bernd, _) = pair(&server, "anna", "bernd");
+    drop(anna);
+    let mut anna = Person::at(server.addr(), "anna");
+    anna.goes_to("bernd");
+    let lines: Vec<String> = (0..50).map(|number| format!("line {number}")).collect();
+    anna.types(&(lines.join("\r") + "\r"));
+    for line in lines {
+        assert_eq!(bernd.recv_push().message, line);
+    }
     anna.leaves(0);
 }
 

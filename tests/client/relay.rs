@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -12,8 +12,32 @@ struct State {
     drop_requests: AtomicBool,
     drop_replies: AtomicBool,
     hold_requests: AtomicBool,
+    /// Cuts at the first `115`: before it (1), or after the server has answered it (2).
+    trap: AtomicU8,
     streams: Mutex<Vec<TcpStream>>,
     closed: AtomicBool,
+}
+
+impl State {
+    fn cut(&self) {
+        let streams = std::mem::take(&mut *self.streams.lock().expect("streams"));
+        for stream in streams {
+            // One side may have gone already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        self.drop_requests.store(false, Ordering::SeqCst);
+        self.drop_replies.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether this is what the trap was set for. It catches once.
+    fn springs(&self, start: &str, set: u8, bytes: &[u8]) -> bool {
+        let mut lines = bytes.split(|&byte| byte == b'\n');
+        lines.any(|line| line.starts_with(start.as_bytes()))
+            && self
+                .trap
+                .compare_exchange(set, 0, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok()
+    }
 }
 
 /// Stands between a client and a server, both of which keep their addresses.
@@ -71,15 +95,17 @@ impl Relay {
         self.state.hold_requests.store(hold, Ordering::SeqCst);
     }
 
+    /// Cuts all connections at the first message: before the server sees it, or (`kept`) in place
+    /// of its acknowledgement.
+    pub fn at_first_message(&self, kept: bool) {
+        self.state
+            .trap
+            .store(if kept { 2 } else { 1 }, Ordering::SeqCst);
+    }
+
     /// Cuts all connections. New ones work.
     pub fn cut(&self) {
-        let streams = std::mem::take(&mut *self.state.streams.lock().expect("streams"));
-        for stream in streams {
-            // One side may have gone already.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-        self.state.drop_requests.store(false, Ordering::SeqCst);
-        self.state.drop_replies.store(false, Ordering::SeqCst);
+        self.state.cut();
     }
 }
 
@@ -99,7 +125,13 @@ fn pump(mut from: TcpStream, mut to: TcpStream, drops: fn(&State) -> &AtomicBool
         while is_request && state.hold_requests.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_millis(10));
         }
-        if !drops(state).load(Ordering::SeqCst) && to.write_all(&buffer[..read]).is_err() {
+        let bytes = &buffer[..read];
+        let (start, set) = if is_request { ("115 ", 1) } else { ("219 ", 2) };
+        if state.springs(start, set, bytes) {
+            state.cut();
+            return;
+        }
+        if !drops(state).load(Ordering::SeqCst) && to.write_all(bytes).is_err() {
             break;
         }
     }

@@ -1,12 +1,13 @@
 //! `plausch send`, `tail` and `fetch`, and their exit codes.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
 use crate::person::{command, free_address};
+use crate::relay::Relay;
 use crate::support::people::{login_when_free, pair, register_and_login};
 use crate::support::server::TestServer;
 use crate::support::system::TempDir;
@@ -210,4 +211,69 @@ fn help_and_version_need_no_server() {
         version,
         concat!("plausch ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()
     );
+}
+
+/// A script too looks whether its message was kept, before it sends it again.
+#[test]
+fn send_over_a_lost_connection_sends_once() {
+    for drop_replies in [true, false] {
+        let server = TestServer::start();
+        let (anna, mut bernd, _) = pair(&server, "anna", "bernd");
+        drop(anna);
+        let relay = Relay::to(server.addr());
+        let mut child = command("anna");
+        child.args([
+            "-s",
+            &relay.addr().to_string(),
+            "send",
+            "--to",
+            "bernd",
+            "-",
+        ]);
+        // The text is awaited before the connection is made, so the first thing that the relay
+        // sees of it is the login. It is cut at the first message, by its side of the server.
+        relay.at_first_message(drop_replies);
+        let mut child = child.stdin(Stdio::piped()).spawn().expect("started");
+        child
+            .stdin
+            .take()
+            .expect("stdin")
+            .write_all(b"only once")
+            .expect("written");
+        assert_eq!(child.wait().expect("ended").code(), Some(0));
+        assert_eq!(bernd.recv_push().message, "only once");
+        bernd.silent();
+    }
+}
+
+/// `tail` waits for a server that comes back.
+#[test]
+fn tail_outlives_the_server() {
+    let address = free_address();
+    let mut server = TestServer::with(&["--listen", &address.to_string()]);
+    let (mut anna, bernd, chat) = pair(&server, "anna", "bernd");
+    drop(bernd);
+    anna.say(chat, "before");
+    let mut command = command("bernd");
+    command.args([
+        "-s",
+        &address.to_string(),
+        "tail",
+        "--count",
+        "2",
+        "--timeout",
+        "60",
+    ]);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+    let mut next = || lines.next().expect("a line").expect("UTF-8");
+    assert!(next().ends_with(" anna: before"));
+    server.kill();
+    server.restart();
+    let mut anna = login_when_free(server.addr(), "anna");
+    // What the killed server did not note as arrived may come first.
+    anna.send(&format!("115 {chat} after"));
+    anna.recv_until("219 400");
+    assert!(next().ends_with(" anna: after"));
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
 }

@@ -225,7 +225,8 @@ impl<F: Front> Engine<F> {
         self.send(&Request::ChatList, Purpose::Chats(ChatsFor::Knowledge));
         let purpose = Purpose::Contacts(ContactsFor::Knowledge);
         self.send(&Request::OwnContactList, purpose);
-        if !self.options.strict && self.options.listens {
+        if !self.options.strict && !self.asked_people {
+            self.asked_people = true;
             let purpose = Purpose::People {
                 show: false,
                 waiter: None,

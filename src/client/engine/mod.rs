@@ -304,6 +304,8 @@ pub struct Engine<F> {
     /// Pushes that wait for the list of chats, to have names.
     unnamed: VecDeque<Push>,
     asked_chats: bool,
+    /// Whether all users have been asked for, for TAB: once is enough, they may be many.
+    asked_people: bool,
     /// The newest message that was shown and not told to the server as received.
     read: Option<(i64, i64)>,
     /// Media to be looked at, and what is known.
@@ -348,6 +350,7 @@ impl<F: Front> Engine<F> {
             settling: HashMap::new(),
             unnamed: VecDeque::new(),
             asked_chats: false,
+            asked_people: false,
             read: None,
             curious: VecDeque::new(),
             facts: HashMap::new(),
@@ -428,6 +431,14 @@ impl<F: Front> Engine<F> {
         match self.quitting {
             Some(_) if matches!(self.state, State::Leaving(..)) => {}
             Some(_) if done => self.leave(Exit::Done),
+            // A long file takes its time; as long as something moves, it is waited for.
+            Some((ref mut time, _))
+                if *time <= now
+                    && matches!(self.state, State::Online)
+                    && now.saturating_duration_since(self.alive.0) < QUIT_PATIENCE =>
+            {
+                *time = now + SLOW_TICK;
+            }
             Some((time, _)) if time <= now => {
                 self.give_up("there was no connection", Exit::Unreachable);
             }

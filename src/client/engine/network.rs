@@ -26,6 +26,9 @@ const QUIET: Duration = Duration::from_secs(30);
 /// After so long without one the connection is given up.
 const DEAD: Duration = Duration::from_secs(60);
 
+/// The same while a login waits for its answer.
+const LOGIN_DEAD: Duration = Duration::from_secs(300);
+
 /// How often progress is told.
 const TELL_PROGRESS: Duration = Duration::from_secs(2);
 
@@ -324,18 +327,20 @@ impl<F: Front> Engine<F> {
             self.alive = (now, received, arrived);
             return;
         }
-        // A password takes the server its time, and more so when many wait.
-        if !matches!(self.state, State::Online) {
-            return;
-        }
         let silent = now.saturating_duration_since(self.alive.0);
         let asked = self
             .answers
             .waiting()
             .any(|purpose| matches!(purpose, Purpose::Ping));
-        if silent > DEAD {
+        let dead = match self.state {
+            State::Online => DEAD,
+            // A password takes the server its time, and more so when many wait.
+            State::LoggingIn => LOGIN_DEAD,
+            _ => return,
+        };
+        if silent > dead {
             self.lose("the server does not answer");
-        } else if silent > QUIET && !asked {
+        } else if silent > QUIET && !asked && matches!(self.state, State::Online) {
             self.send(&Request::Ping { text: None }, Purpose::Ping);
         }
     }
