@@ -342,6 +342,7 @@ impl Terminal {
                 }
                 Typed::Login => {
                     let Some(password) = ask_secret("Password: ") else {
+                        println!("!! /login needs a terminal");
                         continue;
                     };
                     let user = self.user.clone();
@@ -372,7 +373,10 @@ impl Terminal {
     }
 
     fn new_password(&mut self) -> Option<Command> {
-        let old = ask_secret("Old password: ")?;
+        let Some(old) = ask_secret("Old password: ") else {
+            println!("!! /passwd needs a terminal");
+            return None;
+        };
         let new = ask_secret("New password: ")?;
         let again = ask_secret("The new password again: ")?;
         if new != again {
