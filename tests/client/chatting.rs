@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::person::{Person, command};
+use crate::person::{Person, command, command_with_echo};
 use crate::support::people::{Push, befriend, open_chat, pair, register_and_login};
 use crate::support::server::TestServer;
 use crate::support::system::TempDir;
@@ -33,7 +33,8 @@ fn arrivals_do_not_tear_the_line_being_typed() {
 fn somebody_new_registers_finds_a_friend_and_chats() {
     let server = TestServer::start();
     let mut bernd = register_and_login(&server, "Bernd");
-    let mut asked = command("anna");
+    // The pseudo-terminal begins without echo; with it, a password that is echoed would be seen.
+    let mut asked = command_with_echo("anna");
     asked.env_remove("PLAUSCH_PASSWORD");
     asked.env_remove("PLAUSCH_USER");
     asked.env("NO_COLOR", "1").arg(server.addr().to_string());
@@ -48,7 +49,8 @@ fn somebody_new_registers_finds_a_friend_and_chats() {
     anna.enters("y");
     anna.sees("The same password again: ");
     anna.enters("swordfish-1");
-    anna.sees("E-mail address: ");
+    let shown = anna.sees("E-mail address: ");
+    assert!(!shown.contains("swordfish"), "{shown:?}");
     anna.enters("anna@example.org");
     anna.sees("Gender: ");
     anna.enters("female");

@@ -31,6 +31,20 @@ pub fn command(user: &str) -> Command {
     command
 }
 
+/// The same, on a terminal that echoes, as terminals do.
+pub fn command_with_echo(user: &str) -> Command {
+    let plain = command(user);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", r#"stty echo; exec "$0" "$@""#, PROGRAM])
+        .env_clear();
+    for (name, value) in plain.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    command.env("PATH", "/usr/bin:/bin");
+    command
+}
+
 impl Person {
     /// Starts a client for a user who exists, and waits for the login.
     pub fn at(server: SocketAddr, name: &str) -> Person {
