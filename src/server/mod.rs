@@ -110,6 +110,7 @@ impl Server {
         let store = Store::open(&store::Options {
             path: config.database.clone(),
             readers: config.pool,
+            limits: kept(config),
         })
         .map_err(|error| StartError::Database(config.database.clone(), error))?;
         let threads = Arc::new(Threads::new());
@@ -182,6 +183,17 @@ impl Server {
 
     fn wires(&self) -> Vec<Arc<Wire>> {
         lock(&self.wires).values().cloned().collect()
+    }
+}
+
+/// How much is kept, and for how long.
+fn kept(config: &Config) -> store::limits::Limits {
+    let days = |days: u32| (days > 0).then(|| Duration::from_secs(u64::from(days) * 24 * 3_600));
+    store::limits::Limits {
+        media_quota: config.media_quota,
+        max_database: config.max_database,
+        keep_messages: days(config.keep_days),
+        keep_media: days(config.keep_media_days),
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -19,7 +19,11 @@ use rusqlite::Connection;
 
 use super::chats::CachedChat;
 use super::jobs::{Job, Jobs, Message};
-use super::{ChatId, MessageId, Shared, StoreError, UserId, deliveries, lock, messages, purge};
+use super::limits::Enforced;
+use super::retention::Retention;
+use super::{
+    ChatId, MessageId, Options, Shared, StoreError, UserId, deliveries, lock, messages, purge,
+};
 
 /// Rows of one transaction; a group stops growing there. About 3,000 rows a commit is where a
 /// hundred pipelining senders got their throughput from when it was measured.
@@ -73,6 +77,8 @@ pub(super) struct Memory {
     purge: bool,
     /// Media whose parts are coming in: loose, but not for purging.
     pub(super) uploading: std::collections::HashSet<super::MediaId>,
+    /// What may be added.
+    pub(super) enforced: Enforced,
     data_version: i64,
 }
 
@@ -125,7 +131,7 @@ impl Committer {
 
 pub(super) fn start(
     connection: Pooled,
-    path: &Path,
+    options: &Options,
     shared: Arc<Shared>,
 ) -> Result<(Jobs, Committer), StoreError> {
     connection.execute_batch("PRAGMA cache_size = -2000;")?;
@@ -133,6 +139,7 @@ pub(super) fn start(
     full_sync(&connection)?;
     let mut memory = Memory {
         purge: true,
+        enforced: Enforced::new(options.limits),
         data_version: data_version(&connection)?,
         ..Memory::default()
     };
@@ -143,8 +150,9 @@ pub(super) fn start(
         .store(memory.next_message - 1, Ordering::Release);
 
     let (jobs, receiver) = Jobs::channel();
-    let mut wal = path.as_os_str().to_owned();
+    let mut wal = options.path.as_os_str().to_owned();
     wal.push("-wal");
+    let retention = Retention::new(&options.limits);
     let thread = std::thread::Builder::new()
         .name("committer".to_owned())
         // Balancing a b-tree keeps page images on the stack.
@@ -159,6 +167,7 @@ pub(super) fn start(
                 last_purge: Instant::now(),
                 last_rest: Instant::now(),
                 postponed: false,
+                retention,
             };
             if catch_unwind(AssertUnwindSafe(|| worker.work(&receiver))).is_err() {
                 // Nothing can be promised without a committer.
@@ -179,6 +188,7 @@ struct Worker {
     last_rest: Instant,
     /// Something could not be purged just now; tried again in the next pause.
     postponed: bool,
+    retention: Retention,
 }
 
 impl Worker {
@@ -187,7 +197,11 @@ impl Worker {
         let mut stopping = false;
         while !stopping {
             let mut rows = 0;
-            let pause = if self.memory.purge { PURGE_PAUSE } else { IDLE };
+            let pause = if self.memory.purge {
+                PURGE_PAUSE
+            } else {
+                self.retention.pause().min(IDLE)
+            };
             match receiver.recv_timeout(pause) {
                 Ok(Message::Job(job)) => {
                     rows += job.rows();
@@ -216,6 +230,7 @@ impl Worker {
             if self.memory.purge && self.last_purge.elapsed() > 5 * PURGE_SLICE {
                 self.purge();
             }
+            self.retain();
         }
         // Whoever else holds a lock now must not hold up the end.
         let patience = self.connection.busy_timeout(LAST_WAIT);
@@ -232,7 +247,10 @@ impl Worker {
     /// One transaction for the whole group.
     fn commit(&mut self, group: &mut Vec<Box<dyn Job>>) {
         let positions = lock(&self.shared.deliveries).snapshot();
-        match self.transaction(group, &positions) {
+        let began = Instant::now();
+        let result = self.transaction(group, &positions);
+        self.shared.figures.note_commit(began.elapsed());
+        match result {
             Ok(()) => {
                 self.shared
                     .committed
@@ -327,6 +345,7 @@ impl Worker {
         if self.memory.purge {
             self.purge();
         }
+        self.retain();
         if self.last_rest.elapsed() >= IDLE {
             self.last_rest = Instant::now();
             self.save_positions();
@@ -375,6 +394,23 @@ impl Worker {
                 (false, true)
             }
         };
+    }
+
+    /// One slice of retention, when its time has come and nothing waits to be purged. Its loss is
+    /// as harmless.
+    fn retain(&mut self) {
+        if self.memory.purge || !self.retention.is_due() {
+            return;
+        }
+        let mut retention = std::mem::take(&mut self.retention);
+        let shared = Arc::clone(&self.shared);
+        let pins = lock(&shared.pins);
+        let result = self.relaxed(|connection, memory| {
+            let mut tx = Tx { connection, memory };
+            retention.step(&mut tx, milliseconds(), |chat| pins.contains_key(&chat))
+        });
+        retention.stepped(result);
+        self.retention = retention;
     }
 
     /// A transaction of the committer's own with synchronous=NORMAL, thus without an fsync.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use super::limits::Limits;
 use super::messages::{self, Sent};
 use super::users::{self, NewAccount};
 use super::{Options, Store, StoreError, Tx, UserId, chats, contacts};
@@ -42,6 +43,7 @@ impl Scratch {
         Store::open(&Options {
             path: directory.join("plausch.db"),
             readers: 2,
+            limits: Limits::default(),
         })
         .unwrap()
     }
@@ -292,6 +294,7 @@ fn a_second_server_is_kept_away() {
     let second = Store::open(&Options {
         path: scratch.path().to_owned(),
         readers: 1,
+        limits: Limits::default(),
     });
     assert!(matches!(second, Err(StoreError::Foreign(_))));
 }
