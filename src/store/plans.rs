@@ -26,6 +26,7 @@ const WITHOUT: &[&str] = &[
     "plans.rs",
     "pool.rs",
     "schema.rs",
+    "tests",
     "tests.rs",
 ];
 

@@ -9,11 +9,15 @@ use super::messages::{self, Sent};
 use super::users::{self, NewAccount};
 use super::{Options, Store, StoreError, Tx, UserId, chats, contacts};
 
+mod retention;
+
 /// A store in a directory that goes with it.
 struct Scratch {
     /// None only while it is being opened again.
     open: Option<Store>,
     directory: PathBuf,
+    /// What it is opened with.
+    limits: Limits,
 }
 
 impl std::ops::Deref for Scratch {
@@ -26,6 +30,10 @@ impl std::ops::Deref for Scratch {
 
 impl Scratch {
     fn new() -> Scratch {
+        Scratch::with(Limits::default())
+    }
+
+    fn with(limits: Limits) -> Scratch {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let directory = std::env::temp_dir().join(format!(
             "plausch-store-{}-{}",
@@ -34,16 +42,17 @@ impl Scratch {
         ));
         std::fs::create_dir(&directory).unwrap();
         Scratch {
-            open: Some(Scratch::open(&directory)),
+            open: Some(Scratch::open(&directory, limits)),
             directory,
+            limits,
         }
     }
 
-    fn open(directory: &std::path::Path) -> Store {
+    fn open(directory: &std::path::Path, limits: Limits) -> Store {
         Store::open(&Options {
             path: directory.join("plausch.db"),
             readers: 2,
-            limits: Limits::default(),
+            limits,
         })
         .unwrap()
     }
@@ -51,7 +60,7 @@ impl Scratch {
     fn reopen(&mut self) {
         self.stop();
         self.open = None;
-        self.open = Some(Scratch::open(&self.directory));
+        self.open = Some(Scratch::open(&self.directory, self.limits));
     }
 }
 
