@@ -39,10 +39,11 @@ const IDLE: Duration = Duration::from_secs(1);
 const LAST_WAIT: Duration = Duration::from_millis(500);
 
 /// How long between two slices of purging while nothing else is to be done.
-const PURGE_PAUSE: Duration = Duration::from_millis(5);
+const PURGE_PAUSE: Duration = Duration::from_millis(10);
 
-/// At most this much of purging goes between two groups.
-const PURGE_SLICE: Duration = Duration::from_millis(20);
+/// At most this much of purging goes between two groups. With its COMMIT, and a checkpoint now and
+/// then, nobody is to be held up for more than 20 ms.
+const PURGE_SLICE: Duration = Duration::from_millis(8);
 
 /// Chats known to the committer, at most; then it starts afresh.
 const CACHED_CHATS: usize = 65_536;
@@ -409,6 +410,14 @@ impl Worker {
             let mut tx = Tx { connection, memory };
             retention.step(&mut tx, milliseconds(), |chat| pins.contains_key(&chat))
         });
+        drop(pins);
+        if let Ok(false) = result {
+            // A little now, instead of much at some message's commit.
+            let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
+            if let Err(error) = self.connection.query_row(checkpoint, [], |_| Ok(())) {
+                log::debug!("a checkpoint beside retention failed: {error}");
+            }
+        }
         retention.stepped(result);
         self.retention = retention;
     }
