@@ -26,8 +26,7 @@ const PASS: Duration = Duration::from_secs(3_600);
 const SLICE: Duration = Duration::from_millis(4);
 
 /// Messages and media looked at in one slice. Each may dirty a page of the lanes' index of its own,
-/// and all of those are written to the database, and synced, by the checkpoint behind the slice:
-/// with slices bounded by time alone, a message waited up to 115 ms for that.
+/// and all of those are written to the database, and synced, by the checkpoint behind the slice.
 const MOST: u32 = 96;
 
 /// The pause after a slice, as a multiple of what the slice took: retention is never urgent.
