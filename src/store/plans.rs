@@ -12,17 +12,21 @@ const SOURCES: &[(&str, &str)] = &[
     ("media.rs", include_str!("media.rs")),
     ("messages.rs", include_str!("messages.rs")),
     ("purge.rs", include_str!("purge.rs")),
+    ("retention.rs", include_str!("retention.rs")),
     ("users.rs", include_str!("users.rs")),
 ];
 
 /// Files of the store without statements on tables.
 const WITHOUT: &[&str] = &[
     "error.rs",
+    "figures.rs",
     "jobs.rs",
+    "limits.rs",
     "mod.rs",
     "plans.rs",
     "pool.rs",
     "schema.rs",
+    "tests",
     "tests.rs",
 ];
 

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use plausch::store::limits::Limits;
 use plausch::store::{Options, Store};
 use rusqlite::Connection;
 
@@ -36,6 +37,7 @@ pub fn create(path: &Path) -> Result<Connection> {
     let options = Options {
         path: path.to_owned(),
         readers: 1,
+        limits: Limits::default(),
     };
     Store::open(&options).doing("creating a database")?.stop();
     Ok(Connection::open(path)?)
