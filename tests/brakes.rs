@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use support::client::{Client, Received};
 use support::people::{PASSWORD, befriend, login_when_free, open_chat, pair, register_and_login};
 use support::server::TestServer;
-use support::system::{open_files, wait_for};
+use support::system::{RssWatch, open_files, wait_for};
 
 /// How long a line of the log may take to come.
 const LOG: Duration = Duration::from_secs(10);
@@ -450,6 +450,42 @@ fn a_long_line_that_stands_still_holds_nobody_up_for_ever() {
     hans.expect("240 400");
     hans.expect("241 0");
     hans.expect("243");
+}
+
+/// A dozen long lines at once cost what the budget and one line cost, not what all of them would.
+#[test]
+fn long_lines_together_stay_within_the_budget() {
+    const LINE: usize = 3 << 20;
+    const BOUND_KIB: u64 = 14 << 10;
+    let server = TestServer::with(&["--max-inflight", "4M"]);
+    let mut target = register_and_login(&server, "target");
+    let senders: Vec<(Client, i64)> = (0..12)
+        .map(|number| {
+            let mut sender = register_and_login(&server, &format!("user{number}"));
+            befriend(&mut sender, &mut target);
+            let chat = open_chat(&mut sender, &target);
+            (sender, chat)
+        })
+        .collect();
+    let before = server.rss_kib();
+    let watch = RssWatch::start(server.pid());
+    std::thread::scope(|scope| {
+        for (mut sender, chat) in senders {
+            scope.spawn(move || {
+                use std::io::Write;
+                let mut writer = sender.writer();
+                let line = [&long_line(chat, LINE)[..], b"\n"].concat();
+                let sending = std::thread::spawn(move || writer.write_all(&line));
+                sender.timeout = Duration::from_secs(60);
+                sender.expect("219 400");
+                sending.join().expect("a sender").expect("all is taken");
+            });
+        }
+    });
+    let grown = watch.highest_kib().saturating_sub(before);
+    println!("grown by {grown} KiB at most");
+    assert!(grown < BOUND_KIB, "grown by {grown} KiB");
+    server.wait_for_log("--max-inflight is used up", LOG);
 }
 
 /// A server that ends does not wait for lines that wait.
