@@ -46,6 +46,16 @@ pub struct Config {
     pub cost: Cost,
     /// How long a connection may stay without a login.
     pub login_grace: Duration,
+    /// The longest that the answer to a failed login is held back; zero for never.
+    pub login_delay: Duration,
+    /// Accounts that one address may register within an hour; 0 for any number.
+    pub register_rate: u32,
+    /// Contact requests of one user that may be open; 0 for any number.
+    pub max_requests: u32,
+    /// Messages a second of one connection; 0 for any number.
+    pub rate: u32,
+    /// Bytes that all long lines being received may take up together.
+    pub max_inflight: usize,
     /// The number of database connections for reading.
     pub pool: u32,
 }
@@ -66,6 +76,11 @@ impl Default for Config {
             registration_open: true,
             cost: Cost::default(),
             login_grace: Duration::from_secs(60),
+            login_delay: Duration::from_secs(30),
+            register_rate: 20,
+            max_requests: 100,
+            rate: 1000,
+            max_inflight: 64 << 20,
             pool: 4,
         }
     }
@@ -456,6 +471,46 @@ pub static OPTIONS: &[OptionRow] = &[
         }),
     },
     OptionRow {
+        long: "login-delay",
+        short: "",
+        hint: "SECONDS",
+        takes: "a number of seconds from 0 to 3600",
+        default: "30",
+        group: Group::Accounts,
+        help: "hold answers to failed logins back, from half a second doubling up to this; \
+               0 for none",
+        action: Action::One(|config, text| {
+            config.login_delay = Duration::from_secs(number(text, 0..=3600)?);
+            Some(())
+        }),
+    },
+    OptionRow {
+        long: "register-rate",
+        short: "",
+        hint: "N",
+        takes: "a number from 0 to 1000000",
+        default: "20",
+        group: Group::Accounts,
+        help: "the most accounts that one address may register within an hour, 0 for no limit",
+        action: Action::One(|config, text| {
+            config.register_rate = number(text, 0..=1_000_000)?;
+            Some(())
+        }),
+    },
+    OptionRow {
+        long: "max-requests",
+        short: "",
+        hint: "N",
+        takes: "a number from 0 to 1000000",
+        default: "100",
+        group: Group::Accounts,
+        help: "the most contact requests of one user without an answer, 0 for no limit",
+        action: Action::One(|config, text| {
+            config.max_requests = number(text, 0..=1_000_000)?;
+            Some(())
+        }),
+    },
+    OptionRow {
         long: "max-clients",
         short: "",
         hint: "N",
@@ -517,6 +572,33 @@ pub static OPTIONS: &[OptionRow] = &[
         help: "add nothing to a database of this size, 0 for no limit",
         action: Action::One(|config, text| {
             config.max_database = bytes(text, 0..=1 << 40)?;
+            Some(())
+        }),
+    },
+    OptionRow {
+        long: "max-inflight",
+        short: "",
+        hint: "BYTES",
+        takes: "a number of bytes from 64K to 2G, also with K, M or G",
+        default: "64M",
+        group: Group::Limits,
+        help: "the most memory for all long lines being received at once; further ones wait",
+        action: Action::One(|config, text| {
+            config.max_inflight = usize::try_from(bytes(text, 64 << 10..=2 << 30)?).ok()?;
+            Some(())
+        }),
+    },
+    OptionRow {
+        long: "rate",
+        short: "",
+        hint: "N",
+        takes: "a number from 0 to 1000000",
+        default: "1000",
+        group: Group::Limits,
+        help: "the messages a second of one connection, after a burst of ten times as many; \
+               beyond that it is read more slowly; 0 for no limit",
+        action: Action::One(|config, text| {
+            config.rate = number(text, 0..=1_000_000)?;
             Some(())
         }),
     },
@@ -705,6 +787,13 @@ mod tests {
             "4,8,1",
             "--login-grace",
             "3600",
+            "--login-delay=0",
+            "--register-rate",
+            "21",
+            "--max-requests=0",
+            "--rate",
+            "1",
+            "--max-inflight=2G",
             "--pool",
             "64",
         ]);
@@ -724,6 +813,11 @@ mod tests {
             registration_open: false,
             cost: Cost::new(4, 8, 1).unwrap(),
             login_grace: Duration::from_secs(3600),
+            login_delay: Duration::ZERO,
+            register_rate: 21,
+            max_requests: 0,
+            rate: 1,
+            max_inflight: 2 << 30,
             pool: 64,
         };
         assert_eq!(all, expected);
@@ -744,6 +838,11 @@ mod tests {
             "media-quota" => "0",
             "max-database" => "1G",
             "keep-days" | "keep-media-days" => "365",
+            "login-delay" => "31",
+            "register-rate" => "21",
+            "max-requests" => "101",
+            "rate" => "1001",
+            "max-inflight" => "65M",
             other => panic!("--{other} needs a sample here"),
         }
     }
@@ -920,6 +1019,11 @@ mod tests {
             ("max-database", &["", "1025G", "10 G"]),
             ("keep-days", &["", "36501", "1y", "0.5"]),
             ("keep-media-days", &["", "36501", "-1"]),
+            ("login-delay", &["", "-1", "0.5", "3601"]),
+            ("register-rate", &["", "-1", "20/h", "1000001"]),
+            ("max-requests", &["", "all", "1000001"]),
+            ("rate", &["", "-1", "1k", "1000001"]),
+            ("max-inflight", &["", "0", "63K", "2049M", "3G"]),
         ] {
             let row = OPTIONS.iter().find(|row| row.long == long).unwrap();
             for value in bad {

@@ -70,28 +70,58 @@ pub fn peer_info(stream: &TcpStream) -> io::Result<PeerInfo> {
 
 /// Whether the peer has closed its side or reset the connection, without reading anything.
 pub fn has_hung_up(stream: &TcpStream) -> bool {
-    poll(stream, libc::POLLRDHUP) & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) != 0
+    poll(stream, libc::POLLRDHUP, Duration::ZERO)
+        & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR)
+        != 0
 }
 
 /// Whether the connection is shut in both directions, so that no answer can arrive any more.
 pub fn is_gone(stream: &TcpStream) -> bool {
-    poll(stream, 0) & (libc::POLLHUP | libc::POLLERR) != 0
+    poll(stream, 0, Duration::ZERO) & (libc::POLLHUP | libc::POLLERR) != 0
+}
+
+/// How a connection stands, see [`await_end`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Open in both directions.
+    Open,
+    /// One side has said that it will send nothing more: the peer, or we by shutting our reading.
+    HalfClosed,
+    /// No answer can arrive any more.
+    Gone,
+}
+
+/// Waits until the connection is gone, `patience` at most; with `half` also until one side has said
+/// that it will send nothing more. Reads nothing. May return early.
+pub fn await_end(stream: &TcpStream, half: bool, patience: Duration) -> Standing {
+    let events = poll(stream, if half { libc::POLLRDHUP } else { 0 }, patience);
+    if events & (libc::POLLHUP | libc::POLLERR) != 0 {
+        Standing::Gone
+    } else if events & libc::POLLRDHUP != 0 {
+        Standing::HalfClosed
+    } else {
+        Standing::Open
+    }
 }
 
 /// Whether the connection has failed: reset, or given up by TCP. Not so after a shutdown.
 pub fn has_failed(stream: &TcpStream) -> bool {
-    poll(stream, 0) & libc::POLLERR != 0
+    poll(stream, 0, Duration::ZERO) & libc::POLLERR != 0
 }
 
-/// What is true of a socket at this moment, of `events` and of hang-up and error.
-fn poll(stream: &TcpStream, events: libc::c_short) -> libc::c_short {
+/// What is true of a socket, of `events` and of hang-up and error, at this moment or within
+/// `patience`.
+fn poll(stream: &TcpStream, events: libc::c_short, patience: Duration) -> libc::c_short {
+    // Rounded up, so that a wait of less than a millisecond does not spin.
+    let milliseconds = patience.as_micros().div_ceil(1000);
+    let milliseconds = libc::c_int::try_from(milliseconds).unwrap_or(libc::c_int::MAX);
     let mut poll = libc::pollfd {
         fd: stream.as_raw_fd(),
         events,
         revents: 0,
     };
-    // SAFETY: one pollfd that lives through the call, and a time-out of zero.
-    let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
+    // SAFETY: one pollfd that lives through the call, and a time-out that is not negative.
+    let ready = unsafe { libc::poll(&raw mut poll, 1, milliseconds) };
     if ready > 0 { poll.revents } else { 0 }
 }
 

@@ -3,14 +3,15 @@
 
 mod support;
 
-use socket2::{Domain, Socket, Type};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::client::{Client, Received};
 use support::people::register_and_login;
 use support::server::TestServer;
-use support::system::{limit_open_files, open_files, wait_for};
+use support::system::{limit_open_files, open_files, threads, wait_for};
+
+/// How long a line of the log may take to come.
+const LOG: Duration = Duration::from_secs(10);
 
 /// Closed at once, with no more than one 211 before.
 fn turned_away(mut client: Client) -> Vec<String> {
@@ -42,6 +43,7 @@ fn max_clients_is_for_all_together() {
     for _ in 0..5 {
         assert!(turned_away(server.connect()).len() <= 1);
     }
+    server.wait_for_log("the server is full", LOG);
     // Those who are there do not notice, and one who leaves makes room for one.
     for client in &mut clients {
         client.silent();
@@ -64,19 +66,11 @@ fn max_per_ip_is_for_each_address() {
         lines.len() == 1 && lines[0].len() > "211 ".len(),
         "{lines:?}"
     );
-    let mut neighbour = connect_from(Ipv4Addr::new(127, 0, 0, 2), server.addr());
+    server.wait_for_log("too many connections from this address", LOG);
+    let mut neighbour = Client::connect_from(2, server.addr());
     neighbour.silent();
     clients.pop().expect("a client").close();
     let _newcomer = served(&server);
-}
-
-/// A connection from another address of the loopback network.
-fn connect_from(address: Ipv4Addr, to: SocketAddr) -> Client {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
-    let from = SocketAddr::from((address, 0));
-    socket.bind(&from.into()).expect("bind");
-    socket.connect(&to.into()).expect("connect");
-    Client::over(socket.into()).expect("a connection")
 }
 
 #[test]
@@ -109,6 +103,7 @@ fn who_never_logs_in_is_closed_after_the_login_grace() {
             "{lines:?}"
         );
     }
+    server.wait_for_log("--login-grace", LOG);
     let lived = begin.elapsed();
     assert!(
         lived > Duration::from_millis(1500),
@@ -119,6 +114,36 @@ fn who_never_logs_in_is_closed_after_the_login_grace() {
     member.logout();
     member.login("hans");
     member.silent();
+}
+
+/// Who is turned away is told so even when he has spoken first, and costs no thread.
+#[test]
+fn one_too_many_is_told_why() {
+    let server = TestServer::with(&["--max-clients", "1", "--explain"]);
+    let mut client = server.connect();
+    client.silent();
+    let before = threads(server.pid());
+    for _ in 0..20 {
+        let mut stranger = server.connect();
+        stranger.shutdown_write();
+        let lines = stranger.recv_to_end();
+        assert_eq!(lines, ["211 the server is full"]);
+    }
+    assert_eq!(threads(server.pid()), before);
+    client.silent();
+}
+
+/// A stranger's line has 4 KiB at most, media limits or not.
+#[test]
+fn strangers_have_short_lines() {
+    let server = TestServer::with(&["--explain"]);
+    let mut stranger = server.connect();
+    stranger.send(&format!("134 {}", "x".repeat(4092)));
+    assert_eq!(stranger.recv().len(), 4096);
+    stranger.send(&format!("134 {}", "x".repeat(4093)));
+    stranger.expect("211 the line is too long");
+    stranger.silent();
+    server.wait_for_log("a line that is too long", LOG);
 }
 
 /// More than a server of these tests can serve.

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::passwords::StillWanted;
 use super::{Answer, LoggedIn, Outcome, Refused, Session, names, reply};
 use crate::protocol::{Reply, Status};
 use crate::server::outbox::Outbox;
+use crate::server::wire::Rest;
 use crate::store::users::{self, Account, NewAccount};
 
 /// `110 User Password` → `212`.
@@ -21,7 +23,8 @@ pub(super) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
         return refuse(Status::ClientAlreadyLoggedIn);
     }
     let context = Arc::clone(&session.context);
-    let account = match names::username(user) {
+    let name = names::username(user);
+    let account = match &name {
         Some(name) => context
             .store
             .read(|connection| users::by_name(connection, &name.mapped))?,
@@ -37,6 +40,8 @@ pub(super) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
     let verdict = waiting(session, |wanted| {
         context.hasher.verify(prepared, stored, wanted)
     })?;
+    let name = name.as_ref().map_or(user, |name| &name.mapped);
+    hold_back(session, name, account.is_some() && verdict.matches)?;
     let Some(account) = account.filter(|_| verdict.matches) else {
         return refuse(Status::PasswordWrong);
     };
@@ -115,6 +120,17 @@ pub(super) fn register(
     if taken.is_some() {
         return respond(Status::UsernameAlreadyTaken);
     }
+    let peer = session.wire.peer();
+    let Some(permit) = context.registrations.take(peer.ip(), Instant::now()) else {
+        let complaint = &context.complaints.registrations;
+        complaint.warn(format_args!(
+            "{peer} may not register an account: its address has had its share of this hour \
+             (--register-rate)"
+        ));
+        return Err(Refused::Because(
+            "too many registrations from this address, try again in an hour",
+        ));
+    };
     let hash = waiting(session, |wanted| context.hasher.hash(&password, wanted))?;
     let account = NewAccount {
         name: name.shown,
@@ -127,7 +143,10 @@ pub(super) fn register(
         .store
         .grow(2, move |tx| users::create(tx, &account))?;
     respond(match created {
-        Some(_) => Status::Ok,
+        Some(_) => {
+            permit.used();
+            Status::Ok
+        }
         None => Status::UsernameAlreadyTaken,
     })
 }
@@ -203,17 +222,50 @@ fn check(session: &Session, password: &str) -> Result<Option<String>, Refused> {
         .context
         .store
         .read(|connection| users::by_id(connection, login.user))?;
-    let stored = account.map(|account| account.password);
-    let Some(password) = names::password(password) else {
+    // Gone by another connection; the reply says so as if the password were wrong.
+    let Some(account) = account else {
         return Ok(None);
     };
-    let verdict = waiting(session, |wanted| {
-        session
-            .context
-            .hasher
-            .verify(&password, stored.as_deref(), wanted)
-    })?;
-    Ok(stored.filter(|_| verdict.matches))
+    let stored = account.password;
+    let matches = match names::password(password) {
+        Some(password) => {
+            let verify = |wanted| {
+                let hasher = &session.context.hasher;
+                hasher.verify(&password, Some(&stored), wanted)
+            };
+            waiting(session, verify)?.matches
+        }
+        None => false,
+    };
+    // As a login would have it, since both tell whether a password is right.
+    if let Some(name) = names::username(&account.name) {
+        hold_back(session, &name.mapped, matches)?;
+    }
+    Ok(matches.then_some(stored))
+}
+
+/// Holds the answer about a password back for as long as the failures of the address and the name
+/// ask for, with no lock, connection or hasher held. The login grace does not run meanwhile.
+fn hold_back(session: &Session, name: &str, right: bool) -> Result<(), Refused> {
+    let context = &session.context;
+    let peer = session.wire.peer();
+    let verdict = context.logins.note(peer.ip(), name, right, Instant::now());
+    let pause = verdict.pause;
+    if !pause.is_zero() {
+        context.complaints.logins.warn(format_args!(
+            "{peer}: an answer about a password is held back for {pause:?}, after {} failures from \
+             its address and {} of the name (--login-delay)",
+            verdict.from_address, verdict.of_name
+        ));
+        waiting(session, |_| match session.wire.rest(pause) {
+            Rest::Over => Ok(()),
+            Rest::Gone | Rest::Stopping => Err(Refused::Gone),
+        })?;
+    }
+    if right {
+        context.logins.forgive(peer.ip(), name);
+    }
+    Ok(())
 }
 
 /// Waits for a hash. The login grace does not run meanwhile, and the hash is dropped when the

@@ -1,7 +1,7 @@
 //! Contacts: asking, confirming, ending, listing.
 
 use super::list::List;
-use super::{Answer, Outcome, Session, logged_in, names, reply};
+use super::{Answer, Outcome, Refused, Session, logged_in, names, reply};
 use crate::protocol::{Reply, Status};
 use crate::store::contacts::{self, Requested};
 use crate::store::{StoreError, UserId, users};
@@ -17,12 +17,22 @@ pub(super) fn confirm(session: &Session, name: &str) -> Outcome {
         return respond(Status::ContactNotFound);
     };
     let user = login.user;
-    let requested = session
-        .context
+    let context = &session.context;
+    let most = context.max_requests;
+    let requested = context
         .store
-        .write(4, move |tx| contacts::request(tx, user, contact))?;
+        .write(4, move |tx| contacts::request(tx, user, contact, most))?;
     match requested {
         Requested::NoRoom => return Err(StoreError::NoRoom.into()),
+        Requested::TooMany => {
+            context.complaints.requests.warn(format_args!(
+                "user {user} may not ask for another contact: {most} requests are open \
+                 (--max-requests)"
+            ));
+            return Err(Refused::Because(
+                "too many open contact requests, withdraw one or wait for answers",
+            ));
+        }
         Requested::Nobody => return respond(Status::ContactNotFound),
         Requested::Unchanged => {}
         Requested::Recorded => {

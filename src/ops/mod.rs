@@ -19,6 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::{Reply, Request, Status};
+use crate::server::brakes::{LoginBrake, Registrations};
+use crate::server::complaints::Complaints;
 use crate::server::hub::Hub;
 use crate::server::outbox::Outbox;
 use crate::server::threads::Threads;
@@ -40,6 +42,14 @@ pub struct Context {
     pub registration_open: bool,
     /// How long a connection may stay without a login.
     pub login_grace: Duration,
+    /// What slows down who guesses passwords.
+    pub logins: LoginBrake,
+    /// How many accounts an address may register.
+    pub registrations: Registrations,
+    /// How many contact requests of one user may be open; 0 for any number.
+    pub max_requests: u32,
+    /// What the log says when a limit bites.
+    pub complaints: Complaints,
 }
 
 /// A connection as the handlers see it.

@@ -79,7 +79,8 @@ impl Places {
     }
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// What counts as one address: an IPv4 address, or an IPv6 /64.
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
         v4 => v4,

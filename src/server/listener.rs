@@ -127,7 +127,8 @@ impl Drop for Place {
 impl Server {
     /// Tells one connection too many why, without a thread of its own.
     fn turn_away(&self, stream: &TcpStream, full: Full, peer: SocketAddr) {
-        self.complaints.note(full, peer);
+        let complaint = &self.context.complaints.places;
+        complaint.warn(format_args!("{peer} was turned away: {}", full.reason()));
         let mut line = Vec::new();
         Reply::Invalid {
             reason: self.explain.then(|| full.reason().into()),
@@ -136,6 +137,9 @@ impl Server {
         // Its send buffer is empty, so this cannot wait; it must not even try to.
         if stream.set_nonblocking(true).is_ok() {
             let _ = io::Write::write(&mut &*stream, &line);
+            // Closing with unread input would reset the connection and destroy the line.
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let _ = io::Read::read(&mut &*stream, &mut [0; 512]);
         }
     }
 }

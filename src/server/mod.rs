@@ -1,17 +1,23 @@
 //! Who talks: listeners, sessions, outboxes, and the orderly end.
 //!
-//! In reading order: [`Server`] here, `listener` (accepting), `limits` (places), `session` (one
+//! In reading order: [`Server`] here, `listener` (accepting), `limits` (places), [`brakes`], `pace` and
+//! `budget` (what slows down whoever wants too much), `session` (one
 //! client's reading loop), `input` (its buffer), [`wire`] (one connection), [`hub`] (who is
 //! online), [`outbox`] (what a login is still to be sent), `writer` (the thread that sends it),
 //! [`threads`] (how many there may be), `sweep` (what is looked at every second), [`figures`] and
 //! `reload` (what an operator asks for by signals).
 
+pub mod brakes;
+mod budget;
+pub mod complaints;
 pub mod figures;
+mod holds;
 pub mod hub;
 mod input;
 mod limits;
 mod listener;
 pub mod outbox;
+mod pace;
 mod reload;
 mod session;
 mod sweep;
@@ -34,8 +40,11 @@ use crate::ops::passwords::Hasher;
 use crate::protocol::Limits;
 use crate::store::{self, Store, StoreError, lock};
 use crate::sys;
+use brakes::{LoginBrake, Registrations};
+use budget::Budget;
+use complaints::Complaints;
 use hub::Hub;
-use limits::{Full, Places};
+use limits::Places;
 use threads::Threads;
 use wire::Wire;
 
@@ -57,7 +66,9 @@ pub struct Server {
     explain: bool,
     limits: Limits,
     places: Places,
-    complaints: Complaints,
+    /// Messages a second of one connection; 0 for any number.
+    rate: u32,
+    budget: Arc<Budget>,
     wires: Mutex<HashMap<u64, Arc<Wire>>>,
     connections: AtomicU64,
     started: Instant,
@@ -127,13 +138,18 @@ impl Server {
                 threads,
                 registration_open: config.registration_open,
                 login_grace: config.login_grace,
+                logins: LoginBrake::new(config.login_delay),
+                registrations: Registrations::new(config.register_rate),
+                max_requests: config.max_requests,
+                complaints: Complaints::default(),
             }),
             explain: config.explain,
             limits: Limits {
                 media: config.max_media,
             },
             places: Places::new(clients, config.max_per_ip),
-            complaints: Complaints::default(),
+            rate: config.rate,
+            budget: Budget::new(config.max_inflight),
             wires: Mutex::default(),
             connections: AtomicU64::new(0),
             started: Instant::now(),
@@ -225,22 +241,6 @@ fn max_clients(config: &Config, threads: usize) -> io::Result<usize> {
     Ok(wanted.min(possible))
 }
 
-/// Says that connections are turned away, but not for each of ten thousand a second.
-#[derive(Default)]
-struct Complaints {
-    last: Mutex<Option<Instant>>,
-}
-
-impl Complaints {
-    fn note(&self, full: Full, peer: SocketAddr) {
-        let mut last = lock(&self.last);
-        if last.is_none_or(|last| last.elapsed() > Duration::from_secs(1)) {
-            *last = Some(Instant::now());
-            log::warn!("{peer} was turned away: {}", full.reason());
-        }
-    }
-}
-
 /// A server with its threads; ends in order by [`Running::stop`].
 pub struct Running {
     server: Arc<Server>,
@@ -288,6 +288,7 @@ impl Running {
         }
         // Queued hashes are dropped: their logins could not go on anyway.
         server.context.hasher.close();
+        server.budget.close();
         for wire in server.wires() {
             wire.stop_reading();
         }

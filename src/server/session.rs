@@ -8,10 +8,12 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::Server;
+use super::budget::Share;
 use super::input::{Filled, Input};
 use super::listener::Place;
+use super::pace::Pace;
 use super::wire::Wire;
+use super::{Server, holds};
 use crate::ops::message::{self, Batch};
 use crate::ops::{self, Answer, Context, Refused, Stream};
 use crate::protocol::line::PLAIN_LIMIT;
@@ -45,6 +47,8 @@ pub(super) fn serve(server: &Arc<Server>, wire: Arc<Wire>, place: Place) {
         batch: Batch::default(),
         out: Vec::new(),
         worn: Worn::Fresh,
+        pace: Pace::new(server.rate),
+        share: server.budget.share(wire.id()),
         ops: ops::Session {
             context,
             wire,
@@ -63,6 +67,8 @@ struct Session {
     /// Replies that are not written yet.
     out: Vec<u8>,
     worn: Worn,
+    pace: Pace,
+    share: Share,
     ops: ops::Session,
     _place: Place,
 }
@@ -152,7 +158,7 @@ impl Session {
                 return Ok(Turn::Move);
             }
             match self.input.fill()? {
-                Filled::Some => {}
+                Filled::Some => self.pace.fill(),
                 Filled::End => return Ok(Turn::End("closed by the peer")),
                 Filled::Quiet => {
                     self.decoder.release();
@@ -169,6 +175,7 @@ impl Session {
                     self.flush()?;
                     return Ok(Turn::End("the server is ending"));
                 }
+                self.hold_back()?;
                 match self.next_line() {
                     Next::Carried(result) => result?,
                     Next::More => break,
@@ -177,6 +184,30 @@ impl Session {
             self.send_batch();
             self.flush()?;
         }
+    }
+
+    /// Waits where `--rate` or `--max-inflight` asks for it, with nothing earned kept back.
+    #[inline]
+    fn hold_back(&mut self) -> io::Result<()> {
+        if self.pace.is_spent() {
+            let pause = self.pace.rest();
+            if !pause.is_zero() {
+                self.send_batch();
+                self.flush()?;
+                holds::rest(&self.ops, &mut self.pace, pause);
+            }
+        }
+        let (buffered, chunk) = (self.decoder.buffered(), self.input.buffered());
+        if self.share.is_concerned(buffered, chunk) && self.ops.login.is_some() {
+            let limit = self.server.limits.line();
+            if !self.share.try_take(buffered, chunk, limit) {
+                self.send_batch();
+                self.flush()?;
+                let chunk = self.input.buffered();
+                holds::wait_for_room(&self.ops, &mut self.share, buffered, chunk, limit)?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes one line out of the buffer and carries it out.
@@ -192,6 +223,9 @@ impl Session {
         };
         let step = self.decoder.step(chunk, limit);
         let used = step.used;
+        if matches!(step.event, Some(Event::Line(_))) {
+            self.share.received();
+        }
         let mut help = false;
         let result = match step.event {
             None => Ok(()),
@@ -201,6 +235,7 @@ impl Session {
                 Ok(())
             }
             Some(Event::TooLong) => {
+                holds::note_too_long(&self.ops);
                 send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                 refuse(
                     &self.ops.wire,
@@ -224,9 +259,13 @@ impl Session {
                         self.worn = Worn::Used;
                     }
                     self.batch.push(chat, &message);
+                    self.pace.spend();
                     Ok(())
                 }
                 Ok(request) => {
+                    if matches!(request, Request::MessageSend { .. }) {
+                        self.pace.spend();
+                    }
                     send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                     self.worn = match request {
                         Request::Login { .. } => Worn::LeaveNow,
@@ -247,6 +286,10 @@ impl Session {
             },
         };
         self.input.consume(used);
+        if self.share.is_held() && self.decoder.buffered() == 0 {
+            self.decoder.release();
+            self.share.give_back();
+        }
         if help {
             for line in table::help_lines() {
                 Reply::Unknown {
@@ -333,6 +376,9 @@ fn carry_out(
     out: &mut Vec<u8>,
     request: &Request<'_>,
 ) -> io::Result<()> {
+    if holds::may_take_long(request) {
+        flush(&session.wire, out)?;
+    }
     let answer = match ops::handle(session, request) {
         Ok(answer) => answer,
         Err(why) => {

@@ -1,7 +1,8 @@
-//! What is looked at every second: deadlines, deliveries, dead peers, threads that were missing.
+//! What is looked at every second: deadlines, lines that stand still, deliveries, dead peers, threads
+//! that were missing.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Server;
 
@@ -16,9 +17,21 @@ pub(super) fn run(server: &Arc<Server>) {
     let mut round = 0;
     while !server.wait_for_stop(PAUSE) {
         round = (round + 1) % ASK_EVERY;
+        let stalled = server.budget.stalled(Instant::now());
         for wire in server.wires() {
-            if wire.is_overdue() {
+            if stalled.contains(&wire.id()) {
+                wire.cut("its long line stood still while others waited for room");
+                server.context.complaints.inflight.warn(format_args!(
+                    "{} was disconnected: its long line stood still while others waited for room \
+                     (--max-inflight)",
+                    wire.peer()
+                ));
+            } else if wire.is_overdue() {
                 wire.cut("it did not log in in time");
+                server.context.complaints.grace.warn(format_args!(
+                    "{} was disconnected: it did not log in in time (--login-grace)",
+                    wire.peer()
+                ));
             } else if round == 0 && wire.is_silent() {
                 wire.cut("the peer has gone silent");
             }

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -14,7 +14,7 @@ use socket2::{SockRef, TcpKeepalive};
 
 use crate::store::deliveries::Position;
 use crate::store::{Store, UserId, lock};
-use crate::sys;
+use crate::sys::{self, Standing};
 
 /// What the kernel may queue for a peer that does not read. It doubles the number for its own
 /// book-keeping; without a cap it queued 3 MB a connection, invisible in resident memory.
@@ -23,8 +23,22 @@ const SEND_BUFFER: usize = 128 << 10;
 /// A peer that was not heard of for this long, with something unanswered, is dead.
 const SILENT: Duration = Duration::from_secs(45);
 
+/// Where no event can tell of the server's end, it is looked for so often.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Marks kept before the kernel is asked what has arrived; a mark is 40 bytes.
 const MARKS: usize = 64;
+
+/// How [`Wire::rest`] came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// The time is over.
+    Over,
+    /// No answer can arrive any more.
+    Gone,
+    /// The server is ending.
+    Stopping,
+}
 
 /// A client's connection.
 pub struct Wire {
@@ -35,6 +49,8 @@ pub struct Wire {
     /// Milliseconds after `born` at which the sweep cuts the connection; 0 for never.
     deadline: AtomicU64,
     born: Instant,
+    /// Reading was ended from our side, for the server is ending.
+    stopped: AtomicBool,
     /// Why the connection was cut from our side, for the log.
     cut: std::sync::Mutex<Option<&'static str>>,
 }
@@ -79,6 +95,7 @@ impl Wire {
             out: Mutex::default(),
             deadline: AtomicU64::new(0),
             born: Instant::now(),
+            stopped: AtomicBool::new(false),
             cut: std::sync::Mutex::new(None),
         })
     }
@@ -130,7 +147,34 @@ impl Wire {
 
     /// Makes the reader see the end of input. A client that floods is still heard after this.
     pub fn stop_reading(&self) {
+        self.stopped.store(true, Ordering::Release);
         let _ = self.stream.shutdown(Shutdown::Read);
+    }
+
+    /// Waits for `pause` with nothing read and no lock held, less when no answer can arrive any
+    /// more or the server is ending. A peer that only sends nothing more still waits for answers,
+    /// and one that has closed looks just like it, so neither ends the rest.
+    pub fn rest(&self, pause: Duration) -> Rest {
+        let end = Instant::now() + pause;
+        let mut half_closed = false;
+        loop {
+            if self.stopped.load(Ordering::Acquire) {
+                return Rest::Stopping;
+            }
+            let mut left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Rest::Over;
+            }
+            if half_closed {
+                // The end of the server would show as what is already there.
+                left = left.min(LOOK);
+            }
+            match sys::await_end(&self.stream, !half_closed, left) {
+                Standing::Gone => return Rest::Gone,
+                Standing::HalfClosed => half_closed = true,
+                Standing::Open => {}
+            }
+        }
     }
 
     /// Why we ended the connection, if we did.

@@ -23,35 +23,39 @@ pub enum Requested {
     Unchanged,
     /// The other side is to be told by a `233`.
     Recorded,
+    /// The user has too many requests without an answer.
+    TooMany,
 }
 
-/// Records that `user` wants `contact`; makes both contacts when the other side wants it too.
+/// Records that `user` wants `contact`; makes both contacts when the other side wants it too. A
+/// user may have `most` requests without an answer, any number if that is 0; agreeing to a request
+/// is none.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn request(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<Requested, StoreError> {
+pub fn request(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    contact: UserId,
+    most: u32,
+) -> Result<Requested, StoreError> {
     let connection = tx.connection;
     if !exists(connection, contact)? || !exists(connection, user)? {
         return Ok(Requested::Nobody);
     }
-    if !tx.has_room()? {
-        let there = connection
-            .prepare_cached("SELECT 1 FROM contact WHERE user_id = ?1 AND contact_id = ?2")?
-            .exists((user, contact))?;
-        return Ok(match there {
-            true => Requested::Unchanged,
-            false => Requested::NoRoom,
-        });
-    }
-    let recorded = connection
-        .prepare_cached("INSERT OR IGNORE INTO contact (user_id, contact_id) VALUES (?1, ?2)")?
-        .execute((user, contact))?;
-    if recorded == 0 {
+    if wants(connection, user, contact)? {
         return Ok(Requested::Unchanged);
     }
-    let wanted = connection
-        .prepare_cached("SELECT 1 FROM contact WHERE user_id = ?1 AND contact_id = ?2")?
-        .exists((contact, user))?;
+    if !tx.has_room()? {
+        return Ok(Requested::NoRoom);
+    }
+    let wanted = wants(connection, contact, user)?;
+    if !wanted && most > 0 && open(connection, user)? >= most {
+        return Ok(Requested::TooMany);
+    }
+    connection
+        .prepare_cached("INSERT INTO contact (user_id, contact_id) VALUES (?1, ?2)")?
+        .execute((user, contact))?;
     if wanted {
         connection
             .prepare_cached(
@@ -65,6 +69,20 @@ pub fn request(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<Request
         .prepare_cached("INSERT INTO contact_event (user_id, contact_id) VALUES (?1, ?2)")?
         .execute((contact, user))?;
     Ok(Requested::Recorded)
+}
+
+/// Whether `user` has asked for `contact`, answered or not.
+fn wants(connection: &Connection, user: UserId, contact: UserId) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM contact WHERE user_id = ?1 AND contact_id = ?2")?
+        .exists((user, contact))
+}
+
+/// How many requests of a user have no answer. It reads all of the user's contacts, a few pages.
+fn open(connection: &Connection, user: UserId) -> rusqlite::Result<u32> {
+    connection
+        .prepare_cached("SELECT count(*) FROM contact WHERE user_id = ?1 AND since IS NULL")?
+        .query_row([user], |row| row.get(0))
 }
 
 /// Ends whatever relation there is between two users; false when there is none.

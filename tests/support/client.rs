@@ -1,6 +1,7 @@
 //! One connection. Every read is timed, and what was said so far is shown when something is
 //! missing.
 
+use socket2::{Domain, SockRef, Socket, Type};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
@@ -56,6 +57,15 @@ impl Client {
 
     pub fn try_connect(addr: SocketAddr) -> std::io::Result<Client> {
         Client::over(TcpStream::connect_timeout(&addr, TIMEOUT)?)
+    }
+
+    /// A client with an address of its own, one of those of the loopback network: 127.0.0.`host`.
+    pub fn connect_from(host: u8, to: SocketAddr) -> Client {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
+        let from = SocketAddr::from(([127, 0, 0, host], 0));
+        socket.bind(&from.into()).expect("bind");
+        socket.connect(&to.into()).expect("connect");
+        Client::over(socket.into()).expect("a connection")
     }
 
     /// A client on a connection that was made in some other way.
@@ -184,6 +194,12 @@ impl Client {
     pub fn close(mut self) {
         self.shutdown_write();
         self.recv_to_end();
+    }
+
+    /// Drops the connection by a reset, as a program does that crashes with input unread.
+    pub fn reset(self) {
+        let linger = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        linger.expect("set_linger");
     }
 
     /// A second handle to the same socket, for a thread that only writes.

@@ -79,6 +79,12 @@ pub fn open_files(pid: u32) -> usize {
     entries.expect("/proc").count()
 }
 
+/// How many threads a process has.
+pub fn threads(pid: u32) -> usize {
+    let entries = fs::read_dir(format!("/proc/{pid}/task"));
+    entries.expect("/proc").count()
+}
+
 /// Limits how many files a running process may open from now on; None for what it may at most.
 #[allow(unsafe_code)]
 pub fn limit_open_files(pid: u32, limit: Option<u64>) {

@@ -1,0 +1,66 @@
+//! Where a session waits on purpose: over its rate of messages, and for room for a long line.
+
+use std::io;
+use std::time::Duration;
+
+use super::budget::Share;
+use super::pace::Pace;
+use crate::ops::Session;
+use crate::protocol::Request;
+
+/// Whether the answer to a request may take long, behind a hash or a brake: what was earned before
+/// it is not to wait for it.
+pub(super) fn may_take_long(request: &Request<'_>) -> bool {
+    matches!(
+        request,
+        Request::Login { .. }
+            | Request::Register { .. }
+            | Request::PasswordChange { .. }
+            | Request::AccountDelete { .. }
+    )
+}
+
+/// Rests until the connection may send messages again.
+pub(super) fn rest(session: &Session, pace: &mut Pace, pause: Duration) {
+    let wire = &session.wire;
+    session.context.complaints.rate.warn(format_args!(
+        "connection {} from {} is read more slowly: it sends more messages than --rate allows",
+        wire.id(),
+        wire.peer()
+    ));
+    // However it ends, the session sees that by itself.
+    wire.rest(pause);
+    pace.fill();
+}
+
+/// Waits until there is room for more of a long line.
+///
+/// # Errors
+/// When the connection or the server has ended.
+pub(super) fn wait_for_room(
+    session: &Session,
+    share: &mut Share,
+    buffered: usize,
+    chunk: &[u8],
+    limit: usize,
+) -> io::Result<()> {
+    let wire = &session.wire;
+    session.context.complaints.inflight.warn(format_args!(
+        "connection {} from {} waits with a long line: --max-inflight is used up",
+        wire.id(),
+        wire.peer()
+    ));
+    share
+        .take(buffered, chunk, limit, || wire.is_gone())
+        .map_err(|_| io::Error::other("it ended while a long line waited for room"))
+}
+
+/// Says that a line was longer than it may be.
+pub(super) fn note_too_long(session: &Session) {
+    let wire = &session.wire;
+    session.context.complaints.lines.warn(format_args!(
+        "connection {} from {} sent a line that is too long",
+        wire.id(),
+        wire.peer()
+    ));
+}
