@@ -1,4 +1,4 @@
-//! Group commit: one connection writes, for whoever leads (see [`super::jobs`]).
+//! Group commit: one connection writes, for whoever leads (see `jobs`).
 //!
 //! The leader takes as many jobs as are queued, opens a transaction with BEGIN IMMEDIATE, runs
 //! each in a SAVEPOINT, commits once (one fsync) and then answers all. A group forms by itself
@@ -248,7 +248,8 @@ impl Worker {
 
     /// One transaction for the whole group.
     pub(super) fn commit(&mut self, group: &mut [Box<dyn Job>]) {
-        let positions = if self.last_positions.elapsed() >= POSITIONS {
+        let urgent = self.shared.urgent.swap(false, Ordering::AcqRel);
+        let positions = if urgent || self.last_positions.elapsed() >= POSITIONS {
             self.last_positions = Instant::now();
             lock(&self.shared.deliveries).snapshot()
         } else {

@@ -32,7 +32,7 @@ pub mod users;
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
@@ -86,6 +86,8 @@ pub(crate) struct Shared {
     /// All messages up to this id are either visible to a read that begins now, or never will be.
     committed: AtomicI64,
     deliveries: Mutex<Deliveries>,
+    /// The next transaction is to save positions, however soon after the last one that did.
+    urgent: AtomicBool,
     /// Chats that a reply is being read from, with the number of readers: not purged meanwhile.
     pins: Mutex<HashMap<ChatId, u32>>,
     figures: figures::Figures,
@@ -190,6 +192,15 @@ impl Store {
     /// transaction, or by itself without an fsync when there is none for a while.
     pub fn note_delivered(&self, user: UserId, position: Position) {
         lock(&self.inner.shared.deliveries).note(user, position);
+        if position.event > 0 {
+            self.save_soon();
+        }
+    }
+
+    /// Has the next transaction save positions: what a user has seen in a session that is over
+    /// should not come again, even after a crash.
+    pub fn save_soon(&self) {
+        self.inner.shared.urgent.store(true, Ordering::Release);
     }
 
     /// Notes that messages to `user` up to `message` have been written to a connection.
