@@ -40,6 +40,8 @@ pub struct Config {
     pub login_grace: Duration,
     /// The number of database connections for reading.
     pub pool: u32,
+    /// How long the database is looked through for damage at the start, at most; zero for not.
+    pub check: Duration,
 }
 
 impl Default for Config {
@@ -55,6 +57,7 @@ impl Default for Config {
             cost: Cost::default(),
             login_grace: Duration::from_secs(60),
             pool: 4,
+            check: Duration::from_secs(5),
         }
     }
 }
@@ -375,6 +378,20 @@ pub static OPTIONS: &[OptionRow] = &[
         }),
     },
     OptionRow {
+        long: "check",
+        short: "",
+        hint: "SECONDS",
+        takes: "a number of seconds from 0 to 86400",
+        default: "5",
+        group: Group::Storage,
+        help: "look through the database for damage before starting on it, for so long at most; \
+               0 for not at all",
+        action: Action::One(|config, text| {
+            config.check = Duration::from_secs(number(text, 0..=86_400)?);
+            Some(())
+        }),
+    },
+    OptionRow {
         long: "registration",
         short: "",
         hint: "open|closed",
@@ -638,6 +655,8 @@ mod tests {
             "3600",
             "--pool",
             "64",
+            "--check",
+            "7",
         ]);
         let expected = Config {
             listen: ["0.0.0.0:1", "[::1]:2", "[::]:3"]
@@ -652,6 +671,7 @@ mod tests {
             cost: Cost::new(4, 8, 1).unwrap(),
             login_grace: Duration::from_secs(3600),
             pool: 64,
+            check: Duration::from_secs(7),
         };
         assert_eq!(all, expected);
     }
@@ -662,6 +682,7 @@ mod tests {
             "listen" => "[::1]:0",
             "database" => "other.db",
             "pool" => "5",
+            "check" => "6",
             "registration" => "closed",
             "scrypt" => "4,8,1",
             "login-grace" => "61",
@@ -829,6 +850,7 @@ mod tests {
         for (long, bad) in [
             ("database", &[""][..]),
             ("pool", &["", "0", "65", "x", "4.0", "+4"]),
+            ("check", &["", "-1", "86401", "x"]),
             ("registration", &["", "OPEN", "no"]),
             (
                 "scrypt",

@@ -110,6 +110,7 @@ impl Server {
         let store = Store::open(&store::Options {
             path: config.database.clone(),
             readers: config.pool,
+            check: config.check,
         })
         .map_err(|error| StartError::Database(config.database.clone(), error))?;
         let threads = Arc::new(Threads::new());

@@ -1,6 +1,7 @@
 //! What is kept: SQLite in WAL mode, read through a pool, written by one committer.
 //!
-//! In reading order: `error`, [`schema`] (versions and upgrades), [`pool`] (connections and
+//! In reading order: `error`, [`schema`] (versions and upgrades), `health` (is it
+//! whole), [`pool`] (connections and
 //! their pragmas), [`committer`] (group commit), then one file of SQL a subject: [`users`],
 //! [`contacts`], [`chats`], [`messages`], [`media`], [`deliveries`], [`purge`]. There is no SQL
 //! outside this directory.
@@ -13,6 +14,7 @@ pub mod committer;
 pub mod contacts;
 pub mod deliveries;
 mod error;
+mod health;
 mod jobs;
 pub mod media;
 pub mod messages;
@@ -30,6 +32,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -56,6 +59,8 @@ pub struct Options {
     pub path: PathBuf,
     /// Connections for reading; the committer has one more for itself.
     pub readers: u32,
+    /// How long the database is looked through for damage at the start, at most; zero for not.
+    pub check: Duration,
 }
 
 /// The database of one server: a cheap handle, shared by all threads.
@@ -99,7 +104,7 @@ impl Store {
     /// When the file cannot be opened, is no database of Plausch, is damaged, or was written by a
     /// newer version; nothing is changed then.
     pub fn open(options: &Options) -> Result<Store, StoreError> {
-        let (pool, lock) = pool::open(&options.path, options.readers + 1)?;
+        let (pool, lock) = pool::open(options)?;
         let shared = Arc::new(Shared::default());
         let (jobs, committer) = committer::start(pool.get()?, &options.path, Arc::clone(&shared))?;
         Ok(Store {

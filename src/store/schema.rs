@@ -16,14 +16,14 @@ const APPLICATION_ID: i64 = 0x506C_6175;
 /// `UPGRADES[n]` turns version n + 1 into version n + 2.
 const UPGRADES: &[&str] = &["CREATE INDEX media_owner ON media (owner_id, size);"];
 
-/// Creates the tables in an empty database, upgrades an older one in one transaction, refuses a
-/// newer or a foreign one without changing anything.
-pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+/// Whether the database is ours, of a version that we know, or empty. Nothing is written.
+///
+/// # Errors
+/// [`StoreError::Foreign`] when it is not.
+pub(super) fn recognise(connection: &Connection) -> Result<(), StoreError> {
     let version: i64 = pragma(connection, "user_version")?;
     let application: i64 = pragma(connection, "application_id")?;
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables > 0 && application != APPLICATION_ID {
+    if count_tables(connection)? > 0 && application != APPLICATION_ID {
         return Err(StoreError::Foreign(
             "it is a database of another program".to_owned(),
         ));
@@ -33,7 +33,19 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
             "it has version {version}, written by a newer Plausch; this one knows up to {VERSION}"
         )));
     }
-    if tables == 0 {
+    Ok(())
+}
+
+fn count_tables(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+}
+
+/// Creates the tables in an empty database, upgrades an older one in one transaction, refuses a
+/// newer or a foreign one without changing anything.
+pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+    recognise(connection)?;
+    let version: i64 = pragma(connection, "user_version")?;
+    if count_tables(connection)? == 0 {
         // Takes effect only before the first table, and outside a transaction.
         connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::messages::{self, Sent};
 use super::users::{self, NewAccount};
@@ -42,6 +43,7 @@ impl Scratch {
         Store::open(&Options {
             path: directory.join("plausch.db"),
             readers: 2,
+            check: Duration::from_secs(5),
         })
         .unwrap()
     }
@@ -292,6 +294,7 @@ fn a_second_server_is_kept_away() {
     let second = Store::open(&Options {
         path: scratch.path().to_owned(),
         readers: 1,
+        check: Duration::ZERO,
     });
     assert!(matches!(second, Err(StoreError::Foreign(_))));
 }

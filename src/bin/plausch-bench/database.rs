@@ -36,6 +36,7 @@ pub fn create(path: &Path) -> Result<Connection> {
     let options = Options {
         path: path.to_owned(),
         readers: 1,
+        check: std::time::Duration::ZERO,
     };
     Store::open(&options).doing("creating a database")?.stop();
     Ok(Connection::open(path)?)
