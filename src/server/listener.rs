@@ -100,11 +100,14 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) {
         wire.stop_reading();
     }
     let reader = {
-        let server = Arc::clone(server);
+        let (server, wire) = (Arc::clone(server), Arc::clone(&wire));
         move || session::serve(&server, wire, place)
     };
     if let Err(error) = server.context.threads.spawn(format!("reader-{id}"), reader) {
-        log::warn!("connection {id} from {peer} was turned away: {error}");
+        server.complaints.note(&format!("no thread: {error}"), peer);
+        // Nothing was written to it yet, so this cannot wait.
+        let line = server.refusal("the server has no thread to spare");
+        let _ = wire.lock().write(&line);
     }
 }
 
@@ -127,16 +130,22 @@ impl Drop for Place {
 impl Server {
     /// Tells one connection too many why, without a thread of its own.
     fn turn_away(&self, stream: &TcpStream, full: Full, peer: SocketAddr) {
-        self.complaints.note(full, peer);
-        let mut line = Vec::new();
-        Reply::Invalid {
-            reason: self.explain.then(|| full.reason().into()),
-        }
-        .format(&mut line);
+        self.complaints.note(full.reason(), peer);
+        let line = self.refusal(full.reason());
         // Its send buffer is empty, so this cannot wait; it must not even try to.
         if stream.set_nonblocking(true).is_ok() {
             let _ = io::Write::write(&mut &*stream, &line);
         }
+    }
+
+    /// The line for a connection that is turned away.
+    fn refusal(&self, reason: &'static str) -> Vec<u8> {
+        let mut line = Vec::new();
+        Reply::Invalid {
+            reason: self.explain.then(|| reason.into()),
+        }
+        .format(&mut line);
+        line
     }
 }
 

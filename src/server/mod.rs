@@ -32,7 +32,7 @@ use crate::protocol::Limits;
 use crate::store::{self, Store, StoreError, lock};
 use crate::sys;
 use hub::Hub;
-use limits::{Full, Places};
+use limits::Places;
 use threads::Threads;
 use wire::Wire;
 
@@ -215,11 +215,11 @@ struct Complaints {
 }
 
 impl Complaints {
-    fn note(&self, full: Full, peer: SocketAddr) {
+    fn note(&self, why: &str, peer: SocketAddr) {
         let mut last = lock(&self.last);
         if last.is_none_or(|last| last.elapsed() > Duration::from_secs(1)) {
             *last = Some(Instant::now());
-            log::warn!("{peer} was turned away: {}", full.reason());
+            log::warn!("{peer} was turned away: {why}");
         }
     }
 }
