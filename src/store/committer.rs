@@ -19,7 +19,7 @@ use rusqlite::Connection;
 
 use super::chats::CachedChat;
 use super::jobs::{Job, Jobs, Message};
-use super::{ChatId, MessageId, Shared, StoreError, UserId, deliveries, lock, messages, purge};
+use super::{ChatId, MessageId, Shared, StoreError, UserId, deliveries, lock, mend, messages, purge};
 
 /// Rows of one transaction; a group stops growing there. About 3,000 rows a commit is where a
 /// hundred pipelining senders got their throughput from when it was measured.
@@ -159,6 +159,7 @@ pub(super) fn start(
                 last_purge: Instant::now(),
                 last_rest: Instant::now(),
                 postponed: false,
+                suspect: false,
             };
             if catch_unwind(AssertUnwindSafe(|| worker.work(&receiver))).is_err() {
                 // Nothing can be promised without a committer.
@@ -179,6 +180,8 @@ struct Worker {
     last_rest: Instant,
     /// Something could not be purged just now; tried again in the next pause.
     postponed: bool,
+    /// A sync may have failed; the log is to be settled before anything is acknowledged.
+    suspect: bool,
 }
 
 impl Worker {
@@ -243,6 +246,12 @@ impl Worker {
                 let why = error.to_string();
                 log::error!("a transaction of {} jobs failed: {why}", group.len());
                 self.abandon();
+                if mend::is_needed(&error) {
+                    self.suspect = true;
+                    if let Err(error) = self.relaxed(|connection, _| mend::take_back(connection)) {
+                        log::warn!("the log cannot be written either: {error}");
+                    }
+                }
                 for job in group.iter_mut() {
                     job.fail(StoreError::Group(why.clone()));
                 }
@@ -259,6 +268,10 @@ impl Worker {
         positions: &deliveries::Snapshot,
     ) -> Result<(), StoreError> {
         let connection: &Connection = &self.connection;
+        if self.suspect {
+            mend::settle(connection)?;
+            self.suspect = false;
+        }
         begin(connection)?;
         let version = data_version(connection)?;
         if version != self.memory.data_version {

@@ -17,6 +17,7 @@ mod error;
 mod health;
 mod jobs;
 pub mod media;
+mod mend;
 pub mod messages;
 #[cfg(test)]
 mod plans;
