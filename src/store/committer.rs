@@ -19,7 +19,9 @@ use rusqlite::Connection;
 
 use super::chats::CachedChat;
 use super::jobs::{Job, Jobs, Message};
-use super::{ChatId, MessageId, Shared, StoreError, UserId, deliveries, lock, mend, messages, purge};
+use super::{
+    ChatId, MessageId, Shared, StoreError, UserId, deliveries, lock, mend, messages, purge,
+};
 
 /// Rows of one transaction; a group stops growing there. About 3,000 rows a commit is where a
 /// hundred pipelining senders got their throughput from when it was measured.

@@ -36,8 +36,11 @@ pub(super) fn examine(connection: &Connection, limit: Duration) -> Result<Examin
     connection.progress_handler(0, None::<fn() -> bool>)?;
     match found {
         Ok(found) if found == "ok" => Ok(Examined::Whole),
-        // A finding can have several lines; the report has one.
-        Ok(found) => Err(StoreError::Damaged(found.replace('\n', ", "))),
+        Ok(found) => {
+            // A heading may come first, and then lines; the report has one line.
+            let found = found.trim_start_matches("*** in database main ***");
+            Err(StoreError::Damaged(found.trim().replace('\n', ", ")))
+        }
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
             Ok(Examined::Partly)
         }
