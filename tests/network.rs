@@ -133,7 +133,7 @@ fn media_cut_off_by_a_reset() {
     hans.expect("219 400");
     let mut ids = Vec::new();
     maria.timeout = Duration::from_secs(30);
-    while !ids.last().is_some_and(|(text, _)| text == "\"look\"") {
+    while ids.last().is_none_or(|(text, _)| text != "\"look\"") {
         let line = maria.recv();
         let words: Vec<&str> = line.split(' ').collect();
         assert_eq!((words[0], words.len()), ("220", 5), "{line}");

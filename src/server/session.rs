@@ -219,6 +219,10 @@ impl Session {
                     if self.batch.is_full() {
                         send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                     }
+                    // Whoever sends may lead a transaction.
+                    if self.worn == Worn::Fresh {
+                        self.worn = Worn::Used;
+                    }
                     self.batch.push(chat, &message);
                     Ok(())
                 }

@@ -1,9 +1,9 @@
-//! Group commit: one thread owns the only connection that writes.
+//! Group commit: one connection writes, for whoever leads (see [`super::jobs`]).
 //!
-//! Jobs come through a channel. The committer takes as many as are there, opens a transaction
-//! with BEGIN IMMEDIATE, runs each in a SAVEPOINT, commits once (one fsync) and then answers all.
-//! A group forms by itself while the previous one is being synced; nothing ever waits for a
-//! group to fill.
+//! The leader takes as many jobs as are queued, opens a transaction with BEGIN IMMEDIATE, runs
+//! each in a SAVEPOINT, commits once (one fsync) and then answers all. A group forms by itself
+//! while the previous one is being synced; nothing ever waits for a group to fill. The committer
+//! is the thread that leads while many send, and looks after positions, purges and the log.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,25 +13,23 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
 use super::chats::CachedChat;
-use super::jobs::{Job, Jobs, Message};
+use super::jobs::{Job, Jobs, Turn};
 use super::{
     ChatId, MessageId, Shared, StoreError, UserId, deliveries, lock, mend, messages, purge,
 };
 
-/// Rows of one transaction; a group stops growing there. About 3,000 rows a commit is where a
-/// hundred pipelining senders got their throughput from when it was measured.
-const GROUP_ROWS: usize = 4_096;
-
 /// Message ids are set aside in blocks, so that the high-water mark is written once a block.
 const ID_BLOCK: i64 = 65_536;
 
-/// How long the committer waits for a job before it looks after positions and purges.
+/// How often the committer looks after positions and the write-ahead log.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// Positions join a transaction this often: each costs a page of the log.
+const POSITIONS: Duration = Duration::from_millis(100);
 
 /// How long the last writes wait for another process.
 const LAST_WAIT: Duration = Duration::from_millis(500);
@@ -117,10 +115,9 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Lets it finish what it has taken, then joins it.
+    /// Lets it finish what has been taken, then joins it.
     pub(super) fn stop(self, jobs: &Jobs) {
-        // Fails only when the thread is gone already.
-        let _ = jobs.sender.send(Message::Stop);
+        jobs.stop();
         let _ = self.thread.join();
     }
 }
@@ -129,7 +126,7 @@ pub(super) fn start(
     connection: Pooled,
     path: &Path,
     shared: Arc<Shared>,
-) -> Result<(Jobs, Committer), StoreError> {
+) -> Result<(Arc<Jobs>, Committer), StoreError> {
     connection.execute_batch("PRAGMA cache_size = -2000;")?;
     connection.execute_batch("PRAGMA journal_size_limit = 16777216;")?;
     full_sync(&connection)?;
@@ -144,26 +141,26 @@ pub(super) fn start(
         .committed
         .store(memory.next_message - 1, Ordering::Release);
 
-    let (jobs, receiver) = Jobs::channel();
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
+    let jobs = Arc::new(Jobs::new(Worker {
+        connection,
+        memory,
+        shared,
+        wal: PathBuf::from(wal),
+        wal_warned: false,
+        last_purge: Instant::now(),
+        last_rest: Instant::now(),
+        last_positions: Instant::now(),
+        postponed: false,
+        suspect: false,
+    }));
+    let work = Arc::clone(&jobs);
     let thread = std::thread::Builder::new()
         .name("committer".to_owned())
-        // Balancing a b-tree keeps page images on the stack.
-        .stack_size(512 << 10)
+        .stack_size(256 << 10)
         .spawn(move || {
-            let worker = Worker {
-                connection,
-                memory,
-                shared,
-                wal: PathBuf::from(wal),
-                wal_warned: false,
-                last_purge: Instant::now(),
-                last_rest: Instant::now(),
-                postponed: false,
-                suspect: false,
-            };
-            if catch_unwind(AssertUnwindSafe(|| worker.work(&receiver))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| look_after(&work))).is_err() {
                 // Nothing can be promised without a committer.
                 log::error!("the committer died; ending the process");
                 std::process::exit(70);
@@ -172,7 +169,26 @@ pub(super) fn start(
     Ok((jobs, Committer { thread }))
 }
 
-struct Worker {
+/// What the committer's thread does, until the end.
+fn look_after(jobs: &Jobs) {
+    loop {
+        let turn = jobs.turn(IDLE, PURGE_PAUSE);
+        if let Turn::Last = turn {
+            jobs.drain();
+            return jobs.worker().finish();
+        }
+        let idle = jobs.is_idle();
+        let purge = {
+            let mut worker = jobs.worker();
+            worker.rest(idle);
+            worker.has_to_purge()
+        };
+        jobs.end_turn(purge);
+    }
+}
+
+/// Who writes: the connection, and what is known by heart.
+pub(super) struct Worker {
     connection: Pooled,
     memory: Memory,
     shared: Arc<Shared>,
@@ -180,6 +196,7 @@ struct Worker {
     wal_warned: bool,
     last_purge: Instant,
     last_rest: Instant,
+    last_positions: Instant,
     /// Something could not be purged just now; tried again in the next pause.
     postponed: bool,
     /// A sync may have failed; the log is to be settled before anything is acknowledged.
@@ -187,41 +204,13 @@ struct Worker {
 }
 
 impl Worker {
-    fn work(mut self, receiver: &Receiver<Message>) {
-        let mut group: Vec<Box<dyn Job>> = Vec::new();
-        let mut stopping = false;
-        while !stopping {
-            let mut rows = 0;
-            let pause = if self.memory.purge { PURGE_PAUSE } else { IDLE };
-            match receiver.recv_timeout(pause) {
-                Ok(Message::Job(job)) => {
-                    rows += job.rows();
-                    group.push(job);
-                }
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => stopping = true,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.rest();
-                    continue;
-                }
-            }
-            // After a stop the rest of the queue is still served: it was taken before.
-            while rows < GROUP_ROWS || stopping {
-                match receiver.try_recv() {
-                    Ok(Message::Job(job)) => {
-                        rows += job.rows();
-                        group.push(job);
-                    }
-                    Ok(Message::Stop) => stopping = true,
-                    Err(_) => break,
-                }
-            }
-            if !group.is_empty() {
-                self.commit(&mut group);
-            }
-            if self.memory.purge && self.last_purge.elapsed() > 5 * PURGE_SLICE {
-                self.purge();
-            }
-        }
+    /// Whether there is, or may be, something to purge.
+    pub(super) fn has_to_purge(&self) -> bool {
+        self.memory.purge
+    }
+
+    /// Saves what is only in memory; nothing is written after this.
+    fn finish(&mut self) {
         // Whoever else holds a lock now must not hold up the end.
         let patience = self.connection.busy_timeout(LAST_WAIT);
         self.save_positions();
@@ -235,8 +224,13 @@ impl Worker {
     }
 
     /// One transaction for the whole group.
-    fn commit(&mut self, group: &mut Vec<Box<dyn Job>>) {
-        let positions = lock(&self.shared.deliveries).snapshot();
+    pub(super) fn commit(&mut self, group: &mut [Box<dyn Job>]) {
+        let positions = if self.last_positions.elapsed() >= POSITIONS {
+            self.last_positions = Instant::now();
+            lock(&self.shared.deliveries).snapshot()
+        } else {
+            deliveries::Snapshot::new()
+        };
         match self.transaction(group, &positions) {
             Ok(()) => {
                 self.shared
@@ -258,9 +252,6 @@ impl Worker {
                     job.fail(StoreError::Group(why.clone()));
                 }
             }
-        }
-        for job in group.drain(..) {
-            job.answer();
         }
     }
 
@@ -337,14 +328,16 @@ impl Worker {
         self.memory.forget();
     }
 
-    /// Nothing has come in for a while.
-    fn rest(&mut self) {
-        if self.memory.purge {
+    /// What is to be done beside the jobs; less of it while some wait.
+    fn rest(&mut self, idle: bool) {
+        if self.memory.purge && (idle || self.last_purge.elapsed() > 5 * PURGE_SLICE) {
             self.purge();
         }
         if self.last_rest.elapsed() >= IDLE {
             self.last_rest = Instant::now();
-            self.save_positions();
+            if idle {
+                self.save_positions();
+            }
             self.look_at_wal();
             if self.postponed {
                 self.memory.purge = true;

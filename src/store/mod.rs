@@ -73,7 +73,7 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     pool: r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>,
-    jobs: Jobs,
+    jobs: Arc<Jobs>,
     shared: Arc<Shared>,
     committer: Mutex<Option<Committer>>,
     /// Keeps other servers away. Last, since closing it gives up SQLite's locks of this process too.
