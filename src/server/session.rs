@@ -318,7 +318,7 @@ fn send_batch(session: &ops::Session, server: &Server, batch: &mut Batch, out: &
     if let Err((count, error)) = sent {
         // Logged once, not once a message: the log may be on the same full disk.
         let what = "115 MessageSend";
-        let why = Refused::Store(error);
+        let why = Refused::from(error);
         refused(session, server, out, what, &why);
         for _ in 1..count {
             refuse(&session.wire, server, out, &refusal(what, &why));

@@ -1,4 +1,4 @@
-//! Group commit: one connection writes, for whoever leads (see [`super::jobs`]).
+//! Group commit: one connection writes, for whoever leads (see `jobs`).
 //!
 //! The leader takes as many jobs as are queued, opens a transaction with BEGIN IMMEDIATE, runs
 //! each in a SAVEPOINT, commits once (one fsync) and then answers all. A group forms by itself
@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -18,8 +18,10 @@ use rusqlite::Connection;
 
 use super::chats::CachedChat;
 use super::jobs::{Job, Jobs, Turn};
+use super::limits::Enforced;
+use super::retention::Retention;
 use super::{
-    ChatId, MessageId, Shared, StoreError, UserId, deliveries, lock, mend, messages, purge,
+    ChatId, MessageId, Options, Shared, StoreError, UserId, deliveries, lock, mend, messages, purge,
 };
 
 /// Message ids are set aside in blocks, so that the high-water mark is written once a block.
@@ -35,10 +37,11 @@ const POSITIONS: Duration = Duration::from_millis(100);
 const LAST_WAIT: Duration = Duration::from_millis(500);
 
 /// How long between two slices of purging while nothing else is to be done.
-const PURGE_PAUSE: Duration = Duration::from_millis(5);
+const PURGE_PAUSE: Duration = Duration::from_millis(10);
 
-/// At most this much of purging goes between two groups.
-const PURGE_SLICE: Duration = Duration::from_millis(20);
+/// At most this much of purging goes between two groups. With its COMMIT, and a checkpoint now and
+/// then, nobody is to be held up for more than 20 ms.
+const PURGE_SLICE: Duration = Duration::from_millis(8);
 
 /// Chats known to the committer, at most; then it starts afresh.
 const CACHED_CHATS: usize = 65_536;
@@ -47,6 +50,7 @@ const CACHED_CHATS: usize = 65_536;
 /// checkpointed.
 const WAL_WARNING: u64 = 64 << 20;
 
+type Pool = r2d2::Pool<SqliteConnectionManager>;
 type Pooled = r2d2::PooledConnection<SqliteConnectionManager>;
 
 /// What a job sees: the open transaction and what the committer knows by heart.
@@ -73,6 +77,8 @@ pub(super) struct Memory {
     purge: bool,
     /// Media whose parts are coming in: loose, but not for purging.
     pub(super) uploading: std::collections::HashSet<super::MediaId>,
+    /// What may be added.
+    pub(super) enforced: Enforced,
     data_version: i64,
 }
 
@@ -123,15 +129,17 @@ impl Committer {
 }
 
 pub(super) fn start(
-    connection: Pooled,
-    path: &Path,
+    pool: Pool,
+    options: &Options,
     shared: Arc<Shared>,
 ) -> Result<(Arc<Jobs>, Committer), StoreError> {
+    let connection = pool.get()?;
     connection.execute_batch("PRAGMA cache_size = -2000;")?;
     connection.execute_batch("PRAGMA journal_size_limit = 16777216;")?;
     full_sync(&connection)?;
     let mut memory = Memory {
         purge: true,
+        enforced: Enforced::new(options.limits),
         data_version: data_version(&connection)?,
         ..Memory::default()
     };
@@ -141,7 +149,7 @@ pub(super) fn start(
         .committed
         .store(memory.next_message - 1, Ordering::Release);
 
-    let mut wal = path.as_os_str().to_owned();
+    let mut wal = options.path.as_os_str().to_owned();
     wal.push("-wal");
     let jobs = Arc::new(Jobs::new(Worker {
         connection,
@@ -154,13 +162,15 @@ pub(super) fn start(
         last_positions: Instant::now(),
         postponed: false,
         suspect: false,
+        checkpoint: false,
+        retention: Retention::new(&options.limits),
     }));
     let work = Arc::clone(&jobs);
     let thread = std::thread::Builder::new()
         .name("committer".to_owned())
         .stack_size(256 << 10)
         .spawn(move || {
-            if catch_unwind(AssertUnwindSafe(|| look_after(&work))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| look_after(&work, &pool))).is_err() {
                 // Nothing can be promised without a committer.
                 log::error!("the committer died; ending the process");
                 std::process::exit(70);
@@ -170,20 +180,29 @@ pub(super) fn start(
 }
 
 /// What the committer's thread does, until the end.
-fn look_after(jobs: &Jobs) {
+fn look_after(jobs: &Jobs, pool: &Pool) {
     loop {
-        let turn = jobs.turn(IDLE, PURGE_PAUSE);
-        if let Turn::Last = turn {
+        if let Turn::Last = jobs.turn() {
             jobs.drain();
             return jobs.worker().finish();
         }
         let idle = jobs.is_idle();
-        let purge = {
+        let (pause, checkpoint) = {
             let mut worker = jobs.worker();
             worker.rest(idle);
-            worker.has_to_purge()
+            (worker.pause(), std::mem::take(&mut worker.checkpoint))
         };
-        jobs.end_turn(purge);
+        jobs.end_turn(pause);
+        if checkpoint {
+            // A little now, instead of much at some message's commit; nobody waits for it here.
+            let done = pool.get().map_err(StoreError::from).and_then(|connection| {
+                let sql = "PRAGMA wal_checkpoint(PASSIVE)";
+                Ok(connection.query_row(sql, [], |_| Ok(()))?)
+            });
+            if let Err(error) = done {
+                log::debug!("a checkpoint beside retention failed: {error}");
+            }
+        }
     }
 }
 
@@ -201,12 +220,19 @@ pub(super) struct Worker {
     postponed: bool,
     /// A sync may have failed; the log is to be settled before anything is acknowledged.
     suspect: bool,
+    /// The committer is to write pages of the log back, outside the lead.
+    checkpoint: bool,
+    retention: Retention,
 }
 
 impl Worker {
-    /// Whether there is, or may be, something to purge.
-    pub(super) fn has_to_purge(&self) -> bool {
-        self.memory.purge
+    /// How soon the committer should look for something to do beside the jobs.
+    pub(super) fn pause(&self) -> Duration {
+        if self.memory.purge {
+            PURGE_PAUSE
+        } else {
+            self.retention.pause().min(IDLE)
+        }
     }
 
     /// Saves what is only in memory; nothing is written after this.
@@ -231,7 +257,10 @@ impl Worker {
         } else {
             deliveries::Snapshot::new()
         };
-        match self.transaction(group, &positions) {
+        let began = Instant::now();
+        let result = self.transaction(group, &positions);
+        self.shared.figures.note_commit(began.elapsed());
+        match result {
             Ok(()) => {
                 self.shared
                     .committed
@@ -333,6 +362,7 @@ impl Worker {
         if self.memory.purge && (idle || self.last_purge.elapsed() > 5 * PURGE_SLICE) {
             self.purge();
         }
+        self.retain();
         if self.last_rest.elapsed() >= IDLE {
             self.last_rest = Instant::now();
             if idle {
@@ -383,6 +413,25 @@ impl Worker {
                 (false, true)
             }
         };
+    }
+
+    /// One slice of retention, when its time has come and nothing waits to be purged. Its loss is
+    /// as harmless.
+    fn retain(&mut self) {
+        if self.memory.purge || !self.retention.is_due() {
+            return;
+        }
+        let mut retention = std::mem::take(&mut self.retention);
+        let shared = Arc::clone(&self.shared);
+        let pins = lock(&shared.pins);
+        let result = self.relaxed(|connection, memory| {
+            let mut tx = Tx { connection, memory };
+            retention.step(&mut tx, milliseconds(), |chat| pins.contains_key(&chat))
+        });
+        drop(pins);
+        self.checkpoint |= matches!(result, Ok(false));
+        retention.stepped(result);
+        self.retention = retention;
     }
 
     /// A transaction of the committer's own with synchronous=NORMAL, thus without an fsync.

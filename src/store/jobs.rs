@@ -23,7 +23,7 @@ pub(super) struct Jobs {
     queue: Mutex<Queue>,
     /// Locked by the leader alone, so never waited for.
     worker: Mutex<Worker>,
-    /// Tells the committer's thread of a turn, of something to purge or of the end.
+    /// Tells the committer's thread of a turn, of something to look after or of the end.
     told: Condvar,
 }
 
@@ -36,8 +36,8 @@ struct Queue {
     wanted: bool,
     /// The lead has been handed to the committer.
     handed: bool,
-    /// There is, or may be, something to purge.
-    purge: bool,
+    /// How soon the committer looks for something to do beside the jobs.
+    pause: Duration,
     stopped: bool,
 }
 
@@ -108,10 +108,7 @@ pub(super) enum Turn {
 impl Jobs {
     pub(super) fn new(worker: Worker) -> Jobs {
         Jobs {
-            queue: Mutex::new(Queue {
-                purge: true,
-                ..Queue::default()
-            }),
+            queue: Mutex::default(),
             worker: Mutex::new(worker),
             told: Condvar::new(),
         }
@@ -150,8 +147,8 @@ impl Jobs {
     fn lead(&self, once: bool) {
         let mut group = Vec::new();
         loop {
-            let purge = self.commit(&mut group);
-            let next = self.go_on(purge, once);
+            let pause = self.commit(&mut group);
+            let next = self.go_on(pause, once);
             if let Next::Handed = next {
                 self.told.notify_one();
             }
@@ -166,10 +163,10 @@ impl Jobs {
     }
 
     /// Whether the leader commits another group; otherwise it has given the lead up.
-    fn go_on(&self, purge: bool, hand_over: bool) -> Next {
+    fn go_on(&self, pause: Duration, hand_over: bool) -> Next {
         let mut queue = lock(&self.queue);
-        let news = purge && !queue.purge;
-        queue.purge = purge;
+        let news = pause < queue.pause / 2;
+        queue.pause = pause;
         let next = if queue.wanted || hand_over && !queue.jobs.is_empty() {
             queue.wanted = false;
             queue.handed = true;
@@ -187,8 +184,9 @@ impl Jobs {
         next
     }
 
-    /// Commits the next group; returns whether there is something to purge.
-    fn commit(&self, group: &mut Vec<Box<dyn Job>>) -> bool {
+    /// Commits the next group; returns how soon the committer should look after
+    /// the rest.
+    fn commit(&self, group: &mut Vec<Box<dyn Job>>) -> Duration {
         let mut worker = lock(&self.worker);
         self.take(group);
         // Nothing can be promised after a panic in here.
@@ -197,12 +195,12 @@ impl Jobs {
             log::error!("committing panicked; ending the process");
             std::process::exit(70);
         }
-        worker.has_to_purge()
+        worker.pause()
     }
 
     /// Gives the lead back that a turn has given: what came meanwhile is committed first.
-    pub(super) fn end_turn(&self, purge: bool) {
-        if let Next::Group = self.go_on(purge, false) {
+    pub(super) fn end_turn(&self, pause: Duration) {
+        if let Next::Group = self.go_on(pause, false) {
             self.lead(false);
         }
     }
@@ -240,15 +238,14 @@ impl Jobs {
 
     /// For the committer's thread: waits until the lead is handed to it, or so long has passed
     /// that it takes the lead by itself.
-    pub(super) fn turn(&self, idle: Duration, purge_pause: Duration) -> Turn {
+    pub(super) fn turn(&self) -> Turn {
         let mut queue = lock(&self.queue);
         if !queue.handed && !queue.stopped {
-            let purging = queue.purge;
-            let pause = if purging { purge_pause } else { idle };
+            let pause = queue.pause;
             queue = self
                 .told
                 .wait_timeout_while(queue, pause, |queue| {
-                    !queue.handed && !queue.stopped && queue.purge == purging
+                    !queue.handed && !queue.stopped && queue.pause >= pause / 2
                 })
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;

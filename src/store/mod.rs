@@ -3,7 +3,8 @@
 //! In reading order: `error`, [`schema`] (versions and upgrades), `health` (is it
 //! whole), [`pool`] (connections and
 //! their pragmas), [`committer`] (group commit), then one file of SQL a subject: [`users`],
-//! [`contacts`], [`chats`], [`messages`], [`media`], [`deliveries`], [`purge`]. There is no SQL
+//! [`contacts`], [`chats`], [`messages`], [`media`], [`deliveries`], [`purge`] and `retention`
+//! (what goes), [`limits`] (what may come), [`figures`] (what is counted). There is no SQL
 //! outside this directory.
 //!
 //! Invariant: [`Store::write`] returns only after the COMMIT of its job is on stable storage
@@ -14,8 +15,10 @@ pub mod committer;
 pub mod contacts;
 pub mod deliveries;
 mod error;
+pub mod figures;
 mod health;
 mod jobs;
+pub mod limits;
 pub mod media;
 mod mend;
 pub mod messages;
@@ -23,6 +26,7 @@ pub mod messages;
 mod plans;
 pub mod pool;
 pub mod purge;
+mod retention;
 pub mod schema;
 #[cfg(test)]
 mod tests;
@@ -62,6 +66,8 @@ pub struct Options {
     pub readers: u32,
     /// How long the database is looked through for damage at the start, at most; zero for not.
     pub check: Duration,
+    /// How much is kept, and for how long.
+    pub limits: limits::Limits,
 }
 
 /// The database of one server: a cheap handle, shared by all threads.
@@ -88,6 +94,7 @@ pub(crate) struct Shared {
     deliveries: Mutex<Deliveries>,
     /// Chats that a reply is being read from, with the number of readers: not purged meanwhile.
     pins: Mutex<HashMap<ChatId, u32>>,
+    figures: figures::Figures,
 }
 
 /// Locks a mutex whose data stays sound when a holder panics.
@@ -107,7 +114,7 @@ impl Store {
     pub fn open(options: &Options) -> Result<Store, StoreError> {
         let (pool, lock) = pool::open(options)?;
         let shared = Arc::new(Shared::default());
-        let (jobs, committer) = committer::start(pool.get()?, &options.path, Arc::clone(&shared))?;
+        let (jobs, committer) = committer::start(pool.clone(), options, Arc::clone(&shared))?;
         Ok(Store {
             inner: Arc::new(Inner {
                 path: options.path.clone(),
@@ -156,6 +163,27 @@ impl Store {
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.inner.jobs.run(rows, f)
+    }
+
+    /// Like [`Store::write`], for what makes the database grow.
+    ///
+    /// # Errors
+    /// Also [`StoreError::NoRoom`], without running `f`, when the database has reached its limit.
+    pub fn grow<T: Send + 'static>(
+        &self,
+        rows: usize,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        // A value, not an error: nothing has to be rolled back, and nobody's cache forgotten.
+        let grown = self.write(rows, move |tx| {
+            Ok(if tx.has_room()? { Some(f(tx)?) } else { None })
+        })?;
+        grown.ok_or(StoreError::NoRoom)
+    }
+
+    /// What is counted since the start.
+    pub fn figures(&self) -> &figures::Figures {
+        &self.inner.shared.figures
     }
 
     /// All messages up to this id are visible to a read that begins after this call, unless they

@@ -13,6 +13,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("mend.rs", include_str!("mend.rs")),
     ("messages.rs", include_str!("messages.rs")),
     ("purge.rs", include_str!("purge.rs")),
+    ("retention.rs", include_str!("retention.rs")),
     ("users.rs", include_str!("users.rs")),
 ];
 
@@ -20,11 +21,14 @@ const SOURCES: &[(&str, &str)] = &[
 const WITHOUT: &[&str] = &[
     "error.rs",
     "health.rs",
+    "figures.rs",
     "jobs.rs",
+    "limits.rs",
     "mod.rs",
     "plans.rs",
     "pool.rs",
     "schema.rs",
+    "tests",
     "tests.rs",
 ];
 

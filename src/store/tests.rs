@@ -5,15 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::limits::Limits;
 use super::messages::{self, Sent};
 use super::users::{self, NewAccount};
 use super::{Options, Store, StoreError, Tx, UserId, chats, contacts};
+
+mod retention;
 
 /// A store in a directory that goes with it.
 struct Scratch {
     /// None only while it is being opened again.
     open: Option<Store>,
     directory: PathBuf,
+    /// What it is opened with.
+    limits: Limits,
 }
 
 impl std::ops::Deref for Scratch {
@@ -26,6 +31,10 @@ impl std::ops::Deref for Scratch {
 
 impl Scratch {
     fn new() -> Scratch {
+        Scratch::with(Limits::default())
+    }
+
+    fn with(limits: Limits) -> Scratch {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let directory = std::env::temp_dir().join(format!(
             "plausch-store-{}-{}",
@@ -34,16 +43,18 @@ impl Scratch {
         ));
         std::fs::create_dir(&directory).unwrap();
         Scratch {
-            open: Some(Scratch::open(&directory)),
+            open: Some(Scratch::open(&directory, limits)),
             directory,
+            limits,
         }
     }
 
-    fn open(directory: &std::path::Path) -> Store {
+    fn open(directory: &std::path::Path, limits: Limits) -> Store {
         Store::open(&Options {
             path: directory.join("plausch.db"),
             readers: 2,
             check: Duration::from_secs(5),
+            limits,
         })
         .unwrap()
     }
@@ -51,7 +62,7 @@ impl Scratch {
     fn reopen(&mut self) {
         self.stop();
         self.open = None;
-        self.open = Some(Scratch::open(&self.directory));
+        self.open = Some(Scratch::open(&self.directory, self.limits));
     }
 }
 
@@ -295,6 +306,7 @@ fn a_second_server_is_kept_away() {
         path: scratch.path().to_owned(),
         readers: 1,
         check: Duration::ZERO,
+        limits: Limits::default(),
     });
     assert!(matches!(second, Err(StoreError::Foreign(_))));
 }
