@@ -21,7 +21,8 @@ help:
 	@echo 'make run        build the server and serve on 127.0.0.1:4110; Ctrl-C ends it'
 	@echo 'make test       all tests'
 	@echo 'make check      formatting, lints, documentation, tests: before a commit'
-	@echo 'make faults     the server killed, cut off and watched (needs root, see scripts/)'
+	@echo 'make faults     crashes, power cuts, failing disks and networks (needs root, see'
+	@echo '                docs/RELIABILITY.md)'
 	@echo 'make bench      measure'
 	@echo 'make stress     the tests ROUNDS=$(ROUNDS) times under load, then a crash loop of'
 	@echo '                CRASH_SECONDS=$(CRASH_SECONDS)'
@@ -57,9 +58,13 @@ check:
 
 faults: build
 	@scripts/crash-loop 60
+	@scripts/power-cut
 	@scripts/ack-after-sync
+	@scripts/faults-disk
+	@scripts/faults-limits
 	@scripts/telnet-smoke
 	@scripts/net-cut
+	@scripts/net-slow
 
 bench: build
 	@scripts/bench
