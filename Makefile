@@ -29,7 +29,7 @@ help:
 	@echo 'make clean      remove what was built'
 
 build:
-	@$(CARGO) build --release --bin plauschd
+	@$(CARGO) build --release --bin plauschd --bin plauschctl
 
 run: build
 	@echo

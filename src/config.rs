@@ -15,7 +15,7 @@ use crate::ops::passwords::Cost;
 const PROGRAM: &str = "plauschd";
 
 /// The widest that a line of `--help` may be.
-const WIDTH: usize = 80;
+pub(crate) const WIDTH: usize = 80;
 
 /// Everything that an operator can choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -528,7 +528,7 @@ fn parser() -> getopts::Options {
 }
 
 /// Breaks a text between words into lines of at most `width` ASCII characters.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split(' ') {
@@ -565,7 +565,7 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 /// Reads a number of decimal digits only: the standard parser would take a `+`.
-fn number<T>(text: &str, range: RangeInclusive<T>) -> Option<T>
+pub(crate) fn number<T>(text: &str, range: RangeInclusive<T>) -> Option<T>
 where
     T: std::str::FromStr + PartialOrd,
 {

@@ -5,9 +5,11 @@
 //! ([`ops`]) on the [`store`]; its reply, and the pushes to others, become bytes again.
 //!
 //! Directions: `protocol` knows nobody; `store` knows nobody; `ops` knows both, and the hub of
-//! `server`; only `server` touches sockets.
+//! `server`; only `server` touches sockets. [`ctl`], the operator's tool, works on the store without
+//! a server.
 
 pub mod config;
+pub mod ctl;
 pub mod ops;
 pub mod protocol;
 pub mod server;

@@ -3,12 +3,14 @@
 //! In reading order: [`Server`] here, `listener` (accepting), `limits` (places), `session` (one
 //! client's reading loop), `input` (its buffer), [`wire`] (one connection), [`hub`] (who is
 //! online), [`outbox`] (what a login is still to be sent), `writer` (the thread that sends it),
-//! [`threads`] (how many there may be), `sweep` (what is looked at every second).
+//! [`threads`] (how many there may be), `sweep` (what is looked at every second), `orders`
+//! (what an operator wants).
 
 pub mod hub;
 mod input;
 mod limits;
 mod listener;
+mod orders;
 pub mod outbox;
 mod session;
 mod sweep;

@@ -414,6 +414,18 @@ impl Worker {
 }
 
 impl Memory {
+    /// What another process than the server begins a transaction with: every id up to the stored
+    /// mark may have been given out.
+    pub(super) fn beside(connection: &Connection) -> rusqlite::Result<Memory> {
+        let mark = messages::high_water(connection)?;
+        Ok(Memory {
+            next_message: mark + 1,
+            set_aside: mark,
+            now: milliseconds(),
+            ..Memory::default()
+        })
+    }
+
     fn forget(&mut self) {
         self.chats.clear();
         self.last_to.clear();

@@ -2,20 +2,26 @@
 //!
 //! In reading order: `error`, [`schema`] (versions and upgrades), [`pool`] (connections and
 //! their pragmas), [`committer`] (group commit), then one file of SQL a subject: [`users`],
-//! [`contacts`], [`chats`], [`messages`], [`media`], [`deliveries`], [`purge`]. There is no SQL
-//! outside this directory.
+//! [`contacts`], [`chats`], [`messages`], [`media`], [`deliveries`], [`purge`]; and
+//! for the operator's tool [`beside`], [`orders`], [`upkeep`], [`census`], [`check`], [`copy`].
+//! There is no SQL outside this directory.
 //!
 //! Invariant: [`Store::write`] returns only after the COMMIT of its job is on stable storage
 //! (promise 1 of the contract). Whatever a write depends on is decided inside its job.
 
+pub mod beside;
+pub mod census;
 pub mod chats;
+pub mod check;
 pub mod committer;
 pub mod contacts;
+pub mod copy;
 pub mod deliveries;
 mod error;
 mod jobs;
 pub mod media;
 pub mod messages;
+pub mod orders;
 #[cfg(test)]
 mod plans;
 pub mod pool;
@@ -23,6 +29,7 @@ pub mod purge;
 pub mod schema;
 #[cfg(test)]
 mod tests;
+pub mod upkeep;
 pub mod users;
 
 use std::collections::HashMap;
