@@ -24,6 +24,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// The file of the database.
     pub database: PathBuf,
+    /// Whether checkpoints of the write-ahead log are left to another program.
+    pub leave_checkpoints: bool,
     /// Whether refusals carry a reason for people.
     pub explain: bool,
     /// The most connections at a time.
@@ -47,6 +49,7 @@ impl Default for Config {
         Config {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 4110))],
             database: PathBuf::from("plausch.db"),
+            leave_checkpoints: false,
             explain: false,
             max_clients: 4096,
             max_per_ip: 64,
@@ -375,6 +378,17 @@ pub static OPTIONS: &[OptionRow] = &[
         }),
     },
     OptionRow {
+        long: "leave-checkpoints",
+        short: "",
+        hint: "",
+        takes: "",
+        default: "",
+        group: Group::Storage,
+        help: "leave checkpoints of the write-ahead log to another program, such as Litestream; \
+               without one the log grows for ever",
+        action: Action::Flag(|config| config.leave_checkpoints = true),
+    },
+    OptionRow {
         long: "registration",
         short: "",
         hint: "open|closed",
@@ -624,6 +638,7 @@ mod tests {
             "--listen=[::]:3",
             "-d",
             "x/y.db",
+            "--leave-checkpoints",
             "--explain",
             "--max-clients",
             "1",
@@ -644,6 +659,7 @@ mod tests {
                 .map(|a| a.parse().unwrap())
                 .to_vec(),
             database: PathBuf::from("x/y.db"),
+            leave_checkpoints: true,
             explain: true,
             max_clients: 1,
             max_per_ip: 0,

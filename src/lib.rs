@@ -10,6 +10,7 @@
 
 pub mod config;
 pub mod ctl;
+pub mod notify;
 pub mod ops;
 pub mod protocol;
 pub mod server;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use plausch::config::{Config, Invocation};
+use plausch::notify;
 use plausch::server::Server;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -38,8 +39,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    notify::tell("READY=1");
     if signals.forever().next().is_some() {
         log::info!("ending");
+        notify::tell("STOPPING=1");
         let second = std::thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || {

@@ -112,6 +112,7 @@ impl Server {
         let store = Store::open(&store::Options {
             path: config.database.clone(),
             readers: config.pool,
+            leave_checkpoints: config.leave_checkpoints,
         })
         .map_err(|error| StartError::Database(config.database.clone(), error))?;
         let threads = Arc::new(Threads::new());

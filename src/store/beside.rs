@@ -63,6 +63,8 @@ impl Beside {
         connection.execute_batch(
             "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA cache_size = -2000;",
         )?;
+        // The log is the server's to checkpoint, or that of whom the server leaves it to.
+        connection.execute_batch("PRAGMA wal_autocheckpoint = 0;")?;
         Ok(Beside {
             connection,
             path: path.to_owned(),
@@ -146,7 +148,12 @@ impl Beside {
             return Ok(false);
         }
         // A server cannot start meanwhile: it would give out ids that these transactions clear.
-        let purged = self.purge_all();
+        let bounded = self
+            .connection
+            .execute_batch("PRAGMA wal_autocheckpoint = 1000;");
+        let purged = bounded
+            .map_err(StoreError::from)
+            .and_then(|()| self.purge_all());
         self.file.unlock()?;
         purged.map(|()| true)
     }

@@ -220,10 +220,7 @@ impl Worker {
         // Whoever else holds a lock now must not hold up the end.
         let patience = self.connection.busy_timeout(LAST_WAIT);
         self.save_positions();
-        let checkpoint = patience.and_then(|()| {
-            self.connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        });
+        let checkpoint = patience.and_then(|()| last_checkpoint(&self.connection));
         if let Err(error) = checkpoint {
             log::warn!("the last checkpoint failed: {error}");
         }
@@ -430,6 +427,15 @@ impl Memory {
         self.chats.clear();
         self.last_to.clear();
     }
+}
+
+/// Empties the write-ahead log, unless that is another program's business.
+fn last_checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    let every: i64 = connection.query_row("PRAGMA wal_autocheckpoint", [], |row| row.get(0))?;
+    if every > 0 {
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    }
+    Ok(())
 }
 
 fn begin(connection: &Connection) -> Result<(), StoreError> {

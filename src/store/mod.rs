@@ -63,6 +63,9 @@ pub struct Options {
     pub path: PathBuf,
     /// Connections for reading; the committer has one more for itself.
     pub readers: u32,
+    /// Whether checkpoints of the write-ahead log, the last one included, are left to another
+    /// program.
+    pub leave_checkpoints: bool,
 }
 
 /// The database of one server: a cheap handle, shared by all threads.
@@ -106,7 +109,7 @@ impl Store {
     /// When the file cannot be opened, is no database of Plausch, is damaged, or was written by a
     /// newer version; nothing is changed then.
     pub fn open(options: &Options) -> Result<Store, StoreError> {
-        let (pool, lock) = pool::open(&options.path, options.readers + 1)?;
+        let (pool, lock) = pool::open(options)?;
         let shared = Arc::new(Shared::default());
         let (jobs, committer) = committer::start(pool.get()?, &options.path, Arc::clone(&shared))?;
         Ok(Store {

@@ -42,6 +42,7 @@ impl Scratch {
         Store::open(&Options {
             path: directory.join("plausch.db"),
             readers: 2,
+            leave_checkpoints: false,
         })
         .unwrap()
     }
@@ -292,6 +293,7 @@ fn a_second_server_is_kept_away() {
     let second = Store::open(&Options {
         path: scratch.path().to_owned(),
         readers: 1,
+        leave_checkpoints: false,
     });
     assert!(matches!(second, Err(StoreError::Foreign(_))));
 }

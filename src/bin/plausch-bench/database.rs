@@ -36,6 +36,7 @@ pub fn create(path: &Path) -> Result<Connection> {
     let options = Options {
         path: path.to_owned(),
         readers: 1,
+        leave_checkpoints: false,
     };
     Store::open(&options).doing("creating a database")?.stop();
     Ok(Connection::open(path)?)
