@@ -660,3 +660,29 @@ fn a_new_contact_of_a_user_who_was_added_works() {
     otto.say(chat, "hello");
     assert_eq!(hans.recv_push().message, "hello");
 }
+
+/// A server that was killed before it could obey must not end a later login.
+#[test]
+fn an_order_of_before_the_start_is_forgotten() {
+    let mut server = TestServer::start();
+    let database = server.database();
+    register_and_login(&server, "hans").close();
+    server.stop();
+    let connection = rusqlite::Connection::open(&database).expect("open");
+    connection
+        .execute_batch("INSERT INTO counter VALUES ('order:end:1', 5), ('order:purge', 5)")
+        .expect("INSERT");
+    drop(connection);
+    server.restart();
+    let mut hans = server.connect();
+    hans.login("hans");
+    let mut maria = register_and_login(&server, "maria");
+    befriend(&mut hans, &mut maria);
+    // This kick is obeyed, so orders have been looked for since; hans is still there.
+    ctl(&database, &["user", "kick", "maria"]);
+    maria.send("118");
+    maria.expect("223 407");
+    hans.silent();
+    hans.send("118");
+    hans.expect("223 400");
+}

@@ -19,7 +19,7 @@ const ASK_EVERY: u32 = 5;
 /// Sweeps until the server stops.
 pub(super) fn run(server: &Arc<Server>) {
     let mut round = 0;
-    let mut orders = Orders::default();
+    let mut orders = Orders::new(server);
     loop {
         for _ in 0..LOOKS {
             if server.wait_for_stop(PAUSE / LOOKS) {

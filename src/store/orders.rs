@@ -85,6 +85,19 @@ pub fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Placed>> {
     Ok(found)
 }
 
+/// Forgets what was ordered before a server began, when nobody was logged in yet.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(super) fn forget(connection: &Connection) -> Result<(), StoreError> {
+    if !waiting(connection)?.is_empty() {
+        connection
+            .prepare_cached("DELETE FROM counter WHERE name > 'order:' AND name < 'order;'")?
+            .execute([])?;
+    }
+    Ok(())
+}
+
 /// Removes an order that was obeyed, unless it was placed again meanwhile.
 ///
 /// # Errors

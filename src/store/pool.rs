@@ -8,7 +8,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Options, StoreError, schema};
+use super::{Options, StoreError, orders, schema};
 
 /// How long a statement waits for another process (`plauschctl`, a backup) that holds a lock.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,6 +40,7 @@ pub(super) fn open(
     first.busy_timeout(BUSY_TIMEOUT)?;
     prepare(&first, leave_checkpoints)?;
     schema::prepare(&mut first)?;
+    orders::forget(&first)?;
 
     let manager = SqliteConnectionManager::file(path)
         .with_flags(flags())
