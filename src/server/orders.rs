@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::Server;
 use crate::store::orders::{self, Order, Placed};
 
-/// The time of a file's last change may be this coarse, and more: so long after one, another one
-/// may not be seen by it.
+/// After a change, orders are looked for so much longer: the time of a file's last change is
+/// coarse, and another one at nearly the same time may not be seen by it.
 const COARSE: Duration = Duration::from_secs(1);
 
 /// Looks for orders.
@@ -16,6 +16,8 @@ pub(super) struct Orders {
     /// Whoever writes to the database writes to its write-ahead log.
     log: PathBuf,
     seen: Option<SystemTime>,
+    /// When a change of the log was last noticed.
+    noticed: Option<Instant>,
     /// What was obeyed and may still be there, since its removal failed: to be obeyed once only.
     obeyed: Vec<Placed>,
 }
@@ -24,23 +26,33 @@ impl Orders {
     pub(super) fn new(server: &Server) -> Orders {
         let mut log = server.context.store.path().as_os_str().to_owned();
         log.push("-wal");
-        Orders {
+        let mut orders = Orders {
             log: PathBuf::from(log),
             seen: None,
+            noticed: None,
             obeyed: Vec::new(),
-        }
+        };
+        // What was ordered before the start is forgotten already.
+        orders.seen = orders.last_change();
+        orders
+    }
+
+    fn last_change(&self) -> Option<SystemTime> {
+        fs::metadata(&self.log)
+            .and_then(|data| data.modified())
+            .ok()
     }
 
     /// Whether anybody may have written since the last look. An idle server spares itself the
     /// database, and the 250 KiB that a connection takes once it is used.
     fn has_changed(&mut self) -> bool {
-        let Ok(changed) = fs::metadata(&self.log).and_then(|data| data.modified()) else {
-            return true;
-        };
-        let before = self.seen.replace(changed);
-        // What was ordered before the start is forgotten, so nothing is missed at first.
-        let settled = changed.elapsed().is_ok_and(|age| age > COARSE);
-        !settled || before.is_some_and(|before| before != changed)
+        let now = self.last_change();
+        if now.is_none() || now != self.seen {
+            self.seen = now;
+            self.noticed = Some(Instant::now());
+        }
+        self.noticed
+            .is_some_and(|noticed| noticed.elapsed() <= COARSE)
     }
 
     /// Looks for orders and obeys them. This is one look at one page while others write, and none
