@@ -90,10 +90,23 @@ CREATE TABLE media (
     quoted     INTEGER NOT NULL   -- 1 if it must be quoted on the wire
 ) STRICT;
 
--- What a user's media take up is summed from this index alone.
-CREATE INDEX media_owner ON media (owner_id, size);
-
 CREATE INDEX media_loose ON media (id) WHERE message_id IS NULL;
+
+-- What a user's media take up together. Kept by triggers: summing a hundred thousand rows at each
+-- upload would hold up every commit, and whoever removes media must not have to think of this.
+CREATE TABLE media_use (
+    user_id INTEGER PRIMARY KEY REFERENCES user (id),
+    bytes   INTEGER NOT NULL
+) STRICT;
+
+CREATE TRIGGER media_added AFTER INSERT ON media BEGIN
+    INSERT INTO media_use (user_id, bytes) VALUES (new.owner_id, new.size)
+    ON CONFLICT (user_id) DO UPDATE SET bytes = bytes + excluded.bytes;
+END;
+
+CREATE TRIGGER media_removed AFTER DELETE ON media BEGIN
+    UPDATE media_use SET bytes = bytes - old.size WHERE user_id = old.owner_id;
+END;
 
 -- Media in parts of 64 KiB, each cut between two characters, so that no transaction and no
 -- reader ever handles a whole one.
@@ -115,10 +128,25 @@ CREATE TABLE departure (
     user_id INTEGER PRIMARY KEY REFERENCES user (id)
 ) STRICT;
 
--- High-water marks: message is an id that no message has passed yet.
+-- Lanes with messages up to an id that retention had to leave when their days had passed, since
+-- they had not arrived. arrived is when they were first found to have; NULL before.
+CREATE TABLE held_lane (
+    lane    INTEGER PRIMARY KEY,
+    upto    INTEGER NOT NULL,
+    arrived INTEGER
+) STRICT;
+
+-- The same for media that are kept for fewer days than their messages.
+CREATE TABLE held_media (
+    media_id INTEGER PRIMARY KEY,
+    arrived  INTEGER
+) STRICT;
+
+-- High-water marks: message is an id that no message has passed yet; retention has looked at
+-- the messages up to kept_message and the media up to kept_media.
 CREATE TABLE counter (
     name  TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 
-INSERT INTO counter (name, value) VALUES ('message', 0);
+INSERT INTO counter (name, value) VALUES ('message', 0), ('kept_message', 0), ('kept_media', 0);

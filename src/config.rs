@@ -34,6 +34,14 @@ pub struct Config {
     pub max_per_ip: usize,
     /// The largest Media, in bytes of UTF-8.
     pub max_media: usize,
+    /// Media that one user may have in the database, in bytes; 0 for no limit.
+    pub media_quota: u64,
+    /// The size of the database beyond which nothing is added, in bytes; 0 for no limit.
+    pub max_database: u64,
+    /// Days after which messages that have arrived are removed; 0 for never.
+    pub keep_days: u32,
+    /// Days after which media are removed; 0 for as long as their messages.
+    pub keep_media_days: u32,
     /// Whether accounts can be registered.
     pub registration_open: bool,
     /// The parameters of the password hash.
@@ -54,6 +62,10 @@ impl Default for Config {
             max_clients: 4096,
             max_per_ip: 64,
             max_media: 8 << 20,
+            media_quota: 256 << 20,
+            max_database: 0,
+            keep_days: 0,
+            keep_media_days: 0,
             registration_open: true,
             cost: Cost::default(),
             login_grace: Duration::from_secs(60),
@@ -389,6 +401,32 @@ pub static OPTIONS: &[OptionRow] = &[
         action: Action::Flag(|config| config.leave_checkpoints = true),
     },
     OptionRow {
+        long: "keep-days",
+        short: "",
+        hint: "N",
+        takes: "a number of days from 0 to 36500",
+        default: "0",
+        group: Group::Storage,
+        help: "remove messages that have arrived when they are older, 0 for never",
+        action: Action::One(|config, text| {
+            config.keep_days = number(text, 0..=36_500)?;
+            Some(())
+        }),
+    },
+    OptionRow {
+        long: "keep-media-days",
+        short: "",
+        hint: "N",
+        takes: "a number of days from 0 to 36500",
+        default: "0",
+        group: Group::Storage,
+        help: "remove media when they are older, 0 for as long as their messages",
+        action: Action::One(|config, text| {
+            config.keep_media_days = number(text, 0..=36_500)?;
+            Some(())
+        }),
+    },
+    OptionRow {
         long: "registration",
         short: "",
         hint: "open|closed",
@@ -466,7 +504,33 @@ pub static OPTIONS: &[OptionRow] = &[
         group: Group::Limits,
         help: "the largest media; K, M and G may follow the number",
         action: Action::One(|config, text| {
-            config.max_media = bytes(text, 1..=512 << 20)?;
+            config.max_media = usize::try_from(bytes(text, 1..=512 << 20)?).ok()?;
+            Some(())
+        }),
+    },
+    OptionRow {
+        long: "media-quota",
+        short: "",
+        hint: "BYTES",
+        takes: "a number of bytes from 0 to 1024G, also with K, M or G",
+        default: "256M",
+        group: Group::Limits,
+        help: "how much media one user may have on the server, 0 for no limit",
+        action: Action::One(|config, text| {
+            config.media_quota = bytes(text, 0..=1 << 40)?;
+            Some(())
+        }),
+    },
+    OptionRow {
+        long: "max-database",
+        short: "",
+        hint: "BYTES",
+        takes: "a number of bytes from 0 to 1024G, also with K, M or G",
+        default: "0",
+        group: Group::Limits,
+        help: "add nothing to a database of this size, 0 for no limit",
+        action: Action::One(|config, text| {
+            config.max_database = bytes(text, 0..=1 << 40)?;
             Some(())
         }),
     },
@@ -590,14 +654,14 @@ where
 }
 
 /// Reads a number of bytes, with K, M or G for the powers of 1024.
-fn bytes(text: &str, range: RangeInclusive<usize>) -> Option<usize> {
+fn bytes(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
     let (digits, shift) = match text.as_bytes().last()? {
         b'K' | b'k' => (&text[..text.len() - 1], 10),
         b'M' | b'm' => (&text[..text.len() - 1], 20),
         b'G' | b'g' => (&text[..text.len() - 1], 30),
         _ => (text, 0),
     };
-    number(digits, 0..=usize::MAX)?
+    number(digits, 0..=u64::MAX)?
         .checked_mul(1 << shift)
         .filter(|bytes| range.contains(bytes))
 }
@@ -645,6 +709,11 @@ mod tests {
             "--max-per-ip=0",
             "--max-media",
             "3K",
+            "--media-quota=2G",
+            "--max-database=10g",
+            "--keep-days=90",
+            "--keep-media-days",
+            "30",
             "--registration",
             "closed",
             "--scrypt",
@@ -664,6 +733,10 @@ mod tests {
             max_clients: 1,
             max_per_ip: 0,
             max_media: 3072,
+            media_quota: 2 << 30,
+            max_database: 10 << 30,
+            keep_days: 90,
+            keep_media_days: 30,
             registration_open: false,
             cost: Cost::new(4, 8, 1).unwrap(),
             login_grace: Duration::from_secs(3600),
@@ -684,6 +757,9 @@ mod tests {
             "max-clients" => "4097",
             "max-per-ip" => "65",
             "max-media" => "9M",
+            "media-quota" => "0",
+            "max-database" => "1G",
+            "keep-days" | "keep-media-days" => "365",
             other => panic!("--{other} needs a sample here"),
         }
     }
@@ -856,6 +932,10 @@ mod tests {
             ),
             ("max-clients", &["", "0", "1000001", "many"]),
             ("max-per-ip", &["", "1000001", "none"]),
+            ("media-quota", &["", "1025G", "none", "-1"]),
+            ("max-database", &["", "1025G", "10 G"]),
+            ("keep-days", &["", "36501", "1y", "0.5"]),
+            ("keep-media-days", &["", "36501", "-1"]),
         ] {
             let row = OPTIONS.iter().find(|row| row.long == long).unwrap();
             for value in bad {

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// `TCP_RTO_MAX_MS` of linux/tcp.h (since Linux 6.15), which libc does not name yet.
 const TCP_RTO_MAX_MS: libc::c_int = 44;
 
+/// Flags of a `send` that takes what fits, and raises no signal when the peer is gone.
+pub const DO_NOT_WAIT: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
 /// What the kernel knows of a peer.
 #[derive(Debug, Clone, Copy)]
 pub struct PeerInfo {

@@ -4,14 +4,23 @@ use std::process::ExitCode;
 
 use plausch::config::{Config, Invocation};
 use plausch::notify;
-use plausch::server::Server;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use plausch::server::{Running, Server};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 /// Exit code for a wrong option.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    // First of all: a SIGHUP or SIGUSR1 that comes early would otherwise kill the process. And from
+    // the line that says that it listens on, SIGTERM ends it in order.
+    let mut signals = match Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP]) {
+        Ok(signals) => signals,
+        Err(error) => {
+            eprintln!("plauschd: signals cannot be caught: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let config = match Config::from_args(std::env::args_os().skip(1)) {
         Ok(Invocation::Run(config)) => config,
         Ok(Invocation::Print(text)) => {
@@ -24,14 +33,6 @@ fn main() -> ExitCode {
         }
     };
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
-    // Before the listeners: from the line that says so on, a signal ends the server in order.
-    let mut signals = match Signals::new([SIGTERM, SIGINT]) {
-        Ok(signals) => signals,
-        Err(error) => {
-            eprintln!("plauschd: signals cannot be caught: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
     let running = match Server::start(&config) {
         Ok(running) => running,
         Err(error) => {
@@ -40,22 +41,37 @@ fn main() -> ExitCode {
         }
     };
     notify::tell("READY=1");
-    if signals.forever().next().is_some() {
-        log::info!("ending");
-        notify::tell("STOPPING=1");
-        let second = std::thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || {
-                // Nothing acknowledged is lost by leaving at once.
-                if signals.forever().next().is_some() {
-                    std::process::exit(1);
-                }
-            });
-        if let Err(error) = second {
-            log::warn!("a second signal will not be seen: {error}");
-        }
+    serve(&running, &mut signals);
+    log::info!("ending");
+    notify::tell("STOPPING=1");
+    let second = std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            // Nothing acknowledged is lost by leaving at once.
+            if signals.forever().any(is_end) {
+                std::process::exit(1);
+            }
+        });
+    if let Err(error) = second {
+        log::warn!("a second signal will not be seen: {error}");
     }
     running.stop();
     log::info!("ended");
     ExitCode::SUCCESS
+}
+
+/// Does what signals ask for, until one asks for the end.
+fn serve(running: &Running, signals: &mut Signals) {
+    for signal in signals.forever() {
+        match signal {
+            SIGUSR1 => log::info!("{}", running.figures()),
+            SIGHUP => running.reload(),
+            _ if is_end(signal) => return,
+            _ => {}
+        }
+    }
+}
+
+fn is_end(signal: i32) -> bool {
+    matches!(signal, SIGTERM | SIGINT)
 }

@@ -125,7 +125,7 @@ pub(super) fn register(
     };
     let created = context
         .store
-        .write(2, move |tx| users::create(tx, &account))?;
+        .grow(2, move |tx| users::create(tx, &account))?;
     respond(match created {
         Some(_) => Status::Ok,
         None => Status::UsernameAlreadyTaken,

@@ -3,8 +3,8 @@
 use super::list::List;
 use super::{Answer, Outcome, Refused, Session, contact, logged_in, reply};
 use crate::protocol::{Reply, Status};
-use crate::store::ChatId;
 use crate::store::chats::{self, Access, Created};
+use crate::store::{ChatId, StoreError};
 
 /// `112` → `214`, `215` …, `216`. The table has no packet that could carry 407.
 pub(super) fn list(session: &Session) -> Outcome {
@@ -50,6 +50,7 @@ pub(super) fn create(session: &Session, name: &str) -> Outcome {
         .store
         .write(4, move |tx| chats::create(tx, user, with))?;
     respond(match created {
+        Created::NoRoom => return Err(StoreError::NoRoom.into()),
         Created::NotConfirmed => Status::ContactNotConfirmed,
         Created::Listed => Status::Ok,
     })

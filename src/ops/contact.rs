@@ -22,6 +22,7 @@ pub(super) fn confirm(session: &Session, name: &str) -> Outcome {
         .store
         .write(4, move |tx| contacts::request(tx, user, contact))?;
     match requested {
+        Requested::NoRoom => return Err(StoreError::NoRoom.into()),
         Requested::Nobody => return respond(Status::ContactNotFound),
         Requested::Unchanged => {}
         Requested::Recorded => {

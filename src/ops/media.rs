@@ -106,24 +106,29 @@ pub(super) fn send(
     let first = parts.next().unwrap_or("").to_owned();
     let body = message.to_owned();
     if size <= PART {
-        let sent = store.write(rows(&first), move |tx| {
-            let id = media::begin(tx, sender, chat, size, quoted)?;
+        let sent = store.grow(rows(&first), move |tx| {
+            let Some(id) = media::begin(tx, sender, chat, size, quoted)? else {
+                return Ok(None);
+            };
             media::add(tx, id, 0, &first)?;
-            media::finish(tx, sender, chat, &body, id)
+            media::finish(tx, sender, chat, &body, id).map(Some)
         })?;
-        return Ok(sent);
+        return Ok(sent.ok_or(StoreError::OverQuota)?);
     }
-    let id = store.write(rows(&first), move |tx| {
+    let begun = store.grow(rows(&first), move |tx| {
         let id = media::begin(tx, sender, chat, size, quoted)?;
-        media::add(tx, id, 0, &first)?;
+        if let Some(id) = id {
+            media::add(tx, id, 0, &first)?;
+        }
         Ok(id)
     })?;
+    let id = begun.ok_or(StoreError::OverQuota)?;
     upload.id = Some(id);
     for (number, part) in (1..).zip(parts) {
         let part = part.to_owned();
-        store.write(rows(&part), move |tx| media::add(tx, id, number, &part))?;
+        store.grow(rows(&part), move |tx| media::add(tx, id, number, &part))?;
     }
-    let sent = store.write(2, move |tx| media::finish(tx, sender, chat, &body, id))?;
+    let sent = store.grow(2, move |tx| media::finish(tx, sender, chat, &body, id))?;
     upload.done = true;
     Ok(sent)
 }

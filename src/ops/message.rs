@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{LoggedIn, Outcome, Refused, Session, logged_in, media, reply};
+use super::{LoggedIn, Outcome, Session, logged_in, media, reply};
 use crate::protocol::{Reply, Status};
 use crate::server::outbox::Push;
 use crate::store::chats::{self, Access};
@@ -72,7 +72,7 @@ pub fn send_batch(
     let mut taken = std::mem::take(batch);
     let sender = login.user;
     let store = &session.context.store;
-    let sent = store.write(count, move |tx| {
+    let sent = store.grow(count, move |tx| {
         for item in &mut taken.items {
             let body = taken.text.get(item.body.clone()).unwrap_or("");
             item.result = Some(messages::send(tx, sender, item.chat, body, None)?);
@@ -111,7 +111,7 @@ pub(super) fn send(session: &Session, chat: ChatId, message: &str, data: Option<
         let mut status = Status::Ok;
         return match send_batch(session, login, &mut batch, |given| status = given) {
             Ok(_) => respond(status),
-            Err((_, error)) => Err(Refused::Store(error)),
+            Err((_, error)) => Err(error.into()),
         };
     };
     // Spares the upload of what will be refused; decided for good with the message itself.
@@ -159,10 +159,12 @@ fn status(sent: Sent) -> Status {
 #[derive(Default)]
 struct Pushes {
     to: Vec<(UserId, Push)>,
+    kept: usize,
 }
 
 impl Pushes {
     fn add(&mut self, kept: Kept, chat: ChatId, body: &str, media: Option<i64>) {
+        self.kept += 1;
         let index = match self.to.iter().position(|(user, _)| *user == kept.recipient) {
             Some(index) => index,
             None => {
@@ -190,6 +192,7 @@ impl Pushes {
     }
 
     fn send(self, session: &Session) {
+        session.context.store.figures().note_messages(self.kept);
         for (user, push) in self.to {
             if let Some(outbox) = session.context.hub.find(user) {
                 outbox.push(push);

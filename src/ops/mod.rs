@@ -96,7 +96,14 @@ pub enum Refused {
 
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
-        Refused::Store(error)
+        match error {
+            // Limits, not failures: the store says in the log that they were met.
+            StoreError::NoRoom => Refused::Because("the server is full; nothing more is kept"),
+            StoreError::OverQuota => {
+                Refused::Because("your media take up all the room that they may")
+            }
+            error => Refused::Store(error),
+        }
     }
 }
 

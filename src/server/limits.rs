@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::store::lock;
 
 /// Counts connections. An IPv6 /64 counts as one address: one customer has all of it.
 pub(super) struct Places {
-    all: usize,
+    all: AtomicUsize,
     per_address: usize,
     taken: Mutex<Taken>,
 }
@@ -39,16 +40,21 @@ impl Places {
     /// `per_address` 0 means no limit.
     pub(super) fn new(all: usize, per_address: usize) -> Places {
         Places {
-            all,
+            all: AtomicUsize::new(all),
             per_address,
             taken: Mutex::default(),
         }
     }
 
+    /// Changes how many there may be; who has a place keeps it.
+    pub(super) fn set_all(&self, all: usize) {
+        self.all.store(all, Ordering::Relaxed);
+    }
+
     pub(super) fn take(&self, address: IpAddr) -> Result<(), Full> {
         let address = network(address);
         let mut taken = lock(&self.taken);
-        if taken.all >= self.all {
+        if taken.all >= self.all.load(Ordering::Relaxed) {
             return Err(Full::All);
         }
         let here = taken.by_address.entry(address).or_insert(0);
@@ -105,5 +111,8 @@ mod tests {
         assert_eq!(places.take(address("192.0.2.1")), Err(Full::All));
         places.give_back(address("192.0.2.1"));
         assert_eq!(places.take(address("192.0.2.1")), Ok(()));
+        places.set_all(2);
+        assert_eq!(places.take(address("192.0.2.1")), Ok(()));
+        assert_eq!(places.take(address("192.0.2.1")), Err(Full::All));
     }
 }

@@ -3,15 +3,17 @@
 //! In reading order: [`Server`] here, `listener` (accepting), `limits` (places), `session` (one
 //! client's reading loop), `input` (its buffer), [`wire`] (one connection), [`hub`] (who is
 //! online), [`outbox`] (what a login is still to be sent), `writer` (the thread that sends it),
-//! [`threads`] (how many there may be), `sweep` (what is looked at every second), `orders`
-//! (what an operator wants).
+//! [`threads`] (how many there may be), `sweep` (what is looked at every second), [`figures`] and
+//! `reload` (what an operator asks for by signals), `orders` (and by `plauschctl`).
 
+pub mod figures;
 pub mod hub;
 mod input;
 mod limits;
 mod listener;
 mod orders;
 pub mod outbox;
+mod reload;
 mod session;
 mod sweep;
 pub mod threads;
@@ -59,6 +61,7 @@ pub struct Server {
     complaints: Complaints,
     wires: Mutex<HashMap<u64, Arc<Wire>>>,
     connections: AtomicU64,
+    started: Instant,
     stopping: AtomicBool,
     stop: (Mutex<bool>, Condvar),
 }
@@ -113,6 +116,7 @@ impl Server {
             path: config.database.clone(),
             readers: config.pool,
             leave_checkpoints: config.leave_checkpoints,
+            limits: kept(config),
         })
         .map_err(|error| StartError::Database(config.database.clone(), error))?;
         let threads = Arc::new(Threads::new());
@@ -134,11 +138,13 @@ impl Server {
             complaints: Complaints::default(),
             wires: Mutex::default(),
             connections: AtomicU64::new(0),
+            started: Instant::now(),
             stopping: AtomicBool::new(false),
             stop: (Mutex::new(false), Condvar::new()),
         });
         let mut running = Running {
             server: Arc::clone(&server),
+            config: config.clone(),
             listeners: Vec::new(),
             threads: Vec::new(),
         };
@@ -188,6 +194,17 @@ impl Server {
     }
 }
 
+/// How much is kept, and for how long.
+fn kept(config: &Config) -> store::limits::Limits {
+    let days = |days: u32| (days > 0).then(|| Duration::from_secs(u64::from(days) * 24 * 3_600));
+    store::limits::Limits {
+        media_quota: config.media_quota,
+        max_database: config.max_database,
+        keep_messages: days(config.keep_days),
+        keep_media: days(config.keep_media_days),
+    }
+}
+
 /// The limit of connections, lowered to what the system has descriptors and maps for.
 fn max_clients(config: &Config, threads: usize) -> io::Result<usize> {
     let wanted = config.max_clients;
@@ -229,6 +246,7 @@ impl Complaints {
 /// A server with its threads; ends in order by [`Running::stop`].
 pub struct Running {
     server: Arc<Server>,
+    config: Config,
     listeners: Vec<Arc<TcpListener>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -240,6 +258,17 @@ impl Running {
             .iter()
             .filter_map(|listener| listener.local_addr().ok())
             .collect()
+    }
+
+    /// What the server is doing just now.
+    pub fn figures(&self) -> figures::Figures {
+        figures::Figures::of(&self.server)
+    }
+
+    /// Reads again what can change under a running server, and says in the log what that was.
+    /// Whatever cannot be read stays as it is; no connection is touched.
+    pub fn reload(&self) {
+        reload::all(&self.server, &self.config);
     }
 
     /// Ends within ten seconds, whatever the clients do: no new connections, no further lines;

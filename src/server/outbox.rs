@@ -1,15 +1,17 @@
 //! What one login is still to be sent, and the thread that sends it.
 //!
-//! The database is the truth; the channel makes it fast. A push carries the ids of its first and
-//! last message and of the message before it to the same recipient. The writer drops what is at
-//! or below its cursor, sends at once what follows it without a gap, and reads everything else
-//! from the store, in pages: so nothing is lost, doubled or out of order whatever happens to the
-//! channel, and a backlog costs disk, not memory.
+//! The database is the truth; pushes make it fast. A push carries the ids of its first and last
+//! message and of the message before it to the same recipient. What is at or below the cursor was
+//! sent; what follows it without a gap is sent at once; everything else is read from the store, in
+//! pages: so nothing is lost, doubled or out of order whatever becomes of a push, and a backlog
+//! costs disk, not memory.
 //!
-//! The writer thread lives while there is something to write, or was recently. Whether one runs
-//! changes only under the lock of its state.
+//! Whoever brings a push writes it, if nobody else is writing and the kernel takes it without
+//! waiting: no thread has to wake for it. Otherwise it goes through a channel to the writer
+//! thread, which may wait. That thread lives while there is something to write, or was recently.
+//! Whether one runs changes only under the lock of the outbox's state.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
@@ -60,13 +62,17 @@ pub struct Outbox {
     pub(super) epoch: AtomicU64,
     /// Only `135` moves the user's position. Read and set under the wire's lock.
     explicit: AtomicBool,
+    /// Messages up to this one were written. Grows under the wire's lock; also without it where
+    /// the store has none in between.
+    pub(super) cursor: AtomicI64,
+    /// Contact events up to this one were told; the writer's alone once it runs.
+    pub(super) told: AtomicI64,
     /// Bytes in the channel.
     pub(super) queued: AtomicUsize,
     pub(super) state: Mutex<State>,
 }
 
-/// Lock order: the outbox's state before the list of the starved; the wire's lock is never taken
-/// while this is held.
+/// Lock order: the wire's lock before this, this before the list of the starved.
 pub(super) struct State {
     /// The way to the writer thread, while one runs.
     pub(super) writer: Option<Sender<Item>>,
@@ -76,8 +82,17 @@ pub(super) struct State {
     pub(super) events: bool,
     /// Nothing was told since the login: open requests come first.
     pub(super) fresh: bool,
-    /// Everything up to here was written. The running writer has a newer one of its own.
-    pub(super) cursor: Position,
+    /// The writer is reading from the store what was marked.
+    pub(super) looking: bool,
+    /// The kernel has not taken all that was written.
+    pub(super) stuck: bool,
+}
+
+impl State {
+    /// Whether the writer has to look at something besides its channel.
+    pub(super) fn has_marks(&self) -> bool {
+        self.behind || self.events || self.stuck
+    }
 }
 
 pub(super) enum Delivery {
@@ -107,13 +122,16 @@ impl Outbox {
             ended: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
             explicit: AtomicBool::new(false),
+            cursor: AtomicI64::new(0),
+            told: AtomicI64::new(0),
             queued: AtomicUsize::new(0),
             state: Mutex::new(State {
                 writer: None,
                 behind: false,
                 events: false,
                 fresh: true,
-                cursor: Position::default(),
+                looking: false,
+                stuck: false,
             }),
         })
     }
@@ -141,7 +159,8 @@ impl Outbox {
             }
         };
         let mut state = lock(&self.state);
-        state.cursor = cursor;
+        self.cursor.store(cursor.message, Ordering::Release);
+        self.told.store(cursor.event, Ordering::Release);
         state.fresh = waiting;
         state.behind |= waiting;
         self.open.store(true, Ordering::SeqCst);
@@ -173,8 +192,55 @@ impl Outbox {
         Ok((cursor, waiting))
     }
 
-    /// Queues messages that were committed. Never waits.
+    /// Sends or queues messages that were committed. Never waits.
     pub fn push(self: &Arc<Self>, push: Push) {
+        if let Some(push) = self.send_now(push) {
+            self.queue(push);
+        }
+    }
+
+    /// Writes a push that follows the cursor, if nobody is writing and nothing has to go before
+    /// it; gives it back otherwise.
+    fn send_now(self: &Arc<Self>, push: Push) -> Option<Push> {
+        let Some(mut writing) = self.wire.try_lock() else {
+            return Some(push);
+        };
+        {
+            let state = lock(&self.state);
+            if !self.open.load(Ordering::Acquire)
+                || state.behind
+                || state.events
+                || state.looking
+                || writing.has_pending()
+            {
+                return Some(push);
+            }
+        }
+        // What precedes the push was sent. Others move the cursor only with the lock that is held,
+        // or past messages that are not there any more.
+        let reached = self.cursor.load(Ordering::Acquire);
+        if push.last <= reached {
+            return None;
+        }
+        if push.previous > reached || push.first <= reached {
+            return Some(push);
+        }
+        if let Ok(all) = writing.try_write(&push.bytes) {
+            let position = Position {
+                message: push.last,
+                event: 0,
+            };
+            self.note_sent(&mut writing, position);
+            drop(writing);
+            if !all {
+                self.unstick();
+            }
+        }
+        None
+    }
+
+    /// Hands a push to the writer.
+    fn queue(self: &Arc<Self>, push: Push) {
         let mut state = lock(&self.state);
         if !self.open.load(Ordering::Acquire) {
             // Before the login's reply: the backlog is read later and holds it.
@@ -207,6 +273,13 @@ impl Outbox {
         }
     }
 
+    /// Has the writer wait for the kernel to take what is left.
+    fn unstick(self: &Arc<Self>) {
+        let mut state = lock(&self.state);
+        state.stuck = true;
+        self.wake(&mut state);
+    }
+
     /// A contact event was committed.
     pub fn look_at_events(self: &Arc<Self>) {
         let mut state = lock(&self.state);
@@ -228,7 +301,7 @@ impl Outbox {
     /// Tries again to have a writer for what could not be given one.
     pub fn retry(self: &Arc<Self>) {
         let mut state = lock(&self.state);
-        if self.open.load(Ordering::Acquire) && (state.behind || state.events) {
+        if self.open.load(Ordering::Acquire) && state.has_marks() {
             self.wake(&mut state);
         }
     }
@@ -275,11 +348,10 @@ impl Outbox {
         // Whatever an earlier writer left in its channel went with it.
         self.queued.store(0, Ordering::Release);
         let outbox = Arc::clone(self);
-        let cursor = state.cursor;
         let started = self
             .threads
             .spawn(format!("writer-{}", self.name), move || {
-                Writer::new(outbox, cursor).run(&receiver);
+                Writer::new(outbox).run(&receiver);
             });
         match started {
             Ok(()) => {
@@ -295,28 +367,42 @@ impl Outbox {
 
 /// For the writer.
 impl Outbox {
-    /// Writes pushes, unless the login has ended or they are not to be sent any more.
-    pub(super) fn deliver(&self, bytes: &[u8], position: Position, epoch: u64) -> Delivery {
+    /// Writes pushes, unless the login has ended or they are not to be sent any more. `from` is the
+    /// cursor that they follow.
+    pub(super) fn deliver(
+        &self,
+        bytes: &[u8],
+        from: MessageId,
+        position: Position,
+        epoch: u64,
+    ) -> Delivery {
         let mut writing = self.wire.lock();
         if !self.open.load(Ordering::Acquire) {
             return Delivery::Closed;
         }
-        if self.epoch.load(Ordering::Acquire) != epoch {
+        if self.epoch.load(Ordering::Acquire) != epoch
+            || position.message > 0 && self.cursor.load(Ordering::Acquire) != from
+        {
             return Delivery::Stale;
         }
         if writing.write(bytes).is_err() {
             return Delivery::Closed;
         }
+        self.note_sent(&mut writing, position);
+        Delivery::Done
+    }
+
+    /// Moves the cursor behind what was just written, and marks where it ends.
+    fn note_sent(&self, writing: &mut Writing<'_>, mut position: Position) {
         if position.message > 0 {
+            self.cursor.fetch_max(position.message, Ordering::AcqRel);
             self.store.note_sent(self.user, position.message);
         }
-        let mut position = position;
         if self.explicit.load(Ordering::Acquire) {
             position.message = 0;
         }
         if position != Position::default() {
             writing.mark(self.user, position, &self.store);
         }
-        Delivery::Done
     }
 }

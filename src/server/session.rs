@@ -228,6 +228,10 @@ impl Session {
                     if self.batch.is_full() {
                         send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                     }
+                    // Whoever sends may lead a transaction.
+                    if self.worn == Worn::Fresh {
+                        self.worn = Worn::Used;
+                    }
                     self.batch.push(chat, &message);
                     Ok(())
                 }
@@ -323,7 +327,7 @@ fn send_batch(session: &ops::Session, server: &Server, batch: &mut Batch, out: &
     if let Err((count, error)) = sent {
         // Logged once, not once a message: the log may be on the same full disk.
         let what = "115 MessageSend";
-        let why = Refused::Store(error);
+        let why = Refused::from(error);
         refused(session, server, out, what, &why);
         for _ in 1..count {
             refuse(&session.wire, server, out, &refusal(what, &why));

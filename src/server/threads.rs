@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,8 @@ const DEFAULT_MAX_MAP_COUNT: usize = 65_530;
 
 /// The threads of connections.
 pub struct Threads {
-    limit: usize,
+    /// Read at the start, and again when the operator says so.
+    limit: AtomicUsize,
     running: Mutex<usize>,
     ended: Condvar,
     /// Outboxes with work that could not be given a writer; served when another thread ends.
@@ -34,12 +35,8 @@ pub struct Threads {
 impl Threads {
     /// Reads the system's limit of memory maps.
     pub fn new() -> Threads {
-        let maps = std::fs::read_to_string("/proc/sys/vm/max_map_count")
-            .ok()
-            .and_then(|text| text.trim().parse().ok())
-            .unwrap_or(DEFAULT_MAX_MAP_COUNT);
         Threads {
-            limit: maps.saturating_sub(2_000) / 4,
+            limit: AtomicUsize::new(possible()),
             running: Mutex::new(0),
             ended: Condvar::new(),
             starved: Mutex::default(),
@@ -50,7 +47,15 @@ impl Threads {
 
     /// How many threads connections may have together.
     pub fn limit(&self) -> usize {
-        self.limit
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Reads the system's limit again, and returns how many threads there may be now. Those that
+    /// run go on, also when they are too many now.
+    pub fn read_limit(&self) -> usize {
+        let limit = possible();
+        self.limit.store(limit, Ordering::Relaxed);
+        limit
     }
 
     /// Starts a thread of a connection. A panic ends that thread alone.
@@ -64,7 +69,7 @@ impl Threads {
     ) -> io::Result<()> {
         {
             let mut running = lock(&self.running);
-            if *running >= self.limit {
+            if *running >= self.limit() {
                 return Err(io::Error::other("the limit of memory maps is near"));
             }
             *running += 1;
@@ -136,6 +141,15 @@ impl Threads {
         }
         true
     }
+}
+
+/// How many threads the system's memory maps are enough for.
+fn possible() -> usize {
+    let maps: usize = std::fs::read_to_string("/proc/sys/vm/max_map_count")
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(DEFAULT_MAX_MAP_COUNT);
+    maps.saturating_sub(2_000) / 4
 }
 
 impl Default for Threads {

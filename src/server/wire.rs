@@ -42,6 +42,8 @@ pub struct Wire {
 #[derive(Default)]
 struct Out {
     written: u64,
+    /// What the kernel did not take when it was asked not to wait; it goes out before all else.
+    pending: Vec<u8>,
     marks: VecDeque<Mark>,
 }
 
@@ -97,6 +99,11 @@ impl Wire {
             wire: self,
             out: self.out.lock(),
         }
+    }
+
+    /// Like [`Wire::lock`] when nobody else has it.
+    pub fn try_lock(&self) -> Option<Writing<'_>> {
+        self.out.try_lock().map(|out| Writing { wire: self, out })
     }
 
     /// Like [`Wire::lock`], giving up after `patience`.
@@ -200,7 +207,15 @@ impl Writing<'_> {
     ///
     /// # Errors
     /// When the connection is gone.
-    pub fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.out.pending.is_empty() {
+            let pending = std::mem::take(&mut self.out.pending);
+            self.write_all(&pending)?;
+        }
+        self.write_all(bytes)
+    }
+
+    fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match (&self.wire.stream).write(bytes) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -216,9 +231,37 @@ impl Writing<'_> {
         Ok(())
     }
 
+    /// Writes what the kernel takes without waiting. False when something is left: the caller sees
+    /// to it that somebody who may wait calls [`Writing::write`] soon.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub fn try_write(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
+        let socket = SockRef::from(&self.wire.stream);
+        while self.out.pending.is_empty() && !bytes.is_empty() {
+            match socket.send_with_flags(bytes, sys::DO_NOT_WAIT) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    self.out.written += count as u64;
+                    bytes = &bytes[count..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.out.pending.extend_from_slice(bytes);
+        Ok(self.out.pending.is_empty())
+    }
+
+    /// Whether the kernel has not taken all yet.
+    pub fn has_pending(&self) -> bool {
+        !self.out.pending.is_empty()
+    }
+
     /// When all that was written so far has arrived, `user` has received up to `position`.
     pub fn mark(&mut self, user: UserId, position: Position, store: &Store) {
-        let end = self.out.written;
+        let end = self.out.written + self.out.pending.len() as u64;
         self.out.marks.push_back(Mark {
             end,
             user,

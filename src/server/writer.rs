@@ -24,8 +24,6 @@ const EVENTS: u32 = 256;
 /// The writer thread's own state.
 pub(super) struct Writer {
     outbox: Arc<Outbox>,
-    /// Everything up to here was written.
-    cursor: Position,
     page: Vec<u8>,
 }
 
@@ -43,11 +41,10 @@ impl From<StoreError> for End {
 }
 
 impl Writer {
-    /// The writer of an outbox, going on behind `cursor`.
-    pub(super) fn new(outbox: Arc<Outbox>, cursor: Position) -> Writer {
+    /// The writer of an outbox.
+    pub(super) fn new(outbox: Arc<Outbox>) -> Writer {
         Writer {
             outbox,
-            cursor,
             page: Vec::new(),
         }
     }
@@ -62,9 +59,8 @@ impl Writer {
                     Ok(item) => self.serve(item, receiver)?,
                     Err(RecvTimeoutError::Timeout) => {
                         let mut state = lock(&self.outbox.state);
-                        if receiver.is_empty() && !state.behind && !state.events {
+                        if receiver.is_empty() && !state.has_marks() {
                             state.writer = None;
-                            state.cursor = self.cursor;
                             return Ok(());
                         }
                     }
@@ -80,7 +76,7 @@ impl Writer {
                 let mut state = lock(&outbox.state);
                 if state.writer.is_some() {
                     state.writer = None;
-                    state.cursor = self.cursor;
+                    state.looking = false;
                     state.behind = true;
                     outbox.threads.try_later(outbox);
                 }
@@ -95,8 +91,12 @@ impl Writer {
     /// Reads from the store what no push brings.
     fn serve_marks(&mut self) -> Result<(), End> {
         loop {
+            let stuck;
             let (fresh, events, behind) = {
                 let mut state = lock(&self.outbox.state);
+                // Nothing goes out beside what was marked, so that events come first.
+                state.looking = state.fresh || state.events || state.behind;
+                stuck = std::mem::take(&mut state.stuck);
                 (
                     std::mem::take(&mut state.fresh),
                     std::mem::take(&mut state.events),
@@ -104,6 +104,10 @@ impl Writer {
                 )
             };
             let served = (|| {
+                // Writing anything waits for the kernel to take what is left.
+                if stuck && self.outbox.wire.lock().write(&[]).is_err() {
+                    return Err(End::Closed);
+                }
                 if fresh {
                     self.first_events()?;
                 } else if events {
@@ -134,12 +138,13 @@ impl Writer {
             // Contact events are told before the messages that they made possible, and what was
             // marked makes what is queued a matter for the store.
             let state = lock(&self.outbox.state);
-            if state.behind || state.events {
+            if state.has_marks() {
                 drop(state);
                 self.serve_marks()?;
             }
         }
-        let mut reached = self.cursor.message;
+        let from = self.outbox.cursor.load(Ordering::Acquire);
+        let mut reached = from;
         let mut gap = false;
         self.page.clear();
         let mut item = Some(first);
@@ -172,8 +177,8 @@ impl Writer {
                 event: 0,
             };
             let page = std::mem::take(&mut self.page);
-            match self.outbox.deliver(&page, position, epoch) {
-                Delivery::Done => self.cursor.message = reached,
+            match self.outbox.deliver(&page, from, position, epoch) {
+                Delivery::Done => {}
                 Delivery::Stale => gap = true,
                 Delivery::Closed => return Err(End::Closed),
             }
@@ -194,12 +199,13 @@ impl Writer {
             let epoch = outbox.epoch.load(Ordering::Acquire);
             // Whatever is at or below this is in the snapshot read next, or will never be.
             let floor = outbox.store.committed();
-            let mut last = self.cursor.message;
+            let from = outbox.cursor.load(Ordering::Acquire);
+            let mut last = from;
             self.page.clear();
             let page = &mut self.page;
             let more = outbox.store.read(|connection| {
                 page.clear();
-                messages::backlog(connection, outbox.user, self.cursor.message, |message| {
+                messages::backlog(connection, outbox.user, from, |message| {
                     last = message.id;
                     Reply::MessageSended {
                         chat: message.chat,
@@ -216,15 +222,15 @@ impl Writer {
                     message: last,
                     event: 0,
                 };
-                match outbox.deliver(&self.page, position, epoch) {
-                    Delivery::Done => self.cursor.message = last,
+                match outbox.deliver(&self.page, from, position, epoch) {
+                    Delivery::Done => {}
                     Delivery::Stale => continue,
                     Delivery::Closed => return Err(End::Closed),
                 }
             }
             if !more {
                 // Above all, a push for a message that was deleted meanwhile is now an old one.
-                self.cursor.message = self.cursor.message.max(floor);
+                outbox.cursor.fetch_max(floor, Ordering::AcqRel);
                 self.page = Vec::new();
                 return Ok(());
             }
@@ -237,7 +243,7 @@ impl Writer {
         let newest = outbox
             .store
             .read(|connection| contacts::newest_event(connection, outbox.user))?;
-        let mut event = self.cursor.event;
+        let mut event = outbox.told.load(Ordering::Acquire);
         loop {
             let page = outbox.store.read(|connection| {
                 contacts::settled_events(connection, outbox.user, event, newest, EVENTS)
@@ -259,7 +265,7 @@ impl Writer {
         }
         // All up to the newest has been told, the open requests among them.
         self.tell(&[], newest)?;
-        self.cursor.event = newest.max(event);
+        outbox.told.store(newest.max(event), Ordering::Release);
         // What has come since is told like any other event.
         self.new_events()
     }
@@ -269,14 +275,15 @@ impl Writer {
         let outbox = Arc::clone(&self.outbox);
         loop {
             let page = outbox.store.read(|connection| {
-                contacts::events(connection, outbox.user, self.cursor.event, EVENTS)
+                let told = outbox.told.load(Ordering::Acquire);
+                contacts::events(connection, outbox.user, told, EVENTS)
             })?;
             let Some(last) = page.last() else {
                 return Ok(());
             };
             let event = last.key;
             self.tell(&page, event)?;
-            self.cursor.event = event;
+            outbox.told.store(event, Ordering::Release);
         }
     }
 
@@ -292,7 +299,7 @@ impl Writer {
         let position = Position { message: 0, event };
         loop {
             let epoch = self.outbox.epoch.load(Ordering::Acquire);
-            match self.outbox.deliver(&self.page, position, epoch) {
+            match self.outbox.deliver(&self.page, 0, position, epoch) {
                 Delivery::Done => return Ok(()),
                 // A chat was deleted: contact events stay true.
                 Delivery::Stale => {}

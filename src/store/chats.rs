@@ -109,6 +109,8 @@ pub fn members(
 pub enum Created {
     /// The two are no contacts.
     NotConfirmed,
+    /// The database has reached its limit.
+    NoRoom,
     /// The chat is in the asker's list now, whether it was there before or not.
     Listed,
 }
@@ -125,6 +127,9 @@ pub fn create(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<Created,
     if let Some(chat) = between(connection, user, contact)? {
         list(tx, user, chat)?;
         return Ok(Created::Listed);
+    }
+    if !tx.has_room()? {
+        return Ok(Created::NoRoom);
     }
     connection
         .prepare_cached("INSERT INTO chat (creator_id, other_id) VALUES (?1, ?2)")?

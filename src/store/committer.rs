@@ -1,44 +1,47 @@
-//! Group commit: one thread owns the only connection that writes.
+//! Group commit: one connection writes, for whoever leads (see [`super::jobs`]).
 //!
-//! Jobs come through a channel. The committer takes as many as are there, opens a transaction
-//! with BEGIN IMMEDIATE, runs each in a SAVEPOINT, commits once (one fsync) and then answers all.
-//! A group forms by itself while the previous one is being synced; nothing ever waits for a
-//! group to fill.
+//! The leader takes as many jobs as are queued, opens a transaction with BEGIN IMMEDIATE, runs
+//! each in a SAVEPOINT, commits once (one fsync) and then answers all. A group forms by itself
+//! while the previous one is being synced; nothing ever waits for a group to fill. The committer
+//! is the thread that leads while many send, and looks after positions, purges and the log.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
 use super::chats::CachedChat;
-use super::jobs::{Job, Jobs, Message};
-use super::{ChatId, MessageId, Shared, StoreError, UserId, deliveries, lock, messages, purge};
-
-/// Rows of one transaction; a group stops growing there. About 3,000 rows a commit is where a
-/// hundred pipelining senders got their throughput from when it was measured.
-const GROUP_ROWS: usize = 4_096;
+use super::jobs::{Job, Jobs, Turn};
+use super::limits::Enforced;
+use super::retention::Retention;
+use super::{
+    ChatId, MessageId, Options, Shared, StoreError, UserId, deliveries, lock, messages, purge,
+};
 
 /// Message ids are set aside in blocks, so that the high-water mark is written once a block.
 const ID_BLOCK: i64 = 65_536;
 
-/// How long the committer waits for a job before it looks after positions and purges.
+/// How often the committer looks after positions and the write-ahead log.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// Positions join a transaction this often: each costs a page of the log.
+const POSITIONS: Duration = Duration::from_millis(100);
 
 /// How long the last writes wait for another process.
 const LAST_WAIT: Duration = Duration::from_millis(500);
 
 /// How long between two slices of purging while nothing else is to be done.
-const PURGE_PAUSE: Duration = Duration::from_millis(5);
+const PURGE_PAUSE: Duration = Duration::from_millis(10);
 
-/// At most this much of purging goes between two groups.
-const PURGE_SLICE: Duration = Duration::from_millis(20);
+/// At most this much of purging goes between two groups. With its COMMIT, and a checkpoint now and
+/// then, nobody is to be held up for more than 20 ms.
+const PURGE_SLICE: Duration = Duration::from_millis(8);
 
 /// Chats known to the committer, at most; then it starts afresh.
 const CACHED_CHATS: usize = 65_536;
@@ -47,6 +50,7 @@ const CACHED_CHATS: usize = 65_536;
 /// checkpointed.
 const WAL_WARNING: u64 = 64 << 20;
 
+type Pool = r2d2::Pool<SqliteConnectionManager>;
 type Pooled = r2d2::PooledConnection<SqliteConnectionManager>;
 
 /// What a job sees: the open transaction and what the committer knows by heart.
@@ -73,6 +77,8 @@ pub(super) struct Memory {
     purge: bool,
     /// Media whose parts are coming in: loose, but not for purging.
     pub(super) uploading: std::collections::HashSet<super::MediaId>,
+    /// What may be added.
+    pub(super) enforced: Enforced,
     data_version: i64,
 }
 
@@ -115,24 +121,25 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Lets it finish what it has taken, then joins it.
+    /// Lets it finish what has been taken, then joins it.
     pub(super) fn stop(self, jobs: &Jobs) {
-        // Fails only when the thread is gone already.
-        let _ = jobs.sender.send(Message::Stop);
+        jobs.stop();
         let _ = self.thread.join();
     }
 }
 
 pub(super) fn start(
-    connection: Pooled,
-    path: &Path,
+    pool: Pool,
+    options: &Options,
     shared: Arc<Shared>,
-) -> Result<(Jobs, Committer), StoreError> {
+) -> Result<(Arc<Jobs>, Committer), StoreError> {
+    let connection = pool.get()?;
     connection.execute_batch("PRAGMA cache_size = -2000;")?;
     connection.execute_batch("PRAGMA journal_size_limit = 16777216;")?;
     full_sync(&connection)?;
     let mut memory = Memory {
         purge: true,
+        enforced: Enforced::new(options.limits),
         data_version: data_version(&connection)?,
         ..Memory::default()
     };
@@ -142,25 +149,27 @@ pub(super) fn start(
         .committed
         .store(memory.next_message - 1, Ordering::Release);
 
-    let (jobs, receiver) = Jobs::channel();
-    let mut wal = path.as_os_str().to_owned();
+    let mut wal = options.path.as_os_str().to_owned();
     wal.push("-wal");
+    let jobs = Arc::new(Jobs::new(Worker {
+        connection,
+        memory,
+        shared,
+        wal: PathBuf::from(wal),
+        wal_warned: false,
+        last_purge: Instant::now(),
+        last_rest: Instant::now(),
+        last_positions: Instant::now(),
+        postponed: false,
+        checkpoint: false,
+        retention: Retention::new(&options.limits),
+    }));
+    let work = Arc::clone(&jobs);
     let thread = std::thread::Builder::new()
         .name("committer".to_owned())
-        // Balancing a b-tree keeps page images on the stack.
-        .stack_size(512 << 10)
+        .stack_size(256 << 10)
         .spawn(move || {
-            let worker = Worker {
-                connection,
-                memory,
-                shared,
-                wal: PathBuf::from(wal),
-                wal_warned: false,
-                last_purge: Instant::now(),
-                last_rest: Instant::now(),
-                postponed: false,
-            };
-            if catch_unwind(AssertUnwindSafe(|| worker.work(&receiver))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| look_after(&work, &pool))).is_err() {
                 // Nothing can be promised without a committer.
                 log::error!("the committer died; ending the process");
                 std::process::exit(70);
@@ -169,7 +178,35 @@ pub(super) fn start(
     Ok((jobs, Committer { thread }))
 }
 
-struct Worker {
+/// What the committer's thread does, until the end.
+fn look_after(jobs: &Jobs, pool: &Pool) {
+    loop {
+        if let Turn::Last = jobs.turn() {
+            jobs.drain();
+            return jobs.worker().finish();
+        }
+        let idle = jobs.is_idle();
+        let (pause, checkpoint) = {
+            let mut worker = jobs.worker();
+            worker.rest(idle);
+            (worker.pause(), std::mem::take(&mut worker.checkpoint))
+        };
+        jobs.end_turn(pause);
+        if checkpoint {
+            // A little now, instead of much at some message's commit; nobody waits for it here.
+            let done = pool
+                .get()
+                .map_err(StoreError::from)
+                .and_then(|connection| Ok(checkpoint_unless_left(&connection, "PASSIVE")?));
+            if let Err(error) = done {
+                log::debug!("a checkpoint beside retention failed: {error}");
+            }
+        }
+    }
+}
+
+/// Who writes: the connection, and what is known by heart.
+pub(super) struct Worker {
     connection: Pooled,
     memory: Memory,
     shared: Arc<Shared>,
@@ -177,59 +214,48 @@ struct Worker {
     wal_warned: bool,
     last_purge: Instant,
     last_rest: Instant,
+    last_positions: Instant,
     /// Something could not be purged just now; tried again in the next pause.
     postponed: bool,
+    /// The committer is to write pages of the log back, outside the lead.
+    checkpoint: bool,
+    retention: Retention,
 }
 
 impl Worker {
-    fn work(mut self, receiver: &Receiver<Message>) {
-        let mut group: Vec<Box<dyn Job>> = Vec::new();
-        let mut stopping = false;
-        while !stopping {
-            let mut rows = 0;
-            let pause = if self.memory.purge { PURGE_PAUSE } else { IDLE };
-            match receiver.recv_timeout(pause) {
-                Ok(Message::Job(job)) => {
-                    rows += job.rows();
-                    group.push(job);
-                }
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => stopping = true,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.rest();
-                    continue;
-                }
-            }
-            // After a stop the rest of the queue is still served: it was taken before.
-            while rows < GROUP_ROWS || stopping {
-                match receiver.try_recv() {
-                    Ok(Message::Job(job)) => {
-                        rows += job.rows();
-                        group.push(job);
-                    }
-                    Ok(Message::Stop) => stopping = true,
-                    Err(_) => break,
-                }
-            }
-            if !group.is_empty() {
-                self.commit(&mut group);
-            }
-            if self.memory.purge && self.last_purge.elapsed() > 5 * PURGE_SLICE {
-                self.purge();
-            }
+    /// How soon the committer should look for something to do beside the jobs.
+    pub(super) fn pause(&self) -> Duration {
+        if self.memory.purge {
+            PURGE_PAUSE
+        } else {
+            self.retention.pause().min(IDLE)
         }
+    }
+
+    /// Saves what is only in memory; nothing is written after this.
+    fn finish(&mut self) {
         // Whoever else holds a lock now must not hold up the end.
         let patience = self.connection.busy_timeout(LAST_WAIT);
         self.save_positions();
-        let checkpoint = patience.and_then(|()| last_checkpoint(&self.connection));
+        let checkpoint =
+            patience.and_then(|()| checkpoint_unless_left(&self.connection, "TRUNCATE"));
         if let Err(error) = checkpoint {
             log::warn!("the last checkpoint failed: {error}");
         }
     }
 
     /// One transaction for the whole group.
-    fn commit(&mut self, group: &mut Vec<Box<dyn Job>>) {
-        let positions = lock(&self.shared.deliveries).snapshot();
-        match self.transaction(group, &positions) {
+    pub(super) fn commit(&mut self, group: &mut [Box<dyn Job>]) {
+        let positions = if self.last_positions.elapsed() >= POSITIONS {
+            self.last_positions = Instant::now();
+            lock(&self.shared.deliveries).snapshot()
+        } else {
+            deliveries::Snapshot::new()
+        };
+        let began = Instant::now();
+        let result = self.transaction(group, &positions);
+        self.shared.figures.note_commit(began.elapsed());
+        match result {
             Ok(()) => {
                 self.shared
                     .committed
@@ -244,9 +270,6 @@ impl Worker {
                     job.fail(StoreError::Group(why.clone()));
                 }
             }
-        }
-        for job in group.drain(..) {
-            job.answer();
         }
     }
 
@@ -319,14 +342,17 @@ impl Worker {
         self.memory.forget();
     }
 
-    /// Nothing has come in for a while.
-    fn rest(&mut self) {
-        if self.memory.purge {
+    /// What is to be done beside the jobs; less of it while some wait.
+    fn rest(&mut self, idle: bool) {
+        if self.memory.purge && (idle || self.last_purge.elapsed() > 5 * PURGE_SLICE) {
             self.purge();
         }
+        self.retain();
         if self.last_rest.elapsed() >= IDLE {
             self.last_rest = Instant::now();
-            self.save_positions();
+            if idle {
+                self.save_positions();
+            }
             self.look_at_wal();
             if self.postponed {
                 self.memory.purge = true;
@@ -372,6 +398,25 @@ impl Worker {
                 (false, true)
             }
         };
+    }
+
+    /// One slice of retention, when its time has come and nothing waits to be purged. Its loss is
+    /// as harmless.
+    fn retain(&mut self) {
+        if self.memory.purge || !self.retention.is_due() {
+            return;
+        }
+        let mut retention = std::mem::take(&mut self.retention);
+        let shared = Arc::clone(&self.shared);
+        let pins = lock(&shared.pins);
+        let result = self.relaxed(|connection, memory| {
+            let mut tx = Tx { connection, memory };
+            retention.step(&mut tx, milliseconds(), |chat| pins.contains_key(&chat))
+        });
+        drop(pins);
+        self.checkpoint |= matches!(result, Ok(false));
+        retention.stepped(result);
+        self.retention = retention;
     }
 
     /// A transaction of the committer's own with synchronous=NORMAL, thus without an fsync.
@@ -429,11 +474,12 @@ impl Memory {
     }
 }
 
-/// Empties the write-ahead log, unless that is another program's business.
-fn last_checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+/// Checkpoints the write-ahead log, unless that is another program's business.
+fn checkpoint_unless_left(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
     let every: i64 = connection.query_row("PRAGMA wal_autocheckpoint", [], |row| row.get(0))?;
     if every > 0 {
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        connection.query_row(&sql, [], |_| Ok(()))?;
     }
     Ok(())
 }

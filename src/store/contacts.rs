@@ -17,6 +17,8 @@ pub struct Contact {
 pub enum Requested {
     /// The account of the other side is gone.
     Nobody,
+    /// The database has reached its limit.
+    NoRoom,
     /// It had been requested before.
     Unchanged,
     /// The other side is to be told by a `233`.
@@ -31,6 +33,15 @@ pub fn request(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<Request
     let connection = tx.connection;
     if !exists(connection, contact)? || !exists(connection, user)? {
         return Ok(Requested::Nobody);
+    }
+    if !tx.has_room()? {
+        let there = connection
+            .prepare_cached("SELECT 1 FROM contact WHERE user_id = ?1 AND contact_id = ?2")?
+            .exists((user, contact))?;
+        return Ok(match there {
+            true => Requested::Unchanged,
+            false => Requested::NoRoom,
+        });
     }
     let recorded = connection
         .prepare_cached("INSERT OR IGNORE INTO contact (user_id, contact_id) VALUES (?1, ?2)")?

@@ -13,6 +13,10 @@ pub enum StoreError {
     Io(std::io::Error),
     /// Another job of the same transaction, or its COMMIT, failed with this text: nothing was kept.
     Group(String),
+    /// The database has reached `--max-database`: nothing was tried.
+    NoRoom,
+    /// The user's media have reached `--media-quota`: nothing was kept.
+    OverQuota,
     /// The job panicked; its changes were rolled back.
     Panicked,
     /// The store is shutting down.
@@ -28,6 +32,8 @@ impl fmt::Display for StoreError {
             StoreError::Pool(error) => write!(f, "no database connection: {error}"),
             StoreError::Io(error) => write!(f, "{error}"),
             StoreError::Group(why) => write!(f, "the transaction failed: {why}"),
+            StoreError::NoRoom => write!(f, "the database has reached its limit"),
+            StoreError::OverQuota => write!(f, "the user's media have reached their limit"),
             StoreError::Panicked => write!(f, "a job panicked"),
             StoreError::Stopped => write!(f, "the store is stopped"),
             StoreError::Foreign(why) => write!(f, "{why}"),

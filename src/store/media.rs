@@ -77,8 +77,7 @@ pub fn part(
         .optional()
 }
 
-/// Whether `sender` could send into `chat` now; asked before an upload begins, and again with the
-/// message itself.
+/// Begins an upload; None when the owner's media would take up more than they may.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -88,7 +87,10 @@ pub fn begin(
     chat: ChatId,
     size: usize,
     quoted: bool,
-) -> Result<MediaId, StoreError> {
+) -> Result<Option<MediaId>, StoreError> {
+    if !tx.has_quota(owner, size as u64)? {
+        return Ok(None);
+    }
     tx.connection
         .prepare_cached(
             "INSERT INTO media (owner_id, chat_id, size, quoted) VALUES (?1, ?2, ?3, ?4)",
@@ -96,7 +98,19 @@ pub fn begin(
         .execute((owner, chat, i64::try_from(size).unwrap_or(i64::MAX), quoted))?;
     let media = tx.connection.last_insert_rowid();
     tx.memory.uploading.insert(media);
-    Ok(media)
+    Ok(Some(media))
+}
+
+/// Bytes of media that a user has in the database, those included whose message is still to come
+/// or already gone.
+pub(super) fn used(connection: &Connection, user: UserId) -> rusqlite::Result<u64> {
+    let bytes: Option<i64> = connection
+        .prepare_cached("SELECT bytes FROM media_use WHERE user_id = ?1")?
+        .query_row([user], |row| row.get(0))
+        .optional()?;
+    Ok(bytes
+        .and_then(|bytes| u64::try_from(bytes).ok())
+        .unwrap_or(0))
 }
 
 /// Adds a part.

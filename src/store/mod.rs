@@ -2,9 +2,10 @@
 //!
 //! In reading order: `error`, [`schema`] (versions and upgrades), [`pool`] (connections and
 //! their pragmas), [`committer`] (group commit), then one file of SQL a subject: [`users`],
-//! [`contacts`], [`chats`], [`messages`], [`media`], [`deliveries`], [`purge`]; and
-//! for the operator's tool [`beside`], [`orders`], [`upkeep`], [`census`], [`check`], [`copy`].
-//! There is no SQL outside this directory.
+//! [`contacts`], [`chats`], [`messages`], [`media`], [`deliveries`], [`purge`] and `retention`
+//! (what goes), [`limits`] (what may come), [`figures`] (what is counted); for the
+//! operator's tool [`beside`], [`orders`], [`upkeep`], [`census`], [`check`], [`copy`]. There is no
+//! SQL outside this directory.
 //!
 //! Invariant: [`Store::write`] returns only after the COMMIT of its job is on stable storage
 //! (promise 1 of the contract). Whatever a write depends on is decided inside its job.
@@ -18,7 +19,9 @@ pub mod contacts;
 pub mod copy;
 pub mod deliveries;
 mod error;
+pub mod figures;
 mod jobs;
+pub mod limits;
 pub mod media;
 pub mod messages;
 pub mod orders;
@@ -26,6 +29,7 @@ pub mod orders;
 mod plans;
 pub mod pool;
 pub mod purge;
+mod retention;
 pub mod schema;
 #[cfg(test)]
 mod tests;
@@ -66,6 +70,8 @@ pub struct Options {
     /// Whether checkpoints of the write-ahead log, the last one included, are left to another
     /// program.
     pub leave_checkpoints: bool,
+    /// How much is kept, and for how long.
+    pub limits: limits::Limits,
 }
 
 /// The database of one server: a cheap handle, shared by all threads.
@@ -77,7 +83,7 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     pool: r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>,
-    jobs: Jobs,
+    jobs: Arc<Jobs>,
     shared: Arc<Shared>,
     committer: Mutex<Option<Committer>>,
     /// Keeps other servers away. Last, since closing it gives up SQLite's locks of this process too.
@@ -92,6 +98,7 @@ pub(crate) struct Shared {
     deliveries: Mutex<Deliveries>,
     /// Chats that a reply is being read from, with the number of readers: not purged meanwhile.
     pins: Mutex<HashMap<ChatId, u32>>,
+    figures: figures::Figures,
 }
 
 /// Locks a mutex whose data stays sound when a holder panics.
@@ -111,7 +118,7 @@ impl Store {
     pub fn open(options: &Options) -> Result<Store, StoreError> {
         let (pool, lock) = pool::open(options)?;
         let shared = Arc::new(Shared::default());
-        let (jobs, committer) = committer::start(pool.get()?, &options.path, Arc::clone(&shared))?;
+        let (jobs, committer) = committer::start(pool.clone(), options, Arc::clone(&shared))?;
         Ok(Store {
             inner: Arc::new(Inner {
                 path: options.path.clone(),
@@ -160,6 +167,27 @@ impl Store {
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.inner.jobs.run(rows, f)
+    }
+
+    /// Like [`Store::write`], for what makes the database grow.
+    ///
+    /// # Errors
+    /// Also [`StoreError::NoRoom`], without running `f`, when the database has reached its limit.
+    pub fn grow<T: Send + 'static>(
+        &self,
+        rows: usize,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        // A value, not an error: nothing has to be rolled back, and nobody's cache forgotten.
+        let grown = self.write(rows, move |tx| {
+            Ok(if tx.has_room()? { Some(f(tx)?) } else { None })
+        })?;
+        grown.ok_or(StoreError::NoRoom)
+    }
+
+    /// What is counted since the start.
+    pub fn figures(&self) -> &figures::Figures {
+        &self.inner.shared.figures
     }
 
     /// All messages up to this id are visible to a read that begins after this call, unless they

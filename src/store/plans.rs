@@ -13,6 +13,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("messages.rs", include_str!("messages.rs")),
     ("orders.rs", include_str!("orders.rs")),
     ("purge.rs", include_str!("purge.rs")),
+    ("retention.rs", include_str!("retention.rs")),
     ("upkeep.rs", include_str!("upkeep.rs")),
     ("users.rs", include_str!("users.rs")),
 ];
@@ -22,11 +23,14 @@ const WITHOUT: &[&str] = &[
     "beside.rs",
     "copy.rs",
     "error.rs",
+    "figures.rs",
     "jobs.rs",
+    "limits.rs",
     "mod.rs",
     "plans.rs",
     "pool.rs",
     "schema.rs",
+    "tests",
     "tests.rs",
 ];
 

@@ -8,13 +8,39 @@ use super::StoreError;
 const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// The version of the newest schema.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 
 /// Marks a file as ours ("Plau"), so that another program's database is not taken for an empty one.
 const APPLICATION_ID: i64 = 0x506C_6175;
 
 /// `UPGRADES[n]` turns version n + 1 into version n + 2.
-const UPGRADES: &[&str] = &["CREATE INDEX media_owner ON media (owner_id, size);"];
+const UPGRADES: &[&str] = &[
+    "CREATE INDEX media_owner ON media (owner_id, size);",
+    // Text for text as in schema.sql, so that an upgraded database is like a new one.
+    "DROP INDEX media_owner;
+CREATE TABLE media_use (
+    user_id INTEGER PRIMARY KEY REFERENCES user (id),
+    bytes   INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER media_added AFTER INSERT ON media BEGIN
+    INSERT INTO media_use (user_id, bytes) VALUES (new.owner_id, new.size)
+    ON CONFLICT (user_id) DO UPDATE SET bytes = bytes + excluded.bytes;
+END;
+CREATE TRIGGER media_removed AFTER DELETE ON media BEGIN
+    UPDATE media_use SET bytes = bytes - old.size WHERE user_id = old.owner_id;
+END;
+CREATE TABLE held_lane (
+    lane    INTEGER PRIMARY KEY,
+    upto    INTEGER NOT NULL,
+    arrived INTEGER
+) STRICT;
+CREATE TABLE held_media (
+    media_id INTEGER PRIMARY KEY,
+    arrived  INTEGER
+) STRICT;
+INSERT INTO counter (name, value) VALUES ('kept_message', 0), ('kept_media', 0);
+INSERT INTO media_use (user_id, bytes) SELECT owner_id, sum(size) FROM media GROUP BY owner_id;",
+];
 
 /// Creates the tables in an empty database, upgrades an older one in one transaction, refuses a
 /// newer or a foreign one without changing anything.
@@ -102,8 +128,11 @@ fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
 mod tests {
     use super::*;
 
-    /// The schema as version 1 had it.
-    const VERSION_1: &str = include_str!("../../tests/data/schema-1.sql");
+    /// The schema as each older version had it.
+    const OLDER: &[&str] = &[
+        include_str!("../../tests/data/schema-1.sql"),
+        include_str!("../../tests/data/schema-2.sql"),
+    ];
 
     fn fresh() -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
@@ -111,17 +140,19 @@ mod tests {
         connection
     }
 
-    fn version_1() -> Connection {
+    fn old(version: usize) -> Connection {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(VERSION_1).unwrap();
+        connection.execute_batch(OLDER[version - 1]).unwrap();
         connection
             .pragma_update(None, "application_id", APPLICATION_ID)
             .unwrap();
-        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection
+            .pragma_update(None, "user_version", version as i64)
+            .unwrap();
         connection
     }
 
-    /// Tables and indexes, as SQLite describes them.
+    /// Tables, indexes and triggers, as SQLite describes them.
     fn shape(connection: &Connection) -> Vec<(String, String, String)> {
         connection
             .prepare(
@@ -137,28 +168,61 @@ mod tests {
 
     #[test]
     fn an_upgraded_database_is_like_a_new_one_and_keeps_its_rows() {
-        let mut old = version_1();
-        old.execute(
-            "INSERT INTO user (name, mapped, password, email, gender, created)
-             VALUES ('Hans', 'hans', '$scrypt$', 'h@x', 'm', 1)",
-            [],
-        )
-        .unwrap();
-        assert_ne!(shape(&old), shape(&fresh()), "version 1 differs");
-        prepare(&mut old).unwrap();
-        assert_eq!(shape(&old), shape(&fresh()));
-        assert_eq!(pragma(&old, "user_version").unwrap(), VERSION);
-        let name: String = old
-            .query_row("SELECT name FROM user WHERE mapped = 'hans'", [], |row| {
-                row.get(0)
-            })
+        for version in 1..=OLDER.len() {
+            let mut old = old(version);
+            old.execute_batch(
+                "INSERT INTO user (name, mapped, password, email, gender, created)
+                 VALUES ('Hans', 'hans', '$scrypt$', 'h@x', 'm', 1);
+                 INSERT INTO media (owner_id, chat_id, size, quoted)
+                 VALUES (1, 1, 30, 0), (1, 1, 12, 0);
+                 UPDATE counter SET value = 7;",
+            )
             .unwrap();
-        assert_eq!(name, "Hans");
+            assert_ne!(shape(&old), shape(&fresh()), "version {version} differs");
+            prepare(&mut old).unwrap();
+            assert_eq!(shape(&old), shape(&fresh()), "from version {version}");
+            assert_eq!(pragma(&old, "user_version").unwrap(), VERSION);
+            let kept: (String, i64, i64) = old
+                .query_row(
+                    "SELECT name, bytes, (SELECT value FROM counter WHERE name = 'message')
+                     FROM user JOIN media_use ON user_id = id WHERE mapped = 'hans'",
+                    [],
+                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                )
+                .unwrap();
+            assert_eq!(kept, ("Hans".to_owned(), 42, 7), "from version {version}");
+        }
+    }
+
+    #[test]
+    fn the_use_of_media_follows_what_comes_and_goes() {
+        let database = fresh();
+        let bytes = || -> i64 {
+            database
+                .query_row("SELECT bytes FROM media_use WHERE user_id = 1", [], |row| {
+                    row.get(0)
+                })
+                .unwrap()
+        };
+        database
+            .execute_batch(
+                "INSERT INTO user (name, password, email, gender, created)
+                 VALUES ('Hans', '', '', '', 1);
+                 INSERT INTO media (owner_id, chat_id, size, quoted)
+                 VALUES (1, 1, 30, 0), (1, 1, 12, 0);",
+            )
+            .unwrap();
+        assert_eq!(bytes(), 42);
+        database
+            .execute_batch("DELETE FROM media WHERE id = 1")
+            .unwrap();
+        assert_eq!(bytes(), 12);
     }
 
     #[test]
     fn there_is_a_step_from_each_version_to_the_next() {
         assert_eq!(UPGRADES.len() as i64, VERSION - 1);
+        assert_eq!(OLDER.len() as i64, VERSION - 1);
     }
 
     #[test]

@@ -4,15 +4,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use super::limits::Limits;
 use super::messages::{self, Sent};
 use super::users::{self, NewAccount};
 use super::{Options, Store, StoreError, Tx, UserId, chats, contacts};
+
+mod retention;
 
 /// A store in a directory that goes with it.
 struct Scratch {
     /// None only while it is being opened again.
     open: Option<Store>,
     directory: PathBuf,
+    /// What it is opened with.
+    limits: Limits,
 }
 
 impl std::ops::Deref for Scratch {
@@ -25,6 +30,10 @@ impl std::ops::Deref for Scratch {
 
 impl Scratch {
     fn new() -> Scratch {
+        Scratch::with(Limits::default())
+    }
+
+    fn with(limits: Limits) -> Scratch {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let directory = std::env::temp_dir().join(format!(
             "plausch-store-{}-{}",
@@ -33,16 +42,18 @@ impl Scratch {
         ));
         std::fs::create_dir(&directory).unwrap();
         Scratch {
-            open: Some(Scratch::open(&directory)),
+            open: Some(Scratch::open(&directory, limits)),
             directory,
+            limits,
         }
     }
 
-    fn open(directory: &std::path::Path) -> Store {
+    fn open(directory: &std::path::Path, limits: Limits) -> Store {
         Store::open(&Options {
             path: directory.join("plausch.db"),
             readers: 2,
             leave_checkpoints: false,
+            limits,
         })
         .unwrap()
     }
@@ -50,7 +61,7 @@ impl Scratch {
     fn reopen(&mut self) {
         self.stop();
         self.open = None;
-        self.open = Some(Scratch::open(&self.directory));
+        self.open = Some(Scratch::open(&self.directory, self.limits));
     }
 }
 
@@ -294,6 +305,7 @@ fn a_second_server_is_kept_away() {
         path: scratch.path().to_owned(),
         readers: 1,
         leave_checkpoints: false,
+        limits: Limits::default(),
     });
     assert!(matches!(second, Err(StoreError::Foreign(_))));
 }

@@ -94,7 +94,7 @@ pub fn details(connection: &Connection, mapped: &str) -> rusqlite::Result<Option
         requests: number("SELECT count(*) FROM contact WHERE contact_id = ?1 AND since IS NULL")?,
         chats: number("SELECT count(*) FROM member WHERE user_id = ?1 AND listed = 1")?,
         undelivered: undelivered(connection, id)?,
-        media_bytes: number("SELECT coalesce(sum(size), 0) FROM media WHERE owner_id = ?1")?,
+        media_bytes: number("SELECT coalesce(max(bytes), 0) FROM media_use WHERE user_id = ?1")?,
     }))
 }
 

@@ -97,6 +97,20 @@ pub fn limit_open_files(pid: u32, limit: Option<u64>) {
     assert_eq!(set, 0, "prlimit: {}", std::io::Error::last_os_error());
 }
 
+/// Takes files from a running process for good: the hard limit is lowered, too.
+#[allow(unsafe_code)]
+pub fn take_open_files(pid: u32, limit: u64) {
+    let pid = libc::pid_t::try_from(pid).expect("a process id");
+    let limit = libc::rlimit {
+        rlim_cur: limit,
+        rlim_max: limit,
+    };
+    let which = libc::RLIMIT_NOFILE;
+    // SAFETY: both pointers are null or valid, and point to a struct of the type expected.
+    let set = unsafe { libc::prlimit(pid, which, &raw const limit, std::ptr::null_mut()) };
+    assert_eq!(set, 0, "prlimit: {}", std::io::Error::last_os_error());
+}
+
 /// Waits until `done` gives something; panics with `what` when it has not after `timeout`.
 pub fn wait_for<T>(what: &str, timeout: Duration, mut done: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + timeout;

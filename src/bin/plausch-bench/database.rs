@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use plausch::store::limits::Limits;
 use plausch::store::{Options, Store};
 use rusqlite::Connection;
 
@@ -37,6 +38,7 @@ pub fn create(path: &Path) -> Result<Connection> {
         path: path.to_owned(),
         readers: 1,
         leave_checkpoints: false,
+        limits: Limits::default(),
     };
     Store::open(&options).doing("creating a database")?.stop();
     Ok(Connection::open(path)?)

@@ -28,6 +28,15 @@ const STOP: Duration = Duration::from_secs(15);
 /// Lines of its log that are kept for a failure's message.
 const LOG_LINES: usize = 20;
 
+/// Limits that a bench's users would meet; switched off where the server has them, since an older
+/// one may be measured too.
+const LIMITS: &[&str] = &[
+    "--media-quota",
+    "--login-delay",
+    "--register-rate",
+    "--rate",
+];
+
 type Log = Arc<Mutex<VecDeque<String>>>;
 
 /// A running server.
@@ -46,6 +55,7 @@ impl Server {
         let mut child = Command::new(program)
             .args(["--listen", "127.0.0.1:0", "--scrypt", "4,8,1"])
             .args(["--max-per-ip", "0", "--max-clients", "12000"])
+            .args(limits_off(program)?)
             .arg("--database")
             .arg(database)
             .stdin(Stdio::null())
@@ -131,6 +141,18 @@ impl Drop for Server {
             let _ = reader.join();
         }
     }
+}
+
+/// The options that switch limits off, as far as `--help` names them.
+fn limits_off(program: &Path) -> Result<Vec<&'static str>> {
+    let help = Command::new(program)
+        .arg("--help")
+        .output()
+        .doing(format_args!("starting {}", program.display()))?;
+    let help = String::from_utf8_lossy(&help.stdout);
+    let known = |name: &&&str| help.split_ascii_whitespace().any(|word| word == **name);
+    let known = LIMITS.iter().filter(known);
+    Ok(known.flat_map(|name| [*name, "0"]).collect())
 }
 
 /// Reads the log to its end, so that the server never waits for a full pipe.

@@ -1,0 +1,104 @@
+//! How much may be kept: room in the database, and media of one user.
+//!
+//! Both are decided inside the job that would keep it, so nothing can come in between.
+
+use std::time::{Duration, Instant};
+
+use super::committer::Tx;
+use super::{StoreError, UserId, media};
+
+/// Between two lines in the log about the same limit.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// What an operator allows; the default allows everything and keeps it for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of media that one user may have in the database; 0 for no limit.
+    pub media_quota: u64,
+    /// Bytes of the database that may be in use before nothing is added any more; pages that are
+    /// free inside the file do not count. 0 for no limit.
+    pub max_database: u64,
+    /// Messages that have arrived are removed when they are older; None: never.
+    pub keep_messages: Option<Duration>,
+    /// The same for media alone.
+    pub keep_media: Option<Duration>,
+}
+
+/// The limits, and when the log was last told that one was met.
+#[derive(Default)]
+pub(super) struct Enforced {
+    limits: Limits,
+    full_said: Option<Instant>,
+    quota_said: Option<Instant>,
+}
+
+impl Enforced {
+    pub(super) fn new(limits: Limits) -> Enforced {
+        Enforced {
+            limits,
+            ..Enforced::default()
+        }
+    }
+}
+
+impl Tx<'_> {
+    /// Whether something may be added to the database. Asked once a job, so the database can
+    /// outgrow its limit by what one job adds.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn has_room(&mut self) -> Result<bool, StoreError> {
+        let most = self.memory.enforced.limits.max_database;
+        if most == 0 {
+            return Ok(true);
+        }
+        // All three are numbers in the header or in memory; inside a transaction they count what
+        // it has done so far.
+        let number = |pragma: &str| -> rusqlite::Result<u64> {
+            self.connection
+                .prepare_cached(pragma)?
+                .query_row([], |row| row.get::<_, i64>(0))
+                .map(|number| u64::try_from(number).unwrap_or(0))
+        };
+        let pages = number("PRAGMA page_count")?.saturating_sub(number("PRAGMA freelist_count")?);
+        let used = pages.saturating_mul(number("PRAGMA page_size")?);
+        if used < most {
+            return Ok(true);
+        }
+        if is_time(&mut self.memory.enforced.full_said) {
+            log::warn!(
+                "the database has reached --max-database: {used} of {most} bytes are in use; \
+                 nothing is added until something is deleted"
+            );
+        }
+        Ok(false)
+    }
+
+    /// Whether `user` may have `size` more bytes of media.
+    pub(super) fn has_quota(&mut self, user: UserId, size: u64) -> Result<bool, StoreError> {
+        let most = self.memory.enforced.limits.media_quota;
+        if most == 0 {
+            return Ok(true);
+        }
+        let used = media::used(self.connection, user)?;
+        if used.saturating_add(size) <= most {
+            return Ok(true);
+        }
+        if is_time(&mut self.memory.enforced.quota_said) {
+            log::warn!(
+                "user {user} has reached --media-quota: {used} of {most} bytes are in use, \
+                 {size} more were refused"
+            );
+        }
+        Ok(false)
+    }
+}
+
+/// Whether the last time is long enough ago; if so, the last time is now.
+fn is_time(last: &mut Option<Instant>) -> bool {
+    let due = last.is_none_or(|last| last.elapsed() >= QUIET);
+    if due {
+        *last = Some(Instant::now());
+    }
+    due
+}

@@ -1,0 +1,368 @@
+//! What goes when its days have passed, and what must not. Time is a parameter here.
+
+use super::*;
+use crate::store::deliveries::{self, Position};
+use crate::store::media;
+use crate::store::retention::Retention;
+use std::time::Duration;
+
+const DAY: i64 = 24 * 3_600 * 1_000;
+
+fn days(count: i64) -> Duration {
+    Duration::from_millis((count * DAY) as u64)
+}
+
+fn keep_messages() -> Limits {
+    Limits {
+        keep_messages: Some(days(30)),
+        ..Limits::default()
+    }
+}
+
+fn keep_media() -> Limits {
+    Limits {
+        keep_media: Some(days(30)),
+        ..Limits::default()
+    }
+}
+
+/// One whole pass, as if it were `later` milliseconds from now.
+fn pass(store: &Store, limits: Limits, later: i64, pinned: impl Fn(i64) -> bool + Send + 'static) {
+    store
+        .write(1, move |tx| {
+            let mut retention = Retention::new(&limits);
+            let now = tx.now() + later;
+            while !retention.step(tx, now, &pinned)? {}
+            Ok(())
+        })
+        .unwrap();
+}
+
+fn none(_: i64) -> bool {
+    false
+}
+
+fn kept(store: &Store, from: UserId, chat: i64, body: &str) -> messages::Kept {
+    match send(store, from, chat, body) {
+        Ok(Sent::Kept(kept)) => kept,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn arrived(store: &Store, user: UserId, message: i64) {
+    store
+        .write(1, move |tx| {
+            let position = Position { message, event: 0 };
+            deliveries::save(tx.connection, &vec![(user, position)])
+        })
+        .unwrap();
+}
+
+fn number(store: &Store, sql: &'static str) -> i64 {
+    store
+        .read(|connection| connection.query_row(sql, [], |row| row.get(0)))
+        .unwrap()
+}
+
+fn send_media(store: &Store, from: UserId, chat: i64, data: &str) -> Option<messages::Kept> {
+    let data = data.to_owned();
+    store
+        .write(1, move |tx| {
+            let Some(id) = media::begin(tx, from, chat, data.len(), false)? else {
+                return Ok(None);
+            };
+            media::add(tx, id, 0, &data)?;
+            match media::finish(tx, from, chat, "see", id)? {
+                Sent::Kept(kept) => Ok(Some(kept)),
+                other => panic!("{other:?}"),
+            }
+        })
+        .unwrap()
+}
+
+fn finds(store: &Store, user: UserId, id: i64) -> bool {
+    let found = store.read(|connection| media::find(connection, user, id));
+    matches!(found, Ok(media::Found::Media(_)))
+}
+
+/// Waits for the purge, which comes by itself.
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(
+            std::time::Instant::now() < end,
+            "waited in vain until {what}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn what_has_arrived_goes_when_it_is_old_and_nothing_else_does() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    let old = kept(&scratch, a, chat, "arrived");
+    kept(&scratch, a, chat, "not arrived");
+    kept(&scratch, b, chat, "not arrived, the other way");
+    arrived(&scratch, b, old.id);
+    pass(&scratch, keep_messages(), 30 * DAY - 60_000, none);
+    assert_eq!(
+        number(&scratch, "SELECT count(*) FROM message"),
+        3,
+        "not yet"
+    );
+    pass(&scratch, keep_messages(), 31 * DAY, none);
+    assert_eq!(bodies(&scratch, b, 0), ["not arrived"]);
+    assert_eq!(bodies(&scratch, a, 0), ["not arrived, the other way"]);
+    // History is what is left, and 135 for the removed one finds nothing to go back to.
+    let history = scratch.read(|connection| messages::history(connection, chat, 0, 10, 0));
+    assert_eq!(history.unwrap().len(), 2);
+    let upto = scratch
+        .read(|connection| messages::newest_upto(connection, b, chat, old.timestamp))
+        .unwrap();
+    assert_eq!(upto, Ok(None));
+    // Where the walk has been it does not go again.
+    let newest = number(&scratch, "SELECT max(id) FROM message");
+    assert_eq!(
+        number(
+            &scratch,
+            "SELECT value FROM counter WHERE name = 'kept_message'"
+        ),
+        newest
+    );
+}
+
+#[test]
+fn timestamps_do_not_go_back_when_the_newest_message_goes() {
+    let mut scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    let ahead = kept(&scratch, a, chat, "from a clock that was ahead");
+    arrived(&scratch, b, ahead.id);
+    // Ahead of today, and yet older than the days by the clock of the pass.
+    scratch
+        .write(1, |tx| {
+            let later = "UPDATE message SET timestamp = timestamp + 864000000";
+            tx.connection.execute(later, [])?;
+            Ok(())
+        })
+        .unwrap();
+    pass(&scratch, keep_messages(), 60 * DAY, none);
+    assert_eq!(number(&scratch, "SELECT count(*) FROM message"), 0);
+    scratch.reopen();
+    let next = kept(&scratch, a, chat, "next");
+    assert!(next.timestamp > ahead.timestamp + 10 * DAY);
+    assert!(next.id > ahead.id);
+    assert_eq!(bodies(&scratch, b, ahead.id), ["next"]);
+}
+
+#[test]
+fn what_was_held_stays_a_day_after_it_has_arrived() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    let late = kept(&scratch, a, chat, "for somebody who is away");
+    let count = || number(&scratch, "SELECT count(*) FROM message");
+    for day in [31, 60, 90] {
+        pass(&scratch, keep_messages(), day * DAY, none);
+        assert_eq!(count(), 1, "after {day} days");
+    }
+    arrived(&scratch, b, late.id);
+    pass(&scratch, keep_messages(), 91 * DAY, none);
+    pass(&scratch, keep_messages(), 92 * DAY - 60_000, none);
+    assert_eq!(count(), 1, "the day is not over");
+    pass(&scratch, keep_messages(), 92 * DAY + 60_000, none);
+    assert_eq!(count(), 0);
+    assert_eq!(number(&scratch, "SELECT count(*) FROM held_lane"), 0);
+}
+
+#[test]
+fn a_chat_that_is_being_read_stays_until_it_is_not() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    let old = kept(&scratch, a, chat, "being read");
+    arrived(&scratch, b, old.id);
+    pass(&scratch, keep_messages(), 31 * DAY, move |pinned| {
+        pinned == chat
+    });
+    assert_eq!(number(&scratch, "SELECT count(*) FROM message"), 1);
+    pass(&scratch, keep_messages(), 31 * DAY, none);
+    pass(&scratch, keep_messages(), 33 * DAY, none);
+    assert_eq!(number(&scratch, "SELECT count(*) FROM message"), 0);
+}
+
+/// Otherwise one message with a TimeStamp of the far future would end retention for ever.
+#[test]
+fn a_timestamp_of_the_future_does_not_end_the_walk() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    kept(&scratch, a, chat, "from 2100");
+    scratch
+        .write(1, |tx| {
+            tx.connection
+                .execute("UPDATE message SET timestamp = 4102444800000", [])?;
+            Ok(())
+        })
+        .unwrap();
+    let (c, d) = scratch
+        .write(1, |tx| Ok((account(tx, "c")?, account(tx, "d")?)))
+        .unwrap();
+    let other = scratch
+        .write(1, move |tx| {
+            contacts::request(tx, c, d)?;
+            contacts::request(tx, d, c)?;
+            chats::create(tx, c, d)?;
+            Ok(chats::of(tx.connection, c)?[0])
+        })
+        .unwrap();
+    let old = kept(&scratch, c, other, "of today");
+    arrived(&scratch, d, old.id);
+    arrived(&scratch, b, old.id);
+    pass(&scratch, keep_messages(), 31 * DAY, none);
+    assert_eq!(bodies(&scratch, d, 0), Vec::<String>::new());
+    assert_eq!(bodies(&scratch, b, 0), ["from 2100"]);
+    // Once that year is past, too.
+    pass(&scratch, keep_messages(), 40_000 * DAY, none);
+    pass(&scratch, keep_messages(), 40_002 * DAY, none);
+    assert_eq!(bodies(&scratch, b, 0), Vec::<String>::new());
+}
+
+#[test]
+fn messages_to_a_deleted_account_go_too() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    kept(&scratch, a, chat, "never read");
+    scratch
+        .write(1, move |tx| users::delete(tx, b, "hash"))
+        .unwrap();
+    pass(&scratch, keep_messages(), 31 * DAY, none);
+    assert_eq!(number(&scratch, "SELECT count(*) FROM message"), 0);
+    assert!(matches!(
+        send(&scratch, a, chat, "more"),
+        Ok(Sent::NoContact)
+    ));
+}
+
+#[test]
+fn old_media_go_and_their_messages_stay() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    let seen = send_media(&scratch, a, chat, "seen").unwrap();
+    let unseen = send_media(&scratch, a, chat, "not seen").unwrap();
+    let (first, second) = (seen.media.unwrap(), unseen.media.unwrap());
+    arrived(&scratch, b, seen.id);
+    pass(&scratch, keep_media(), 31 * DAY, none);
+    assert!(!finds(&scratch, b, first));
+    assert!(finds(&scratch, b, second), "it has not arrived");
+    assert_eq!(bodies(&scratch, b, 0), ["see", "see"]);
+    until(
+        "the media's parts are gone, and the owner has room again",
+        || {
+            number(&scratch, "SELECT count(*) FROM media_part") == 1
+                && number(&scratch, "SELECT bytes FROM media_use") == 8
+        },
+    );
+    arrived(&scratch, b, unseen.id);
+    pass(&scratch, keep_media(), 32 * DAY, none);
+    assert!(finds(&scratch, b, second), "it has arrived only now");
+    pass(&scratch, keep_media(), 34 * DAY, none);
+    assert!(!finds(&scratch, b, second));
+    assert_eq!(number(&scratch, "SELECT count(*) FROM held_media"), 0);
+    assert_eq!(bodies(&scratch, b, 0), ["see", "see"]);
+}
+
+#[test]
+fn media_go_with_their_messages() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    let seen = send_media(&scratch, a, chat, "seen").unwrap();
+    arrived(&scratch, b, seen.id);
+    pass(&scratch, keep_messages(), 31 * DAY, none);
+    assert!(!finds(&scratch, a, seen.media.unwrap()));
+    until("nothing is left", || {
+        number(&scratch, "SELECT count(*) FROM media") == 0
+            && number(&scratch, "SELECT bytes FROM media_use") == 0
+    });
+}
+
+#[test]
+fn retention_runs_by_itself() {
+    let mut scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    let old = kept(&scratch, a, chat, "old");
+    arrived(&scratch, b, old.id);
+    scratch
+        .write(1, |tx| {
+            tx.connection
+                .execute("UPDATE message SET timestamp = timestamp - 2678400000", [])?;
+            Ok(())
+        })
+        .unwrap();
+    scratch.limits = keep_messages();
+    scratch.reopen();
+    until("the old message is gone", || {
+        number(&scratch, "SELECT count(*) FROM message") == 0
+    });
+}
+
+#[test]
+fn a_quota_counts_what_is_there() {
+    let scratch = Scratch::with(Limits {
+        media_quota: 10,
+        ..Limits::default()
+    });
+    let (a, b, chat) = pair(&scratch);
+    let first = send_media(&scratch, a, chat, "123456").unwrap();
+    assert!(send_media(&scratch, a, chat, "12345").is_none(), "11 bytes");
+    assert!(
+        send_media(&scratch, b, chat, "12345").is_some(),
+        "another's"
+    );
+    assert!(send_media(&scratch, a, chat, "1234").is_some(), "10 bytes");
+    assert!(send_media(&scratch, a, chat, "1").is_none());
+    arrived(&scratch, b, first.id);
+    pass(&scratch, keep_media(), 31 * DAY, none);
+    until("the removed media's bytes are free", || {
+        send_media(&scratch, a, chat, "123456").is_some()
+    });
+}
+
+#[test]
+fn a_full_database_takes_nothing_until_something_goes() {
+    let scratch = Scratch::with(Limits {
+        max_database: 400 << 10,
+        ..Limits::default()
+    });
+    let (a, b, chat) = pair(&scratch);
+    let text = "x".repeat(8_000);
+    let fill = |most: usize| {
+        let kept = (0..most).take_while(|_| {
+            let text = text.clone();
+            let kept = scratch.grow(1, move |tx| messages::send(tx, a, chat, &text, None));
+            match kept {
+                Ok(Sent::Kept(_)) => true,
+                Err(StoreError::NoRoom) => false,
+                other => panic!("{other:?}"),
+            }
+        });
+        kept.count()
+    };
+    let first = fill(100);
+    assert!((20..60).contains(&first), "{first} messages of 8 KiB fit");
+    assert_eq!(fill(1), 0);
+    // What adds nothing, or takes away, goes on.
+    let newest = scratch.committed();
+    arrived(&scratch, b, newest);
+    let requested = scratch.write(1, move |tx| {
+        let c = account(tx, "c")?;
+        Ok((contacts::request(tx, a, b)?, contacts::request(tx, a, c)?))
+    });
+    assert_eq!(
+        requested.unwrap(),
+        (contacts::Requested::Unchanged, contacts::Requested::NoRoom)
+    );
+    pass(&scratch, keep_messages(), 31 * DAY, none);
+    let pages = number(&scratch, "PRAGMA page_count");
+    // The same pages are used again: the file does not grow.
+    let second = fill(first);
+    assert!(second + 2 >= first, "{second} after {first}");
+    assert!(number(&scratch, "PRAGMA page_count") <= pages + 4);
+}

@@ -1,0 +1,221 @@
+//! What a server keeps, for how long, and how much of it. Databases are aged by writing old
+//! TimeStamps into them while the server is stopped.
+
+mod support;
+
+use std::time::Duration;
+use support::client::Client;
+use support::people::{Push, befriend, pair, register_and_login};
+use support::server::TestServer;
+
+const SOON: Duration = Duration::from_secs(20);
+
+const DAY: i64 = 24 * 3_600 * 1_000;
+
+/// Stops the server, makes everything older, and starts it again.
+fn age(server: &mut TestServer, days: i64) {
+    server.stop();
+    let database = rusqlite::Connection::open(server.database()).expect("the database");
+    for sql in [
+        "UPDATE message SET timestamp = timestamp - ?1",
+        "UPDATE chat SET last_timestamp = last_timestamp - ?1",
+        "UPDATE held_lane SET arrived = arrived - ?1",
+        "UPDATE held_media SET arrived = arrived - ?1",
+    ] {
+        database.execute(sql, [days * DAY]).expect(sql);
+    }
+    drop(database);
+    server.restart();
+}
+
+fn login(server: &TestServer, name: &str) -> Client {
+    let mut client = server.connect();
+    client.login(name);
+    client
+}
+
+/// The texts of a chat, oldest first.
+fn history(client: &mut Client, chat: i64) -> Vec<String> {
+    client.send(&format!("130 {chat} 0 1000"));
+    let lines = client.recv_until("243");
+    let elements = lines.iter().filter(|line| line.starts_with("242 "));
+    elements
+        .map(|line| line.splitn(5, ' ').nth(4).unwrap_or_default().to_owned())
+        .collect()
+}
+
+#[test]
+fn old_messages_go_and_what_has_not_arrived_does_not() {
+    let mut server = TestServer::with(&["--keep-days", "30"]);
+    let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
+    hans.say(chat, "arrived");
+    let old = maria.recv_push();
+    maria.say(chat, "arrived, too");
+    hans.recv_push();
+    maria.logout();
+    hans.say(chat, "while she is away");
+    age(&mut server, 29);
+    let mut hans = login(&server, "hans");
+    assert_eq!(
+        history(&mut hans, chat).len(),
+        3,
+        "29 days are fewer than 30"
+    );
+    hans.logout();
+    age(&mut server, 2);
+    server.wait_for_log("retention has removed 2 old messages", SOON);
+    let mut hans = login(&server, "hans");
+    assert_eq!(history(&mut hans, chat), ["while she is away"]);
+    let mut maria = login(&server, "maria");
+    let late = maria.recv_push();
+    assert_eq!(late.message, "while she is away");
+    // The TimeStamp of one that is gone still says how far somebody has read.
+    let aged = old.timestamp - 31 * DAY;
+    maria.send(&format!("135 {chat} {aged}"));
+    maria.expect("248 400");
+    maria.send(&format!("135 {chat} {}", late.timestamp));
+    maria.expect("248 400");
+    hans.say(chat, "new");
+    let new = maria.recv_push();
+    assert!(new.timestamp > late.timestamp);
+    maria.send(&format!("135 {chat} {}", new.timestamp));
+    maria.expect("248 400");
+    maria.logout();
+    maria.login("maria");
+    maria.silent();
+    // What was away for so long stays a further day.
+    server.restart();
+    let mut hans = login(&server, "hans");
+    assert_eq!(history(&mut hans, chat), ["while she is away", "new"]);
+    hans.logout();
+    age(&mut server, 2);
+    server.wait_for_log("retention has removed 1 old messages", SOON);
+    let mut hans = login(&server, "hans");
+    assert_eq!(history(&mut hans, chat), ["new"]);
+}
+
+#[test]
+fn old_media_go_before_their_messages() {
+    let mut server = TestServer::with(&["--keep-media-days", "7"]);
+    let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
+    // Of several parts.
+    let large = "x".repeat(200_000);
+    let mut send = |maria: &mut Client, media: &str| -> i64 {
+        hans.send(&format!("115 {chat} \"see\" {media}"));
+        hans.expect("219 400");
+        let line = maria.recv();
+        let (_, id) = line.rsplit_once(' ').expect("a MediaID");
+        id.parse().expect("a MediaID")
+    };
+    let old = send(&mut maria, &large);
+    maria.send(&format!("119 {old}"));
+    maria.expect(&format!("227 400 {large}"));
+    age(&mut server, 8);
+    server.wait_for_log("media of 1 kept ones", SOON);
+    let mut maria = login(&server, "maria");
+    maria.send(&format!("119 {old}"));
+    maria.expect("227 412");
+    assert_eq!(history(&mut maria, chat), [format!("\"see\" {old}")]);
+}
+
+#[test]
+fn a_user_has_room_for_so_much_media() {
+    let server = TestServer::with(&["--media-quota", "200K", "--explain"]);
+    let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
+    let full = "211 115 MessageSend: your media take up all the room that they may";
+    let ask = |client: &mut Client, size: usize| {
+        client.ask(&format!("115 {chat} \"see\" {}", "x".repeat(size)))
+    };
+    assert_eq!(ask(&mut hans, 204_801), full);
+    assert_eq!(ask(&mut hans, 204_800), "219 400");
+    assert_eq!(ask(&mut hans, 1), full);
+    server.wait_for_log("has reached --media-quota", SOON);
+    let line = maria.recv();
+    assert!(line.starts_with("220 "), "`{line}`");
+    maria.silent();
+    hans.say(chat, "messages are free");
+    assert_eq!(maria.recv_push().message, "messages are free");
+    // Another's room is another's.
+    assert_eq!(ask(&mut maria, 100), "219 400");
+    hans.recv();
+    // When both have deleted the chat, the media go, and soon there is room.
+    for client in [&mut hans, &mut maria] {
+        client.send(&format!("114 {chat}"));
+        client.expect("218 400");
+    }
+    let chat = support::people::open_chat(&mut hans, &maria);
+    support::system::wait_for("the media's room is free", SOON, || {
+        let line = format!("115 {chat} \"see\" {}", "x".repeat(204_800));
+        (hans.ask(&line) == "219 400").then_some(())
+    });
+}
+
+#[test]
+fn a_database_may_be_so_large() {
+    let server = TestServer::with(&["--max-database", "600K", "--explain"]);
+    let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
+    let mut otto = register_and_login(&server, "otto");
+    befriend(&mut hans, &mut otto);
+    let reason = "the server is full; nothing more is kept";
+    let text = "x".repeat(8_000);
+    let mut kept = Vec::new();
+    while kept.len() < 200 {
+        match hans.ask(&format!("115 {chat} {text}")).as_str() {
+            "219 400" => kept.push(maria.recv_push()),
+            answer => {
+                assert_eq!(answer, format!("211 115 MessageSend: {reason}"));
+                break;
+            }
+        }
+    }
+    assert!((20..100).contains(&kept.len()), "{} fit", kept.len());
+    server.wait_for_log("has reached --max-database", SOON);
+    // Nothing is added.
+    let mut guest = server.connect();
+    let refused = |client: &mut Client, line: &str, what: &str| {
+        assert_eq!(client.ask(line), format!("211 {what}: {reason}"));
+    };
+    refused(
+        &mut hans,
+        &format!("115 {chat} \"see\" {text}"),
+        "115 MessageSend",
+    );
+    refused(&mut hans, "113 otto", "113 ChatCreate");
+    refused(&mut otto, "121 maria", "121 RequestConfirmContact");
+    refused(
+        &mut guest,
+        "117 anna geheim-12345 a@b f",
+        "117 RegisterAccount",
+    );
+    // What is there can be read, positions are kept, and what adds nothing is answered.
+    assert_eq!(hans.ask("121 maria"), "232 400");
+    assert_eq!(hans.ask("113 maria"), "217 400");
+    assert_eq!(hans.ask("132 geheim-12345 geheim-54321"), "245 400");
+    let last = kept.last().map_or(0, |push| push.timestamp);
+    assert_eq!(maria.ask(&format!("135 {chat} {last}")), "248 400");
+    assert_eq!(history(&mut hans, chat).len(), kept.len());
+    maria.logout();
+    maria.login("maria");
+    maria.silent();
+    // And deleted, after which there is room.
+    for client in [&mut hans, &mut maria] {
+        client.send(&format!("114 {chat}"));
+        client.expect("218 400");
+    }
+    let before = std::fs::metadata(server.database()).expect("the database");
+    support::system::wait_for("there is room", SOON, || {
+        (hans.ask("113 maria") == "217 400").then_some(())
+    });
+    let chat = support::people::chat_with(&mut hans, "maria");
+    for _ in 0..kept.len() / 2 {
+        support::system::wait_for("there is room for a message", SOON, || {
+            (hans.ask(&format!("115 {chat} {text}")) == "219 400").then_some(())
+        });
+        assert!(matches!(Push::parse(&maria.recv()), Some(push) if push.message == text));
+    }
+    let after = std::fs::metadata(server.database()).expect("the database");
+    assert!(
+        after.len() <= before.len() + (64 << 10),
+        "free pages are used"
+    );
+}
