@@ -15,7 +15,7 @@ use crate::ops::passwords::Cost;
 const PROGRAM: &str = "plauschd";
 
 /// The widest that a line of `--help` may be.
-const WIDTH: usize = 80;
+pub(crate) const WIDTH: usize = 80;
 
 /// Everything that an operator can choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// The file of the database.
     pub database: PathBuf,
+    /// Whether checkpoints of the write-ahead log are left to another program.
+    pub leave_checkpoints: bool,
     /// Whether refusals carry a reason for people.
     pub explain: bool,
     /// The most connections at a time.
@@ -67,6 +69,7 @@ impl Default for Config {
         Config {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 4110))],
             database: PathBuf::from("plausch.db"),
+            leave_checkpoints: false,
             explain: false,
             max_clients: 4096,
             max_per_ip: 64,
@@ -419,6 +422,17 @@ pub static OPTIONS: &[OptionRow] = &[
         }),
     },
     OptionRow {
+        long: "leave-checkpoints",
+        short: "",
+        hint: "",
+        takes: "",
+        default: "",
+        group: Group::Storage,
+        help: "leave checkpoints of the write-ahead log to another program, such as Litestream; \
+               without one the log grows for ever",
+        action: Action::Flag(|config| config.leave_checkpoints = true),
+    },
+    OptionRow {
         long: "keep-days",
         short: "",
         hint: "N",
@@ -691,7 +705,7 @@ fn parser() -> getopts::Options {
 }
 
 /// Breaks a text between words into lines of at most `width` ASCII characters.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split(' ') {
@@ -728,7 +742,7 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 /// Reads a number of decimal digits only: the standard parser would take a `+`.
-fn number<T>(text: &str, range: RangeInclusive<T>) -> Option<T>
+pub(crate) fn number<T>(text: &str, range: RangeInclusive<T>) -> Option<T>
 where
     T: std::str::FromStr + PartialOrd,
 {
@@ -787,6 +801,7 @@ mod tests {
             "--listen=[::]:3",
             "-d",
             "x/y.db",
+            "--leave-checkpoints",
             "--explain",
             "--max-clients",
             "1",
@@ -821,6 +836,7 @@ mod tests {
                 .map(|a| a.parse().unwrap())
                 .to_vec(),
             database: PathBuf::from("x/y.db"),
+            leave_checkpoints: true,
             explain: true,
             max_clients: 1,
             max_per_ip: 0,

@@ -163,7 +163,12 @@ impl Outbox {
         self.told.store(cursor.event, Ordering::Release);
         state.fresh = waiting;
         state.behind |= waiting;
-        self.open.store(true, Ordering::Release);
+        self.open.store(true, Ordering::SeqCst);
+        // The operator may have ended it already.
+        if self.ended.load(Ordering::SeqCst) {
+            self.open.store(false, Ordering::SeqCst);
+            return;
+        }
         // What came in since the look has only been marked so far.
         if state.behind || state.events {
             self.wake(&mut state);
@@ -309,8 +314,9 @@ impl Outbox {
     /// Like [`Outbox::close`] for a connection that is ending: a push that is being written may
     /// still go out.
     pub fn refuse(&self) {
-        self.ended.store(true, Ordering::Release);
-        self.open.store(false, Ordering::Release);
+        // In this order, and as seen by all: see `begin`.
+        self.ended.store(true, Ordering::SeqCst);
+        self.open.store(false, Ordering::SeqCst);
         // Without a sender the writer's receiver ends its wait.
         lock(&self.state).writer = None;
     }

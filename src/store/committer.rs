@@ -195,10 +195,10 @@ fn look_after(jobs: &Jobs, pool: &Pool) {
         jobs.end_turn(pause);
         if checkpoint {
             // A little now, instead of much at some message's commit; nobody waits for it here.
-            let done = pool.get().map_err(StoreError::from).and_then(|connection| {
-                let sql = "PRAGMA wal_checkpoint(PASSIVE)";
-                Ok(connection.query_row(sql, [], |_| Ok(()))?)
-            });
+            let done = pool
+                .get()
+                .map_err(StoreError::from)
+                .and_then(|connection| Ok(checkpoint_unless_left(&connection, "PASSIVE")?));
             if let Err(error) = done {
                 log::debug!("a checkpoint beside retention failed: {error}");
             }
@@ -240,10 +240,8 @@ impl Worker {
         // Whoever else holds a lock now must not hold up the end.
         let patience = self.connection.busy_timeout(LAST_WAIT);
         self.save_positions();
-        let checkpoint = patience.and_then(|()| {
-            self.connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        });
+        let checkpoint =
+            patience.and_then(|()| checkpoint_unless_left(&self.connection, "TRUNCATE"));
         if let Err(error) = checkpoint {
             log::warn!("the last checkpoint failed: {error}");
         }
@@ -472,10 +470,32 @@ impl Worker {
 }
 
 impl Memory {
+    /// What another process than the server begins a transaction with: every id up to the stored
+    /// mark may have been given out.
+    pub(super) fn beside(connection: &Connection) -> rusqlite::Result<Memory> {
+        let mark = messages::high_water(connection)?;
+        Ok(Memory {
+            next_message: mark + 1,
+            set_aside: mark,
+            now: milliseconds(),
+            ..Memory::default()
+        })
+    }
+
     fn forget(&mut self) {
         self.chats.clear();
         self.last_to.clear();
     }
+}
+
+/// Checkpoints the write-ahead log, unless that is another program's business.
+fn checkpoint_unless_left(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
+    let every: i64 = connection.query_row("PRAGMA wal_autocheckpoint", [], |row| row.get(0))?;
+    if every > 0 {
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        connection.query_row(&sql, [], |_| Ok(()))?;
+    }
+    Ok(())
 }
 
 fn begin(connection: &Connection) -> Result<(), StoreError> {

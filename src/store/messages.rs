@@ -290,7 +290,11 @@ pub fn newest_upto(
 ///
 /// Within a lane TimeStamps grow with ids, so a bisection over ids finds the place in some forty
 /// steps, however long the chat; a second index would cost every message instead.
-fn first_at(connection: &Connection, lane: i64, timestamp: i64) -> rusqlite::Result<MessageId> {
+pub(super) fn first_at(
+    connection: &Connection,
+    lane: i64,
+    timestamp: i64,
+) -> rusqlite::Result<MessageId> {
     let edge = |order: &str| -> rusqlite::Result<Option<MessageId>> {
         connection
             .prepare_cached(&format!(

@@ -54,6 +54,7 @@ impl Scratch {
             path: directory.join("plausch.db"),
             readers: 2,
             check: Duration::from_secs(5),
+            leave_checkpoints: false,
             limits,
         })
         .unwrap()
@@ -306,6 +307,7 @@ fn a_second_server_is_kept_away() {
         path: scratch.path().to_owned(),
         readers: 1,
         check: Duration::ZERO,
+        leave_checkpoints: false,
         limits: Limits::default(),
     });
     assert!(matches!(second, Err(StoreError::Foreign(_))));
