@@ -347,6 +347,9 @@ fn the_completions_know_what_help_says() {
         for option in help.options() {
             assert!(wanted.contains(&option.names[0]), "{:?}", option.names);
         }
-        settle(&format!("scripts/packaging/completions/{}", program.name), &wanted);
+        settle(
+            &format!("scripts/packaging/completions/{}", program.name),
+            &wanted,
+        );
     }
 }

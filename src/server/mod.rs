@@ -19,6 +19,7 @@ mod listener;
 mod orders;
 pub mod outbox;
 mod pace;
+mod push;
 mod reload;
 mod session;
 mod sweep;

@@ -17,7 +17,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
 use super::chats::CachedChat;
-use super::jobs::{Job, Jobs, Turn};
+use super::jobs::{Job, Jobs, Turn, Undo};
 use super::limits::Enforced;
 use super::retention::Retention;
 use super::{
@@ -118,6 +118,7 @@ impl Tx<'_> {
 /// The committer's thread.
 pub(super) struct Committer {
     thread: JoinHandle<()>,
+    answerer: JoinHandle<()>,
 }
 
 impl Committer {
@@ -125,6 +126,8 @@ impl Committer {
     pub(super) fn stop(self, jobs: &Jobs) {
         jobs.stop();
         let _ = self.thread.join();
+        jobs.answers.stop();
+        let _ = self.answerer.join();
     }
 }
 
@@ -134,7 +137,7 @@ pub(super) fn start(
     shared: Arc<Shared>,
 ) -> Result<(Arc<Jobs>, Committer), StoreError> {
     let connection = pool.get()?;
-    connection.execute_batch("PRAGMA cache_size = -2000;")?;
+    connection.execute_batch("PRAGMA cache_size = -8000;")?;
     connection.execute_batch("PRAGMA journal_size_limit = 16777216;")?;
     full_sync(&connection)?;
     let mut memory = Memory {
@@ -161,6 +164,7 @@ pub(super) fn start(
         last_rest: Instant::now(),
         last_positions: Instant::now(),
         postponed: false,
+        warm: false,
         suspect: false,
         checkpoint: false,
         retention: Retention::new(&options.limits),
@@ -176,7 +180,12 @@ pub(super) fn start(
                 std::process::exit(70);
             }
         })?;
-    Ok((jobs, Committer { thread }))
+    let work = Arc::clone(&jobs);
+    let answerer = std::thread::Builder::new()
+        .name("answerer".to_owned())
+        .stack_size(64 << 10)
+        .spawn(move || work.answers.serve())?;
+    Ok((jobs, Committer { thread, answerer }))
 }
 
 /// What the committer's thread does, until the end.
@@ -218,6 +227,8 @@ pub(super) struct Worker {
     last_positions: Instant,
     /// Something could not be purged just now; tried again in the next pause.
     postponed: bool,
+    /// There was a transaction since the cache was last given back.
+    warm: bool,
     /// A sync may have failed; the log is to be settled before anything is acknowledged.
     suspect: bool,
     /// The committer is to write pages of the log back, outside the lead.
@@ -256,6 +267,7 @@ impl Worker {
         } else {
             deliveries::Snapshot::new()
         };
+        self.warm = true;
         let began = Instant::now();
         let result = self.transaction(group, &positions);
         self.shared.figures.note_commit(began.elapsed());
@@ -318,13 +330,19 @@ impl Worker {
             None
         };
         for job in group.iter_mut() {
-            execute(connection, "SAVEPOINT job")?;
+            let first = self.memory.next_message;
+            let undo = job.undo();
+            if undo == Undo::Savepoint {
+                execute(connection, "SAVEPOINT job")?;
+            }
             let ran = job.run(&mut Tx {
                 connection,
                 memory: &mut self.memory,
             });
             if ran.is_ok() {
-                execute(connection, "RELEASE job")?;
+                if undo == Undo::Savepoint {
+                    execute(connection, "RELEASE job")?;
+                }
             } else {
                 // A full disk or an I/O error rolls the WHOLE transaction back; the next SAVEPOINT
                 // would then begin one of its own, and its job be committed apart from the group.
@@ -333,8 +351,13 @@ impl Worker {
                         "SQLite rolled the whole transaction back".to_owned(),
                     ));
                 }
-                execute(connection, "ROLLBACK TO job")?;
-                execute(connection, "RELEASE job")?;
+                match undo {
+                    Undo::Savepoint => {
+                        execute(connection, "ROLLBACK TO job")?;
+                        execute(connection, "RELEASE job")?;
+                    }
+                    Undo::Messages => messages::take_back(connection, first)?,
+                }
                 self.memory.forget();
             }
         }
@@ -366,6 +389,10 @@ impl Worker {
             self.last_rest = Instant::now();
             if idle {
                 self.save_positions();
+                if std::mem::take(&mut self.warm) {
+                    // Gives the cache's memory back.
+                    let _ = self.connection.execute_batch("PRAGMA shrink_memory;");
+                }
             }
             self.look_at_wal();
             if self.postponed {

@@ -52,7 +52,7 @@ use committer::Committer;
 pub use committer::Tx;
 use deliveries::{Deliveries, Position};
 pub use error::StoreError;
-use jobs::Jobs;
+use jobs::{Jobs, Undo};
 
 /// Identifies an account for ever; never used again.
 pub type UserId = i64;
@@ -174,7 +174,7 @@ impl Store {
         rows: usize,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.inner.jobs.run(rows, f)
+        self.inner.jobs.run(rows, Undo::Savepoint, f)
     }
 
     /// Like [`Store::write`], for what makes the database grow.
@@ -186,8 +186,30 @@ impl Store {
         rows: usize,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.grow_by(rows, Undo::Savepoint, f)
+    }
+
+    /// Like [`Store::grow`] for a job that adds messages and nothing else: should it fail, they are
+    /// taken out again, and no savepoint is needed.
+    ///
+    /// # Errors
+    /// As [`Store::grow`].
+    pub fn send<T: Send + 'static>(
+        &self,
+        rows: usize,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.grow_by(rows, Undo::Messages, f)
+    }
+
+    fn grow_by<T: Send + 'static>(
+        &self,
+        rows: usize,
+        undo: Undo,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         // A value, not an error: nothing has to be rolled back, and nobody's cache forgotten.
-        let grown = self.write(rows, move |tx| {
+        let grown = self.inner.jobs.run(rows, undo, move |tx| {
             Ok(if tx.has_room()? { Some(f(tx)?) } else { None })
         })?;
         grown.ok_or(StoreError::NoRoom)

@@ -132,6 +132,44 @@ fn a_failed_job_leaves_nothing_and_harms_no_other() {
     assert_eq!(bodies(&scratch, b, 0), ["kept"]);
 }
 
+/// Without a savepoint too, beside other jobs of the same transaction.
+#[test]
+fn a_failed_job_of_messages_leaves_none_of_them() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    // Holds the lead until the others are queued, so that they share a transaction.
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let scratch = &scratch;
+        scope.spawn(move || scratch.write(1, move |_| Ok(wait.recv().is_ok())).unwrap());
+        let jobs: Vec<_> = (0..9)
+            .map(|number| {
+                scope.spawn(move || {
+                    scratch.send(2, move |tx| {
+                        messages::send(tx, a, chat, &format!("{number} first"), None)?;
+                        match number % 3 {
+                            0 => Err(StoreError::Stopped),
+                            1 => panic!("on purpose, in a test"),
+                            _ => messages::send(tx, a, chat, &format!("{number} second"), None),
+                        }
+                    })
+                })
+            })
+            .collect();
+        while scratch.queue_depth() < 9 {
+            std::thread::yield_now();
+        }
+        go.send(()).unwrap();
+        for (number, job) in jobs.into_iter().enumerate() {
+            assert_eq!(job.join().unwrap().is_ok(), number % 3 == 2, "{number}");
+        }
+    });
+    let mut kept = bodies(&scratch, b, 0);
+    kept.sort();
+    let wanted = [2, 5, 8].map(|number| [format!("{number} first"), format!("{number} second")]);
+    assert_eq!(kept, wanted.concat());
+}
+
 #[test]
 fn a_panic_in_a_job_fails_that_job_alone() {
     let scratch = Scratch::new();
