@@ -52,9 +52,13 @@ run: build
 	@echo
 	@exec "$(TARGET)/release/plauschd" --explain
 
+# The slow tests wait most of the time, so they run beside the others.
 test:
-	@$(CARGO) test --all-targets
-	@$(CARGO) test --doc
+	@$(CARGO) test --all-targets --no-run
+	@$(CARGO) test --test slow --no-run
+	@$(CARGO) test --test slow & slow=$$!; \
+	    $(CARGO) test --all-targets && $(CARGO) test --doc; others=$$?; \
+	    wait $$slow && exit $$others
 
 check:
 	@$(CARGO) fmt --check

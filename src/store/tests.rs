@@ -139,9 +139,17 @@ fn a_failed_job_of_messages_leaves_none_of_them() {
     let (a, b, chat) = pair(&scratch);
     // Holds the lead until the others are queued, so that they share a transaction.
     let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (leads, led) = std::sync::mpsc::channel::<()>();
     std::thread::scope(|scope| {
         let scratch = &scratch;
-        scope.spawn(move || scratch.write(1, move |_| Ok(wait.recv().is_ok())).unwrap());
+        scope.spawn(move || {
+            let job = move |_: &mut Tx<'_>| {
+                leads.send(()).unwrap();
+                Ok(wait.recv().is_ok())
+            };
+            scratch.write(1, job).unwrap()
+        });
+        led.recv().unwrap();
         let jobs: Vec<_> = (0..9)
             .map(|number| {
                 scope.spawn(move || {
