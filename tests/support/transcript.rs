@@ -8,6 +8,7 @@ mod text;
 
 use super::server::TestServer;
 use run::Run;
+pub use text::unescape;
 use std::fs;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
