@@ -12,4 +12,5 @@ pub mod ops;
 pub mod protocol;
 pub mod server;
 pub mod store;
+mod sync;
 mod sys;

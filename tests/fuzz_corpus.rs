@@ -68,9 +68,27 @@ fn transcripts_pass_however_they_are_split() {
 #[test]
 fn spoilt_transcripts_pass_too() {
     const MAGIC: &[&[u8]] = &[
-        b"\"", b"\\", b"\\u00", b"\\ud83d", b" ", b"\r", b"\n", b"\t", b"\x08", b"\x7f", b"\xff",
-        b"\xff\xfa", b"\xff\xf0", b"\xff\xfd\x06", b"\xc2\x85", b"\xe2\x80\xa8", b"data:,",
-        b"data:;base64,", b"115 1 ", b"\xef\xbb\xbf", b"\xf0\x9f",
+        b"\"",
+        b"\\",
+        b"\\u00",
+        b"\\ud83d",
+        b" ",
+        b"\r",
+        b"\n",
+        b"\t",
+        b"\x08",
+        b"\x7f",
+        b"\xff",
+        b"\xff\xfa",
+        b"\xff\xf0",
+        b"\xff\xfd\x06",
+        b"\xc2\x85",
+        b"\xe2\x80\xa8",
+        b"data:,",
+        b"data:;base64,",
+        b"115 1 ",
+        b"\xef\xbb\xbf",
+        b"\xf0\x9f",
     ];
     let mut random = Random::new(1);
     for name in transcript::names() {

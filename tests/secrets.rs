@@ -164,7 +164,10 @@ fn a_database_that_others_may_read_is_named_in_the_log() {
     fs::set_permissions(&database, fs::Permissions::from_mode(0o644)).expect("chmod");
     server.restart();
     let line = server.wait_for_log("may be read", PATIENCE);
-    assert!(line.contains("plausch.db") && line.contains("WARN"), "{line}");
+    assert!(
+        line.contains("plausch.db") && line.contains("WARN"),
+        "{line}"
+    );
 }
 
 /// 409, and not a byte that depends on what is in the chat, or on whose it is.

@@ -16,6 +16,8 @@ pub mod hub;
 mod input;
 mod limits;
 mod listener;
+#[cfg(all(test, feature = "shuttle"))]
+mod orders;
 pub mod outbox;
 mod pace;
 mod reload;

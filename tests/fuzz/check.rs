@@ -20,7 +20,10 @@ pub fn check(data: &[u8]) {
     let whole = decode(bytes, limit, usize::MAX);
     // One byte at a time, or a few.
     let split = decode(bytes, limit, 1 + usize::from(choice >> 1));
-    assert!(whole == split, "how the bytes are split changes what they are");
+    assert!(
+        whole == split,
+        "how the bytes are split changes what they are"
+    );
     for line in whole.into_iter().flatten() {
         check_line(&line);
     }
@@ -46,7 +49,10 @@ fn decode(bytes: &[u8], limit: usize, chunk: usize) -> Vec<Option<Vec<u8>>> {
                 Some(Event::TimingMark) => found.push(Some(b"\n".to_vec())),
             }
             let used = step.used;
-            assert!(used > 0 || !none, "nothing was taken, and nothing came of it");
+            assert!(
+                used > 0 || !none,
+                "nothing was taken, and nothing came of it"
+            );
             // A CR may wait for its LF beyond the limit.
             assert!(decoder.buffered() <= most(limit) + 1);
             chunk = &chunk[used..];
@@ -57,7 +63,11 @@ fn decode(bytes: &[u8], limit: usize, chunk: usize) -> Vec<Option<Vec<u8>>> {
 
 /// A backslash makes room for five bytes more, where media are allowed.
 fn most(limit: usize) -> usize {
-    if limit <= PLAIN_LIMIT { limit } else { 6 * limit }
+    if limit <= PLAIN_LIMIT {
+        limit
+    } else {
+        6 * limit
+    }
 }
 
 fn check_line(line: &[u8]) {
@@ -137,6 +147,5 @@ fn one_line(bytes: &[u8]) -> bool {
     let Some(line) = bytes.strip_suffix(b"\r\n") else {
         return false;
     };
-    std::str::from_utf8(line)
-        .is_ok_and(|text| text.chars().all(|c| c == '\t' || !c.is_control()))
+    std::str::from_utf8(line).is_ok_and(|text| text.chars().all(|c| c == '\t' || !c.is_control()))
 }
