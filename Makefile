@@ -13,7 +13,7 @@ CRASH_SECONDS = 600
 BINDIR = $(DESTDIR)$(PREFIX)/bin
 DOCDIR = $(DESTDIR)$(PREFIX)/share/doc/plausch
 
-.PHONY: all help build run test check bench stress faults install uninstall clean
+.PHONY: all help build run test check bench stress faults attacks install uninstall clean
 
 all: help
 
@@ -22,6 +22,7 @@ help:
 	@echo 'make test       all tests'
 	@echo 'make check      formatting, lints, documentation, tests: before a commit'
 	@echo 'make faults     the server killed, cut off and watched (needs root, see scripts/)'
+	@echo 'make attacks    the server attacked, fuzzed and raced; what its parts are licensed under'
 	@echo 'make bench      measure'
 	@echo 'make stress     the tests ROUNDS=$(ROUNDS) times under load, then a crash loop of'
 	@echo '                CRASH_SECONDS=$(CRASH_SECONDS)'
@@ -58,6 +59,13 @@ faults: build
 	@scripts/ack-after-sync
 	@scripts/telnet-smoke
 	@scripts/net-cut
+
+attacks: build
+	@scripts/attacks
+	@scripts/boofuzz-cases
+	@scripts/fuzz 60
+	@$(CARGO) test --lib --features shuttle orders
+	@scripts/licences
 
 bench: build
 	@scripts/bench

@@ -1,8 +1,9 @@
 //! Locks, threads and channels of what hands messages over: the standard library's, crossbeam's
-//! and parking_lot's, or, with the feature `shuttle`, those of a scheduler that tries one order of
-//! steps after the other (`src/server/orders.rs`). Nothing else of the program differs.
+//! and parking_lot's, or, in the tests that the feature `shuttle` switches on, those of a scheduler
+//! that tries one order of steps after the other (`src/server/orders.rs`). Nothing else of the
+//! program differs, and nothing at all of one that is built to be used.
 
-#[cfg(not(feature = "shuttle"))]
+#[cfg(not(all(test, feature = "shuttle")))]
 mod real {
     pub(crate) use crossbeam_channel as channel;
     pub(crate) use parking_lot as timed;
@@ -19,10 +20,10 @@ mod real {
     }
 }
 
-#[cfg(feature = "shuttle")]
+#[cfg(all(test, feature = "shuttle"))]
 mod model;
 
-#[cfg(feature = "shuttle")]
+#[cfg(all(test, feature = "shuttle"))]
 pub(crate) use model::*;
-#[cfg(not(feature = "shuttle"))]
+#[cfg(not(all(test, feature = "shuttle")))]
 pub(crate) use real::*;

@@ -23,7 +23,11 @@ use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Orderin
 use crate::sync::channel::{Sender, TrySendError, bounded};
 
 /// Pushes that may wait in the channel; behind that, the writer reads from the store.
-const CHANNEL: usize = if cfg!(feature = "shuttle") { 2 } else { 64 };
+const CHANNEL: usize = if cfg!(all(test, feature = "shuttle")) {
+    2
+} else {
+    64
+};
 
 /// Bytes that may wait in the channel.
 const CHANNEL_BYTES: usize = 256 << 10;
