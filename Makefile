@@ -18,7 +18,7 @@ UNITDIR = $(DESTDIR)$(PREFIX)/lib/systemd/system
 # Those that were built: the client is a feature.
 PROGRAMS = plauschd plauschctl plausch
 
-.PHONY: all help build run test check bench stress faults manual deb install uninstall clean
+.PHONY: all help build run test check bench stress faults attacks manual deb install uninstall clean
 
 all: help
 
@@ -28,6 +28,7 @@ help:
 	@echo 'make check      formatting, lints, documentation, tests: before a commit'
 	@echo 'make faults     crashes, power cuts, failing disks and networks (needs root, see'
 	@echo '                docs/RELIABILITY.md)'
+	@echo 'make attacks    the server attacked, fuzzed and raced; what its parts are licensed under'
 	@echo 'make bench      measure'
 	@echo 'make stress     the tests ROUNDS=$(ROUNDS) times under load, then a crash loop of'
 	@echo '                CRASH_SECONDS=$(CRASH_SECONDS)'
@@ -76,6 +77,13 @@ faults: build
 	@scripts/telnet-smoke
 	@scripts/net-cut
 	@scripts/net-slow
+
+attacks: build
+	@scripts/attacks
+	@scripts/boofuzz-cases
+	@scripts/fuzz 60
+	@$(CARGO) test --lib --features shuttle interleavings
+	@scripts/licences
 
 bench: build
 	@scripts/bench

@@ -18,4 +18,5 @@ pub mod ops;
 pub mod protocol;
 pub mod server;
 pub mod store;
+mod sync;
 mod sys;

@@ -111,7 +111,15 @@ def _die_with_parent():
 class Server:
     """A `plauschd` on a port that the system chose."""
 
-    def __init__(self, program, database, listen=("127.0.0.1:0",), options=(), under=()):
+    def __init__(
+        self,
+        program,
+        database,
+        listen=("127.0.0.1:0",),
+        options=(),
+        under=(),
+        default_limits=False,
+    ):
         program = pathlib.Path(program)
         if not program.is_file():
             raise Failure(f"{program} is missing: build it by `cargo build --release`")
@@ -119,7 +127,7 @@ class Server:
         for address in listen:
             command += ["--listen", address]
         known = subprocess.run([str(program), "--help"], capture_output=True, text=True).stdout
-        for option, value in LIMITS_OFF.items():
+        for option, value in [] if default_limits else LIMITS_OFF.items():
             if option + " " in known and option not in options:
                 command += [option, value]
         self.log = []
@@ -198,13 +206,15 @@ class Server:
 class Client:
     """One connection, by lines. Not for several threads at once."""
 
-    def __init__(self, address, receive_buffer=None, patience=PATIENCE):
+    def __init__(self, address, receive_buffer=None, patience=PATIENCE, source=None):
         self.patience = patience
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(patience)
         try:
+            if source:
+                self.socket.bind((source, 0))
             self.socket.connect(address)
         except OSError as error:
             self.socket.close()

@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, Sender};
 use scrypt::password_hash::{self, PasswordHasher, PasswordVerifier};
 use scrypt::phc::{ALG_ID, Output, PasswordHash, Salt};
 use scrypt::{Params, Scrypt};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The most memory that one hash may need.
 const MEMORY_MAX: u64 = 256 << 20;
@@ -28,6 +28,9 @@ const WORK_MAX: u64 = 2 << 30;
 /// scrypt keeps its big tables on the heap. What remains fits into 32 KiB in a release build and
 /// into 64 in a debug build, the report of a panic with its backtrace included (tried).
 const STACK: usize = 128 << 10;
+
+/// How much of it is wiped after each hash, and given back.
+const STACK_USED: usize = 64 << 10;
 
 /// More threads would take the cores from the connections, and memory for each.
 const WORKERS_MAX: usize = 2;
@@ -322,29 +325,46 @@ fn work(scheme: &Scheme, queue: &Receiver<Job>, stopping: &AtomicBool) {
     crate::sys::give_way();
     for job in queue {
         let answer = job.answer.clone();
-        // Nothing of the job outlives its panic but the channel for the answer. Even dropping
-        // the caller's closure happens inside.
-        let result = catch_unwind(AssertUnwindSafe(move || {
-            if stopping.load(Ordering::Acquire) {
-                return Err(HashError::Stopped);
-            }
-            if !(job.still_wanted)() {
-                return Err(HashError::Gone);
-            }
-            match &job.task {
-                Task::Hash => scheme.hash(&job.password).map(Answer::Hashed),
-                Task::Verify(stored) => scheme
-                    .verify(&job.password, stored.as_deref())
-                    .map(Answer::Verified),
-            }
-        }))
-        .unwrap_or_else(|_| {
-            log::error!("a password hashing job panicked");
-            Err(HashError::Failed)
-        });
+        let result = carry_out(job, scheme, stopping);
+        wipe_stack();
+        crate::sys::release_stack();
         // Who asked may be gone.
         let _ = answer.send(result);
     }
+}
+
+/// Not inlined, so that whatever the hash has on the stack lies below its caller's frame.
+#[inline(never)]
+fn carry_out(job: Job, scheme: &Scheme, stopping: &AtomicBool) -> Result<Answer, HashError> {
+    // Nothing of the job outlives its panic but the channel for the answer. Even dropping the
+    // caller's closure happens inside.
+    catch_unwind(AssertUnwindSafe(move || {
+        if stopping.load(Ordering::Acquire) {
+            return Err(HashError::Stopped);
+        }
+        if !(job.still_wanted)() {
+            return Err(HashError::Gone);
+        }
+        match &job.task {
+            Task::Hash => scheme.hash(&job.password).map(Answer::Hashed),
+            Task::Verify(stored) => scheme
+                .verify(&job.password, stored.as_deref())
+                .map(Answer::Verified),
+        }
+    }))
+    .unwrap_or_else(|_| {
+        log::error!("a password hashing job panicked");
+        Err(HashError::Failed)
+    })
+}
+
+/// Overwrites the part of the stack below the caller's frame that hashing uses: HMAC leaves a
+/// block there that begins with the password, and nothing else would come along until the next
+/// hash.
+#[inline(never)]
+fn wipe_stack() {
+    let mut used = [0_u8; STACK_USED];
+    used.zeroize();
 }
 
 /// The hashing itself, for the threads and for nobody else.

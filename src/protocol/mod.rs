@@ -6,6 +6,7 @@
 //! - [`status`]: one line a status code.
 //! - [`mod@line`]: bytes → bounded lines, telnet commands taken out.
 //! - [`value`]: bare and quoted values, both ways.
+//! - `unescape`: what a quoted value's escapes stand for.
 //! - `data_uri`: media as the last word of a bare message.
 //! - [`refusal`]: why a line is no packet.
 //! - [`request`]: typed requests ↔ lines.
@@ -21,6 +22,7 @@ pub mod reply;
 pub mod request;
 pub mod status;
 pub mod table;
+mod unescape;
 pub mod value;
 
 #[cfg(test)]

@@ -153,8 +153,11 @@ impl<'a> Request<'a> {
         let (packet, rest) = packet_of(line, Sender::Client)?;
         let values = value::values(packet, rest)?;
         for (field, value) in packet.values.iter().zip(&values) {
-            if let Value::Text(text) = value {
-                check_text(packet, field.kind, text, limits)?;
+            if let Value::Text(text) = value
+                && let Err(refusal) = check_text(packet, field.kind, text, limits)
+            {
+                value::wipe(values);
+                return Err(refusal);
             }
         }
         use Value::{Absent, Int, Long, Text};
@@ -181,14 +184,16 @@ impl<'a> Request<'a> {
                 media: None,
             },
             (117, [Text(user), Text(password), Text(email), Text(gender), ..]) => {
-                if !is_email(&email) {
-                    return Err(Refusal::of(
-                        packet,
-                        "Email is not an address, or is too long",
-                    ));
-                }
-                if gender.is_empty() || gender.chars().nth(GENDER_MAX).is_some() {
-                    return Err(Refusal::of(packet, "Gender is empty or too long"));
+                let reason = if !is_email(&email) {
+                    Some("Email is not an address, or is too long")
+                } else if gender.is_empty() || gender.chars().nth(GENDER_MAX).is_some() {
+                    Some("Gender is empty or too long")
+                } else {
+                    None
+                };
+                if let Some(reason) = reason {
+                    value::wipe_text(password);
+                    return Err(Refusal::of(packet, reason));
                 }
                 Request::Register {
                     user,
@@ -218,6 +223,27 @@ impl<'a> Request<'a> {
             // Only for a row of the table that nobody has given a variant; a test finds it.
             _ => return Err(Refusal::of(packet, "is not served")),
         })
+    }
+
+    /// Whether one of its values is a password.
+    pub fn has_password(&self) -> bool {
+        matches!(self.number(), 110 | 117 | 132 | 133)
+    }
+
+    /// Wipes the passwords that the request holds itself: those that were sent with escapes. All
+    /// others are in the line that was parsed, and the line's owner wipes it.
+    pub fn wipe(&mut self) {
+        let wipe = |text: &mut Cow<'a, str>| value::wipe_text(std::mem::take(text));
+        match self {
+            Request::Login { password, .. }
+            | Request::Register { password, .. }
+            | Request::AccountDelete { password } => wipe(password),
+            Request::PasswordChange { old, new } => {
+                wipe(old);
+                wipe(new);
+            }
+            _ => {}
+        }
     }
 
     /// Appends the request as a line, with CR LF.

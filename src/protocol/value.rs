@@ -7,11 +7,13 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter, memchr2};
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
+use zeroize::Zeroize;
 
 use super::data_uri;
 use super::refusal::Refusal;
 use super::status::Status;
 use super::table::{Field, Kind, Packet, VALUES_MAX};
+use super::unescape::unescape;
 
 /// Appends a Str other than a Message: bare when it can be, else quoted.
 pub fn push_str(out: &mut Vec<u8>, s: &str) {
@@ -180,9 +182,35 @@ pub(super) fn opcode(text: &str) -> (Option<u16>, &str) {
     )
 }
 
+/// Wipes the texts that are no part of the line, for one may be a password.
+pub(super) fn wipe(values: Values<'_>) {
+    for value in values {
+        if let Value::Text(text) = value {
+            wipe_text(text);
+        }
+    }
+}
+
+/// Wipes a text if it is no part of the line.
+pub(super) fn wipe_text(text: Cow<'_, str>) {
+    if let Cow::Owned(mut text) = text {
+        text.zeroize();
+    }
+}
+
 /// Reads the values of `packet` from what follows the opcode.
 pub(super) fn values<'a>(packet: &Packet, rest: &'a str) -> Result<Values<'a>, Refusal> {
     let mut values = [const { Value::Absent }; VALUES_MAX];
+    match read(packet, rest, &mut values) {
+        Ok(()) => Ok(values),
+        Err(refusal) => {
+            wipe(values);
+            Err(refusal)
+        }
+    }
+}
+
+fn read<'a>(packet: &Packet, rest: &'a str, values: &mut Values<'a>) -> Result<(), Refusal> {
     let mut rest = rest.trim_matches(' ');
     let mut filled = 0;
     for (at, field) in packet.values.iter().enumerate() {
@@ -213,7 +241,7 @@ pub(super) fn values<'a>(packet: &Packet, rest: &'a str) -> Result<Values<'a>, R
                 }
                 None => values[at] = Value::Text(Cow::Borrowed(rest)),
             }
-            return Ok(values);
+            return Ok(());
         }
         let (value, behind) = match field.kind {
             Kind::Str | Kind::Message | Kind::Media => string(packet, field, rest)?,
@@ -230,7 +258,7 @@ pub(super) fn values<'a>(packet: &Packet, rest: &'a str) -> Result<Values<'a>, R
         };
         return Err(Refusal::of(packet, reason));
     }
-    Ok(values)
+    Ok(())
 }
 
 /// Reads a Str, bare or quoted; returns it and what follows.
@@ -259,7 +287,7 @@ fn string<'a>(
     if memchr(b'\\', inside.as_bytes()).is_none() {
         return Ok((Value::Text(Cow::Borrowed(inside)), behind));
     }
-    let Ok(text) = serde_json::from_str::<String>(&rest[..end + 2]) else {
+    let Some(text) = unescape(inside) else {
         return Err(refusal(packet, field, "holds a wrong escape"));
     };
     if memchr(0, text.as_bytes()).is_some() {

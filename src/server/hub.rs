@@ -1,11 +1,12 @@
 //! Who is online: at most one outbox a user.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::outbox::Outbox;
 use crate::store::{UserId, lock};
+use crate::sync::{Condvar, Mutex, PoisonError};
 
 /// How long a new login waits for one that is just ending.
 const LEAVING: Duration = Duration::from_secs(5);

@@ -1,8 +1,12 @@
-//! Reading a connection with a buffer that is small at idle.
+//! Reading a connection with a buffer that is small at idle, and that can be wiped: a password is
+//! read into it before anything else sees it. The standard library's reader does not let go of
+//! what it has consumed.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
+
+use zeroize::Zeroize;
 
 use super::wire::Wire;
 
@@ -17,7 +21,11 @@ const QUIET: Duration = Duration::from_secs(2);
 
 /// The reading side of a connection.
 pub(super) struct Input {
-    reader: BufReader<Source>,
+    wire: Arc<Wire>,
+    buffer: Box<[u8]>,
+    /// What has been read and not consumed is `buffer[start..end]`.
+    start: usize,
+    end: usize,
     /// The last read filled the buffer, so there is probably more.
     was_filled: bool,
     /// Memory was given back; reads wait for ever until something comes.
@@ -34,18 +42,20 @@ pub(super) enum Filled {
     End,
 }
 
-struct Source(Arc<Wire>);
-
-impl Read for Source {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buffer)
+/// What is left unread of a connection that ends may be a password.
+impl Drop for Input {
+    fn drop(&mut self) {
+        self.buffer[self.start..self.end].zeroize();
     }
 }
 
 impl Input {
     pub(super) fn new(wire: &Arc<Wire>) -> Input {
         Input {
-            reader: BufReader::with_capacity(SMALL, Source(Arc::clone(wire))),
+            wire: Arc::clone(wire),
+            buffer: room(SMALL),
+            start: 0,
+            end: 0,
             was_filled: false,
             quiet: true,
         }
@@ -54,14 +64,14 @@ impl Input {
     /// Waits until something has been read that is not consumed, or until nothing has come for a
     /// while.
     pub(super) fn fill(&mut self) -> io::Result<Filled> {
-        while self.reader.buffer().is_empty() {
-            let capacity = self.reader.capacity();
-            match self.reader.fill_buf().map(<[u8]>::len) {
+        while self.buffered().is_empty() {
+            match (&*self.wire).read(&mut self.buffer) {
                 Ok(count) => {
-                    self.was_filled = count == capacity;
+                    (self.start, self.end) = (0, count);
+                    self.was_filled = count == self.buffer.len();
                     if self.quiet {
                         self.quiet = false;
-                        self.reader.get_ref().0.set_read_timeout(Some(QUIET))?;
+                        self.wire.set_read_timeout(Some(QUIET))?;
                     }
                     if count == 0 {
                         return Ok(Filled::End);
@@ -71,7 +81,7 @@ impl Input {
                     io::ErrorKind::Interrupted => {}
                     io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut if !self.quiet => {
                         self.quiet = true;
-                        self.reader.get_ref().0.set_read_timeout(None)?;
+                        self.wire.set_read_timeout(None)?;
                         self.resize(SMALL);
                         return Ok(Filled::Quiet);
                     }
@@ -84,22 +94,31 @@ impl Input {
 
     /// What has been read and not consumed, without waiting.
     pub(super) fn buffered(&self) -> &[u8] {
-        self.reader.buffer()
+        &self.buffer[self.start..self.end]
     }
 
     /// Consumes `count` bytes; once a small buffer that was full is consumed, a large one follows.
-    pub(super) fn consume(&mut self, count: usize) {
-        self.reader.consume(count);
-        if self.was_filled && self.reader.capacity() == SMALL && self.reader.buffer().is_empty() {
+    /// With `wipe` nothing is left of them.
+    pub(super) fn consume(&mut self, count: usize, wipe: bool) {
+        let until = self.end.min(self.start + count);
+        if wipe {
+            self.buffer[self.start..until].zeroize();
+        }
+        self.start = until;
+        if self.was_filled && self.buffer.len() == SMALL && self.buffered().is_empty() {
             self.resize(LARGE);
         }
     }
 
     /// Replaces an empty buffer.
-    fn resize(&mut self, capacity: usize) {
-        if self.reader.capacity() != capacity {
-            let wire = Arc::clone(&self.reader.get_ref().0);
-            self.reader = BufReader::with_capacity(capacity, Source(wire));
+    fn resize(&mut self, size: usize) {
+        if self.buffer.len() != size {
+            self.buffer = room(size);
+            (self.start, self.end) = (0, 0);
         }
     }
+}
+
+fn room(size: usize) -> Box<[u8]> {
+    vec![0; size].into_boxed_slice()
 }

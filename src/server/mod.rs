@@ -14,6 +14,8 @@ pub mod figures;
 mod holds;
 pub mod hub;
 mod input;
+#[cfg(all(test, feature = "shuttle"))]
+mod interleavings;
 mod limits;
 mod listener;
 mod orders;
@@ -31,6 +33,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -117,6 +121,9 @@ impl Server {
     pub fn start(config: &Config) -> Result<Running, StartError> {
         sys::keep_heap_small();
         sys::private_files();
+        if let Err(error) = sys::no_core_dumps() {
+            log::warn!("core dumps may be written, with what is in memory: {error}");
+        }
         let listeners = config
             .listen
             .iter()
@@ -132,6 +139,7 @@ impl Server {
             limits: kept(config),
         })
         .map_err(|error| StartError::Database(config.database.clone(), error))?;
+        warn_if_open(&config.database);
         let threads = Arc::new(Threads::new());
         let clients = max_clients(config, threads.limit())?;
         let server = Arc::new(Server {
@@ -220,6 +228,21 @@ fn kept(config: &Config) -> store::limits::Limits {
         max_database: config.max_database,
         keep_messages: days(config.keep_days),
         keep_media: days(config.keep_media_days),
+    }
+}
+
+/// What the server creates is its owner's alone; a database that was there may have been made by
+/// somebody less careful.
+fn warn_if_open(database: &Path) {
+    let Ok(found) = std::fs::metadata(database) else {
+        return;
+    };
+    let mode = found.permissions().mode() & 0o777;
+    if found.is_file() && mode & 0o077 != 0 {
+        log::warn!(
+            "{} may be read by others than its owner (mode {mode:o}): chmod 600",
+            database.display()
+        );
     }
 }
 

@@ -11,10 +11,7 @@
 //! writer thread, which may wait. That thread lives while there is something to write, or was recently.
 //! Whether one runs changes only under the lock of the outbox's state.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-
-use crossbeam_channel::{Sender, TrySendError, bounded};
+use std::sync::Arc;
 
 use super::push::Early;
 use super::threads::Threads;
@@ -22,9 +19,16 @@ use super::wire::{Wire, Writing};
 use super::writer::Writer;
 use crate::store::deliveries::Position;
 use crate::store::{MessageId, Store, StoreError, UserId, contacts, lock, messages};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::channel::{Sender, TrySendError, bounded};
 
 /// Pushes that may wait in the channel; behind that, the writer reads from the store.
-pub(super) const CHANNEL: usize = 64;
+pub(super) const CHANNEL: usize = if cfg!(all(test, feature = "shuttle")) {
+    2
+} else {
+    64
+};
 
 /// Bytes that may wait in the channel.
 pub(super) const CHANNEL_BYTES: usize = 256 << 10;

@@ -6,12 +6,12 @@
 //! and the store is not read for what is already here.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::outbox::{CHANNEL, CHANNEL_BYTES, Outbox, Push, State};
 use super::wire::Writing;
 use crate::store::deliveries::Position;
 use crate::store::{MessageId, lock};
+use crate::sync::atomic::Ordering;
 
 /// Pushes that came before the one they follow, or while another was being written.
 #[derive(Default)]
@@ -145,7 +145,11 @@ impl Outbox {
 
     /// Writes what of a push was not sent by others, as much as the kernel takes at once.
     fn write_now(&self, writing: &mut Writing<'_>, push: &Push) -> Written {
-        // Others move the cursor only with the wire's lock, or past what is not there any more.
+        // A logout may have come first; it holds the wire's lock.
+        if !self.open.load(Ordering::Acquire) {
+            return Written::Gone;
+        }
+        // Others move the cursor only with that lock too, or past what is not there any more.
         let reached = self.cursor.load(Ordering::Acquire);
         if push.last <= reached {
             return Written::All;

@@ -236,6 +236,9 @@ impl Session {
             self.share.received();
         }
         let mut help = false;
+        // What may have been a password is wiped as soon as it has been dealt with; messages are
+        // not, since they are on disk anyway.
+        let mut secret = self.ops.login.is_none();
         let result = match step.event {
             None => Ok(()),
             Some(Event::TimingMark) => {
@@ -271,7 +274,8 @@ impl Session {
                     self.pace.spend();
                     Ok(())
                 }
-                Ok(request) => {
+                Ok(mut request) => {
+                    secret |= request.has_password();
                     if matches!(request, Request::MessageSend { .. }) {
                         self.pace.spend();
                     }
@@ -282,9 +286,12 @@ impl Session {
                         _ if self.worn == Worn::Fresh => Worn::Used,
                         _ => self.worn,
                     };
-                    carry_out(&mut self.ops, &self.server, &mut self.out, &request)
+                    let result = carry_out(&mut self.ops, &self.server, &mut self.out, &request);
+                    request.wipe();
+                    result
                 }
                 Err(refusal) => {
+                    secret = true;
                     send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                     help = self.server.explain && line.trim_ascii().eq_ignore_ascii_case(b"help");
                     if !help {
@@ -294,7 +301,12 @@ impl Session {
                 }
             },
         };
-        self.input.consume(used);
+        let gathered = self.decoder.buffered();
+        if secret && gathered == 0 {
+            self.decoder.release();
+        }
+        let gathering = 0 < gathered && gathered <= PLAIN_LIMIT;
+        self.input.consume(used, secret || gathering);
         if self.share.is_held() && self.decoder.buffered() == 0 {
             self.decoder.release();
             self.share.give_back();

@@ -6,12 +6,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::outbox::Outbox;
 use crate::store::lock;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex, PoisonError, thread};
 
 /// Where SQL runs and a backtrace may be printed: 32 KiB were touched at most when measured.
 const STACK: usize = 128 << 10;
@@ -76,7 +77,7 @@ impl Threads {
         }
         let counted = Counted(Arc::clone(self));
         // What the kernel shows of a name is 15 bytes; zero bytes it would refuse.
-        std::thread::Builder::new()
+        thread::Builder::new()
             .name(name)
             .stack_size(STACK)
             .spawn(move || {

@@ -6,14 +6,14 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::store::deliveries::Position;
 use crate::store::{Store, UserId, lock};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::timed::{Mutex, MutexGuard};
 use crate::sys::{self, Standing};
 
 /// What the kernel may queue for a peer that does not read. It doubles the number for its own
@@ -345,7 +345,7 @@ impl Writing<'_> {
     pub fn await_arrival(&mut self, store: &Store, patience: Duration) {
         let end = Instant::now() + patience;
         while self.settle(store) && !sys::has_failed(&self.wire.stream) && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(2));
+            crate::sync::thread::sleep(Duration::from_millis(2));
         }
     }
 
@@ -384,7 +384,7 @@ impl Writing<'_> {
                 .is_ok_and(|count| count > 0)
                 && Instant::now() < end
             {}
-            std::thread::sleep(pause);
+            crate::sync::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(50));
         }
         self.settle(store);

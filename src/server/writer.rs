@@ -2,15 +2,14 @@
 //! the store everything else.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::outbox::{Delivery, Item, Outbox};
 use crate::protocol::Reply;
 use crate::store::deliveries::Position;
 use crate::store::{StoreError, contacts, lock, messages};
+use crate::sync::atomic::Ordering;
+use crate::sync::channel::{Receiver, RecvTimeoutError};
 
 /// A writer without anything to do ends after this.
 const IDLE: Duration = Duration::from_secs(5);

@@ -9,8 +9,6 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use r2d2_sqlite::SqliteConnectionManager;
@@ -23,6 +21,8 @@ use super::retention::Retention;
 use super::{
     ChatId, MessageId, Options, Shared, StoreError, UserId, deliveries, lock, mend, messages, purge,
 };
+use crate::sync::atomic::Ordering;
+use crate::sync::thread::{self, JoinHandle};
 
 /// Message ids are set aside in blocks, so that the high-water mark is written once a block.
 const ID_BLOCK: i64 = 65_536;
@@ -170,7 +170,7 @@ pub(super) fn start(
         retention: Retention::new(&options.limits),
     }));
     let work = Arc::clone(&jobs);
-    let thread = std::thread::Builder::new()
+    let thread = thread::Builder::new()
         .name("committer".to_owned())
         .stack_size(256 << 10)
         .spawn(move || {
@@ -181,7 +181,7 @@ pub(super) fn start(
             }
         })?;
     let work = Arc::clone(&jobs);
-    let answerer = std::thread::Builder::new()
+    let answerer = thread::Builder::new()
         .name("answerer".to_owned())
         .stack_size(64 << 10)
         .spawn(move || work.answers.serve())?;

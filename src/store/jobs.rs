@@ -6,13 +6,12 @@
 //! together.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
-
-use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::committer::Worker;
 use super::{StoreError, Tx, lock};
+use crate::sync::channel::{Receiver, Sender, bounded};
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Rows of one transaction; a group stops growing there. About 3,000 rows a commit is where a
 /// hundred pipelining senders got their throughput from when it was measured.
@@ -50,7 +49,7 @@ impl Answers {
 
     /// What the answerer does, until a group is empty.
     pub(super) fn serve(&self) {
-        for mut group in &self.end {
+        while let Ok(mut group) = self.end.recv() {
             if group.is_empty() {
                 return;
             }
@@ -335,7 +334,7 @@ impl Jobs {
     }
 
     /// The worker, for whoever has the lead.
-    pub(super) fn worker(&self) -> std::sync::MutexGuard<'_, Worker> {
+    pub(super) fn worker(&self) -> MutexGuard<'_, Worker> {
         lock(&self.worker)
     }
 

@@ -42,8 +42,7 @@ pub mod users;
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -53,6 +52,10 @@ pub use committer::Tx;
 use deliveries::{Deliveries, Position};
 pub use error::StoreError;
 use jobs::{Jobs, Undo};
+
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+pub(crate) use crate::sync::lock;
 
 /// Identifies an account for ever; never used again.
 pub type UserId = i64;
@@ -107,14 +110,6 @@ pub(crate) struct Shared {
     /// Chats that a reply is being read from, with the number of readers: not purged meanwhile.
     pins: Mutex<HashMap<ChatId, u32>>,
     figures: figures::Figures,
-}
-
-/// Locks a mutex whose data stays sound when a holder panics.
-///
-/// Every structure guarded this way is changed in single steps, so a panic in one session must
-/// not take the others down through poisoning.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Store {

@@ -12,6 +12,8 @@ use std::fs;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
+#[allow(unused_imports)] // Each test program takes what it needs.
+pub use text::unescape;
 
 /// When set, all transcripts run against that server (`host:port`) instead of one of their own.
 const SHARED_SERVER: &str = "PLAUSCH_SERVER";
