@@ -64,7 +64,7 @@ attacks: build
 	@scripts/attacks
 	@scripts/boofuzz-cases
 	@scripts/fuzz 60
-	@$(CARGO) test --lib --features shuttle orders
+	@$(CARGO) test --lib --features shuttle races
 	@scripts/licences
 
 bench: build

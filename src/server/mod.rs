@@ -17,7 +17,7 @@ mod input;
 mod limits;
 mod listener;
 #[cfg(all(test, feature = "shuttle"))]
-mod orders;
+mod races;
 pub mod outbox;
 mod pace;
 mod reload;

@@ -1,6 +1,6 @@
 //! What threads hand over to each other, in many orders of their steps: hub, outbox, writer and
 //! the committer's lead, on a real store and real sockets, under shuttle's scheduler. Run by
-//! `cargo test --features shuttle orders`; `PLAUSCH_ORDERS` says how many orders are tried
+//! `cargo test --features shuttle races`; `PLAUSCH_ORDERS` says how many orders are tried
 //! (default 500 of each kind), `PLAUSCH_SEED` where they begin.
 //!
 //! Time-outs may come at any moment here (see `src/sync/model.rs`), and a writer's channel holds
