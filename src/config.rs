@@ -15,7 +15,7 @@ use crate::ops::passwords::Cost;
 const PROGRAM: &str = "plauschd";
 
 /// The widest that a line of `--help` may be.
-const WIDTH: usize = 80;
+pub(crate) const WIDTH: usize = 80;
 
 /// Everything that an operator can choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// The file of the database.
     pub database: PathBuf,
+    /// Whether checkpoints of the write-ahead log are left to another program.
+    pub leave_checkpoints: bool,
     /// Whether refusals carry a reason for people.
     pub explain: bool,
     /// The most connections at a time.
@@ -58,6 +60,8 @@ pub struct Config {
     pub max_inflight: usize,
     /// The number of database connections for reading.
     pub pool: u32,
+    /// How long the database is looked through for damage at the start, at most; zero for not.
+    pub check: Duration,
 }
 
 impl Default for Config {
@@ -65,6 +69,7 @@ impl Default for Config {
         Config {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 4110))],
             database: PathBuf::from("plausch.db"),
+            leave_checkpoints: false,
             explain: false,
             max_clients: 4096,
             max_per_ip: 64,
@@ -82,6 +87,7 @@ impl Default for Config {
             rate: 1000,
             max_inflight: 64 << 20,
             pool: 4,
+            check: Duration::from_secs(5),
         }
     }
 }
@@ -402,6 +408,31 @@ pub static OPTIONS: &[OptionRow] = &[
         }),
     },
     OptionRow {
+        long: "check",
+        short: "",
+        hint: "SECONDS",
+        takes: "a number of seconds from 0 to 86400",
+        default: "5",
+        group: Group::Storage,
+        help: "look through the database for damage before starting on it, for so long at most; \
+               0 for not at all",
+        action: Action::One(|config, text| {
+            config.check = Duration::from_secs(number(text, 0..=86_400)?);
+            Some(())
+        }),
+    },
+    OptionRow {
+        long: "leave-checkpoints",
+        short: "",
+        hint: "",
+        takes: "",
+        default: "",
+        group: Group::Storage,
+        help: "leave checkpoints of the write-ahead log to another program, such as Litestream; \
+               without one the log grows for ever",
+        action: Action::Flag(|config| config.leave_checkpoints = true),
+    },
+    OptionRow {
         long: "keep-days",
         short: "",
         hint: "N",
@@ -674,7 +705,7 @@ fn parser() -> getopts::Options {
 }
 
 /// Breaks a text between words into lines of at most `width` ASCII characters.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split(' ') {
@@ -711,7 +742,7 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 /// Reads a number of decimal digits only: the standard parser would take a `+`.
-fn number<T>(text: &str, range: RangeInclusive<T>) -> Option<T>
+pub(crate) fn number<T>(text: &str, range: RangeInclusive<T>) -> Option<T>
 where
     T: std::str::FromStr + PartialOrd,
 {
@@ -770,6 +801,7 @@ mod tests {
             "--listen=[::]:3",
             "-d",
             "x/y.db",
+            "--leave-checkpoints",
             "--explain",
             "--max-clients",
             "1",
@@ -796,12 +828,15 @@ mod tests {
             "--max-inflight=2G",
             "--pool",
             "64",
+            "--check",
+            "7",
         ]);
         let expected = Config {
             listen: ["0.0.0.0:1", "[::1]:2", "[::]:3"]
                 .map(|a| a.parse().unwrap())
                 .to_vec(),
             database: PathBuf::from("x/y.db"),
+            leave_checkpoints: true,
             explain: true,
             max_clients: 1,
             max_per_ip: 0,
@@ -819,6 +854,7 @@ mod tests {
             rate: 1,
             max_inflight: 2 << 30,
             pool: 64,
+            check: Duration::from_secs(7),
         };
         assert_eq!(all, expected);
     }
@@ -829,6 +865,7 @@ mod tests {
             "listen" => "[::1]:0",
             "database" => "other.db",
             "pool" => "5",
+            "check" => "6",
             "registration" => "closed",
             "scrypt" => "4,8,1",
             "login-grace" => "61",
@@ -1004,6 +1041,7 @@ mod tests {
         for (long, bad) in [
             ("database", &[""][..]),
             ("pool", &["", "0", "65", "x", "4.0", "+4"]),
+            ("check", &["", "-1", "86401", "x"]),
             ("registration", &["", "OPEN", "no"]),
             (
                 "scrypt",

@@ -456,7 +456,8 @@ fn a_long_line_that_stands_still_holds_nobody_up_for_ever() {
 #[test]
 fn long_lines_together_stay_within_the_budget() {
     const LINE: usize = 3 << 20;
-    const BOUND_KIB: u64 = 14 << 10;
+    // The budget, a line, and the 8 MB that the store caches while there is much to do.
+    const BOUND_KIB: u64 = 22 << 10;
     let server = TestServer::with(&["--max-inflight", "4M"]);
     let mut target = register_and_login(&server, "target");
     let senders: Vec<(Client, i64)> = (0..12)

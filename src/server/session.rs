@@ -212,10 +212,19 @@ impl Session {
 
     /// Takes one line out of the buffer and carries it out.
     fn next_line(&mut self) -> Next {
-        let chunk = self.input.buffered();
-        if chunk.is_empty() {
+        if self.input.buffered().is_empty() {
             return Next::More;
         }
+        if let Some(login) = &self.ops.login
+            && login.outbox.has_ended()
+        {
+            // The operator has ended the login: from this line on it is a guest's.
+            self.send_batch();
+            self.ops.login = None;
+            let grace = self.ops.context.login_grace;
+            self.ops.wire.set_deadline(Some(grace));
+        }
+        let chunk = self.input.buffered();
         let limits = self.server.limits;
         let limit = match self.ops.login {
             Some(_) => limits.line(),
@@ -356,6 +365,7 @@ impl Session {
         }
         drop(writing);
         if let Some(login) = login {
+            context.store.save_soon();
             context.hub.leave(&login.outbox);
         }
     }
@@ -431,6 +441,7 @@ fn leave(session: &mut ops::Session, out: &mut Vec<u8>) -> io::Result<()> {
         login.outbox.close(&writing);
         // What is on its way would otherwise be sent again to a login that follows at once.
         writing.await_arrival(store, LAST_PUSHES);
+        store.save_soon();
         hub.leave(&login.outbox);
     }
     session.wire.set_deadline(Some(*login_grace));

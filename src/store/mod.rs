@@ -1,24 +1,33 @@
 //! What is kept: SQLite in WAL mode, read through a pool, written by one committer.
 //!
-//! In reading order: `error`, [`schema`] (versions and upgrades), [`pool`] (connections and
+//! In reading order: `error`, [`schema`] (versions and upgrades), `health` (is it
+//! whole), [`pool`] (connections and
 //! their pragmas), [`committer`] (group commit), then one file of SQL a subject: [`users`],
 //! [`contacts`], [`chats`], [`messages`], [`media`], [`deliveries`], [`purge`] and `retention`
-//! (what goes), [`limits`] (what may come), [`figures`] (what is counted). There is no SQL
-//! outside this directory.
+//! (what goes), [`limits`] (what may come), [`figures`] (what is counted); for the
+//! operator's tool [`beside`], [`orders`], [`upkeep`], [`census`], [`check`], [`copy`]. There is no
+//! SQL outside this directory.
 //!
 //! Invariant: [`Store::write`] returns only after the COMMIT of its job is on stable storage
 //! (promise 1 of the contract). Whatever a write depends on is decided inside its job.
 
+pub mod beside;
+pub mod census;
 pub mod chats;
+pub mod check;
 pub mod committer;
 pub mod contacts;
+pub mod copy;
 pub mod deliveries;
 mod error;
 pub mod figures;
+mod health;
 mod jobs;
 pub mod limits;
 pub mod media;
+mod mend;
 pub mod messages;
+pub mod orders;
 #[cfg(test)]
 mod plans;
 pub mod pool;
@@ -27,12 +36,14 @@ mod retention;
 pub mod schema;
 #[cfg(test)]
 mod tests;
+pub mod upkeep;
 pub mod users;
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -40,10 +51,10 @@ use committer::Committer;
 pub use committer::Tx;
 use deliveries::{Deliveries, Position};
 pub use error::StoreError;
-use jobs::Jobs;
+use jobs::{Jobs, Undo};
 
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicI64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 pub(crate) use crate::sync::lock;
 
 /// Identifies an account for ever; never used again.
@@ -63,6 +74,11 @@ pub struct Options {
     pub path: PathBuf,
     /// Connections for reading; the committer has one more for itself.
     pub readers: u32,
+    /// How long the database is looked through for damage at the start, at most; zero for not.
+    pub check: Duration,
+    /// Whether checkpoints of the write-ahead log, the last one included, are left to another
+    /// program.
+    pub leave_checkpoints: bool,
     /// How much is kept, and for how long.
     pub limits: limits::Limits,
 }
@@ -89,6 +105,8 @@ pub(crate) struct Shared {
     /// All messages up to this id are either visible to a read that begins now, or never will be.
     committed: AtomicI64,
     deliveries: Mutex<Deliveries>,
+    /// The next transaction is to save positions, however soon after the last one that did.
+    urgent: AtomicBool,
     /// Chats that a reply is being read from, with the number of readers: not purged meanwhile.
     pins: Mutex<HashMap<ChatId, u32>>,
     figures: figures::Figures,
@@ -101,7 +119,7 @@ impl Store {
     /// When the file cannot be opened, is no database of Plausch, is damaged, or was written by a
     /// newer version; nothing is changed then.
     pub fn open(options: &Options) -> Result<Store, StoreError> {
-        let (pool, lock) = pool::open(&options.path, options.readers + 1)?;
+        let (pool, lock) = pool::open(options)?;
         let shared = Arc::new(Shared::default());
         let (jobs, committer) = committer::start(pool.clone(), options, Arc::clone(&shared))?;
         Ok(Store {
@@ -151,7 +169,7 @@ impl Store {
         rows: usize,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.inner.jobs.run(rows, f)
+        self.inner.jobs.run(rows, Undo::Savepoint, f)
     }
 
     /// Like [`Store::write`], for what makes the database grow.
@@ -163,8 +181,30 @@ impl Store {
         rows: usize,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.grow_by(rows, Undo::Savepoint, f)
+    }
+
+    /// Like [`Store::grow`] for a job that adds messages and nothing else: should it fail, they are
+    /// taken out again, and no savepoint is needed.
+    ///
+    /// # Errors
+    /// As [`Store::grow`].
+    pub fn send<T: Send + 'static>(
+        &self,
+        rows: usize,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.grow_by(rows, Undo::Messages, f)
+    }
+
+    fn grow_by<T: Send + 'static>(
+        &self,
+        rows: usize,
+        undo: Undo,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         // A value, not an error: nothing has to be rolled back, and nobody's cache forgotten.
-        let grown = self.write(rows, move |tx| {
+        let grown = self.inner.jobs.run(rows, undo, move |tx| {
             Ok(if tx.has_room()? { Some(f(tx)?) } else { None })
         })?;
         grown.ok_or(StoreError::NoRoom)
@@ -185,6 +225,15 @@ impl Store {
     /// transaction, or by itself without an fsync when there is none for a while.
     pub fn note_delivered(&self, user: UserId, position: Position) {
         lock(&self.inner.shared.deliveries).note(user, position);
+        if position.event > 0 {
+            self.save_soon();
+        }
+    }
+
+    /// Has the next transaction save positions: what a user has seen in a session that is over
+    /// should not come again, even after a crash.
+    pub fn save_soon(&self) {
+        self.inner.shared.urgent.store(true, Ordering::Release);
     }
 
     /// Notes that messages to `user` up to `message` have been written to a connection.

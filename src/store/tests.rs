@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::limits::Limits;
 use super::messages::{self, Sent};
@@ -52,6 +53,8 @@ impl Scratch {
         Store::open(&Options {
             path: directory.join("plausch.db"),
             readers: 2,
+            check: Duration::from_secs(5),
+            leave_checkpoints: false,
             limits,
         })
         .unwrap()
@@ -127,6 +130,52 @@ fn a_failed_job_leaves_nothing_and_harms_no_other() {
     assert!(matches!(failed, Err(StoreError::Stopped)));
     assert!(matches!(send(&scratch, a, chat, "kept"), Ok(Sent::Kept(_))));
     assert_eq!(bodies(&scratch, b, 0), ["kept"]);
+}
+
+/// Without a savepoint too, beside other jobs of the same transaction.
+#[test]
+fn a_failed_job_of_messages_leaves_none_of_them() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    // Holds the lead until the others are queued, so that they share a transaction.
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (leads, led) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let scratch = &scratch;
+        scope.spawn(move || {
+            let job = move |_: &mut Tx<'_>| {
+                leads.send(()).unwrap();
+                Ok(wait.recv().is_ok())
+            };
+            scratch.write(1, job).unwrap()
+        });
+        led.recv().unwrap();
+        let jobs: Vec<_> = (0..9)
+            .map(|number| {
+                scope.spawn(move || {
+                    scratch.send(2, move |tx| {
+                        messages::send(tx, a, chat, &format!("{number} first"), None)?;
+                        match number % 3 {
+                            0 => Err(StoreError::Stopped),
+                            1 => panic!("on purpose, in a test"),
+                            _ => messages::send(tx, a, chat, &format!("{number} second"), None),
+                        }
+                    })
+                })
+            })
+            .collect();
+        while scratch.queue_depth() < 9 {
+            std::thread::yield_now();
+        }
+        go.send(()).unwrap();
+        for (number, job) in jobs.into_iter().enumerate() {
+            assert_eq!(job.join().unwrap().is_ok(), number % 3 == 2, "{number}");
+        }
+    });
+    let mut kept = bodies(&scratch, b, 0);
+    kept.sort();
+    let wanted = [2, 5, 8].map(|number| [format!("{number} first"), format!("{number} second")]);
+    assert_eq!(kept, wanted.concat());
 }
 
 #[test]
@@ -303,6 +352,8 @@ fn a_second_server_is_kept_away() {
     let second = Store::open(&Options {
         path: scratch.path().to_owned(),
         readers: 1,
+        check: Duration::ZERO,
+        leave_checkpoints: false,
         limits: Limits::default(),
     });
     assert!(matches!(second, Err(StoreError::Foreign(_))));

@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 pub mod client;
+pub mod ctl;
 pub mod people;
 pub mod random;
 pub mod server;
