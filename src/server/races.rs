@@ -75,6 +75,8 @@ impl World {
             // Whoever has one may be stopped while it has; nobody is to wait for one.
             readers: 6,
             limits: crate::store::limits::Limits::default(),
+            check: std::time::Duration::ZERO,
+            leave_checkpoints: false,
         })
         .expect("a store");
         let (maria, senders) = store

@@ -181,7 +181,7 @@ pub(super) fn start(
             }
         })?;
     let work = Arc::clone(&jobs);
-    let answerer = std::thread::Builder::new()
+    let answerer = thread::Builder::new()
         .name("answerer".to_owned())
         .stack_size(64 << 10)
         .spawn(move || work.answers.serve())?;

@@ -49,7 +49,7 @@ impl Answers {
 
     /// What the answerer does, until a group is empty.
     pub(super) fn serve(&self) {
-        for mut group in &self.end {
+        while let Ok(mut group) = self.end.recv() {
             if group.is_empty() {
                 return;
             }
