@@ -119,6 +119,18 @@ impl Outbox {
             self.queue(&mut state, push);
             return self.stop_sending(&mut state);
         };
+        {
+            // Looked at again with the wire held: the login may have ended since, and a push of it
+            // would come after its 213, or to the next login; or something has to go out before.
+            let mut state = lock(&self.state);
+            if !self.may_send(&state) {
+                drop(writing);
+                if self.open.load(Ordering::Acquire) {
+                    self.queue(&mut state, push);
+                }
+                return self.stop_sending(&mut state);
+            }
+        }
         loop {
             let written = self.write_now(&mut writing, &push);
             let mut state = lock(&self.state);
