@@ -82,7 +82,7 @@ attacks: build
 	@scripts/attacks
 	@scripts/boofuzz-cases
 	@scripts/fuzz 60
-	@$(CARGO) test --lib --features shuttle interleavings
+	@$(CARGO) test --lib --features shuttle races
 	@scripts/licences
 
 bench: build

@@ -256,6 +256,26 @@ pub fn private_files() {
     }
 }
 
+/// Keeps what the process has in memory out of core dumps: their size is limited to zero, and since
+/// that does not bind a program to which the system pipes them, no memory is chosen for them either
+/// (core(5): `/proc/PID/coredump_filter`). Reading memory is not forbidden by this: whoever may do
+/// that may read the database as well.
+///
+/// # Errors
+/// When either cannot be set; the other one is all the same.
+pub fn no_core_dumps() -> io::Result<()> {
+    let filter = std::fs::write("/proc/self/coredump_filter", "0");
+    let nothing = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: setrlimit reads one rlimit, which lives through the call.
+    if unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const nothing) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    filter
+}
+
 /// A time as the clock on the wall shows it, by `TZ` or the system's zone.
 #[cfg(feature = "client")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -292,24 +312,4 @@ pub fn local_time(milliseconds: i64) -> Option<LocalTime> {
         hour: small(broken.tm_hour)?,
         minute: small(broken.tm_min)?,
     })
-}
-
-/// Keeps what the process has in memory out of core dumps: their size is limited to zero, and since
-/// that does not bind a program to which the system pipes them, no memory is chosen for them either
-/// (core(5): `/proc/PID/coredump_filter`). Reading memory is not forbidden by this: whoever may do
-/// that may read the database as well.
-///
-/// # Errors
-/// When either cannot be set; the other one is all the same.
-pub fn no_core_dumps() -> io::Result<()> {
-    let filter = std::fs::write("/proc/self/coredump_filter", "0");
-    let nothing = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: setrlimit reads one rlimit, which lives through the call.
-    if unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const nothing) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    filter
 }

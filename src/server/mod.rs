@@ -14,14 +14,14 @@ pub mod figures;
 mod holds;
 pub mod hub;
 mod input;
-#[cfg(all(test, feature = "shuttle"))]
-mod interleavings;
 mod limits;
 mod listener;
 mod orders;
 pub mod outbox;
 mod pace;
 mod push;
+#[cfg(all(test, feature = "shuttle"))]
+mod races;
 mod reload;
 mod session;
 mod sweep;

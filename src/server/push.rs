@@ -119,6 +119,18 @@ impl Outbox {
             self.queue(&mut state, push);
             return self.stop_sending(&mut state);
         };
+        {
+            // Looked at again with the wire held: the login may have ended since, and a push of it
+            // would come after its 213, or to the next login; or something has to go out before.
+            let mut state = lock(&self.state);
+            if !self.may_send(&state) {
+                drop(writing);
+                if self.open.load(Ordering::Acquire) {
+                    self.queue(&mut state, push);
+                }
+                return self.stop_sending(&mut state);
+            }
+        }
         loop {
             let written = self.write_now(&mut writing, &push);
             let mut state = lock(&self.state);
@@ -145,11 +157,7 @@ impl Outbox {
 
     /// Writes what of a push was not sent by others, as much as the kernel takes at once.
     fn write_now(&self, writing: &mut Writing<'_>, push: &Push) -> Written {
-        // A logout may have come first; it holds the wire's lock.
-        if !self.open.load(Ordering::Acquire) {
-            return Written::Gone;
-        }
-        // Others move the cursor only with that lock too, or past what is not there any more.
+        // Others move the cursor only with the wire's lock, or past what is not there any more.
         let reached = self.cursor.load(Ordering::Acquire);
         if push.last <= reached {
             return Written::All;

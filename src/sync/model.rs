@@ -183,9 +183,18 @@ pub(crate) mod channel {
             Ok(())
         }
 
-        /// Where it is used there is always room.
         pub(crate) fn send(&self, item: T) -> Result<(), TrySendError<T>> {
-            self.try_send(item)
+            let state = lock(&self.0.state);
+            let full = |state: &mut State<T>| state.receiver && state.items.len() >= state.bound;
+            let waited = self.0.news.wait_while(state, full);
+            let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+            if !state.receiver {
+                return Err(TrySendError::Disconnected(item));
+            }
+            state.items.push_back(item);
+            drop(state);
+            self.0.news.notify_all();
+            Ok(())
         }
     }
 
@@ -202,6 +211,7 @@ pub(crate) mod channel {
             state.receiver = false;
             let left = std::mem::take(&mut state.items);
             drop(state);
+            self.0.news.notify_all();
             drop(left);
         }
     }
@@ -210,7 +220,10 @@ pub(crate) mod channel {
         pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
             let mut state = lock(&self.0.state);
             match state.items.pop_front() {
-                Some(item) => Ok(item),
+                Some(item) => {
+                    self.0.news.notify_all();
+                    Ok(item)
+                }
                 None if state.sender => Err(TryRecvError::Empty),
                 None => Err(TryRecvError::Disconnected),
             }
@@ -221,7 +234,9 @@ pub(crate) mod channel {
             let idle = |state: &mut State<T>| state.items.is_empty() && state.sender;
             let waited = self.0.news.wait_while(state, idle);
             let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-            state.items.pop_front().ok_or(TryRecvError::Disconnected)
+            let item = state.items.pop_front();
+            self.0.news.notify_all();
+            item.ok_or(TryRecvError::Disconnected)
         }
 
         pub(crate) fn recv_timeout(&self, _patience: Duration) -> Result<T, RecvTimeoutError> {

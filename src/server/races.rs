@@ -1,6 +1,6 @@
 //! What threads hand over to each other, in many orders of their steps: hub, outbox, writer and
 //! the committer's lead, on a real store and real sockets, under shuttle's scheduler. Run by
-//! `cargo test --features shuttle interleavings`; `PLAUSCH_ORDERS` says how many orders are tried
+//! `cargo test --features shuttle races`; `PLAUSCH_ORDERS` says how many orders are tried
 //! (default 500 of each kind), `PLAUSCH_SEED` where they begin.
 //!
 //! Time-outs may come at any moment here (see `src/sync/model.rs`), and a writer's channel holds
@@ -71,12 +71,12 @@ impl World {
         ));
         std::fs::create_dir(&directory).expect("a directory");
         let store = Store::open(&Options {
-            check: std::time::Duration::ZERO,
-            leave_checkpoints: false,
             path: directory.join("plausch.db"),
             // Whoever has one may be stopped while it has; nobody is to wait for one.
             readers: 6,
             limits: crate::store::limits::Limits::default(),
+            check: std::time::Duration::ZERO,
+            leave_checkpoints: false,
         })
         .expect("a store");
         let (maria, senders) = store
