@@ -13,3 +13,5 @@ pub mod protocol;
 pub mod server;
 pub mod store;
 mod sys;
+#[cfg(feature = "tls")]
+pub mod tls;

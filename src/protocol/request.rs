@@ -335,6 +335,20 @@ impl<'a> Request<'a> {
 }
 
 /// Name and ids only: requests end up in logs, and passwords and messages must not.
+impl Request<'_> {
+    /// Whether it carries a password.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        matches!(
+            self,
+            Request::Login { .. }
+                | Request::Register { .. }
+                | Request::PasswordChange { .. }
+                | Request::AccountDelete { .. }
+        )
+    }
+}
+
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.number(), self.name())?;
