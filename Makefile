@@ -21,7 +21,8 @@ help:
 	@echo 'make run        build the server and serve on 127.0.0.1:4110; Ctrl-C ends it'
 	@echo 'make test       all tests'
 	@echo 'make check      formatting, lints, documentation, tests: before a commit'
-	@echo 'make faults     the server killed, cut off and watched (needs root, see scripts/)'
+	@echo 'make faults     crashes, power cuts, failing disks and networks (needs root, see'
+	@echo '                docs/RELIABILITY.md)'
 	@echo 'make bench      measure'
 	@echo 'make stress     the tests ROUNDS=$(ROUNDS) times under load, then a crash loop of'
 	@echo '                CRASH_SECONDS=$(CRASH_SECONDS)'
@@ -29,11 +30,12 @@ help:
 	@echo 'make clean      remove what was built'
 
 build:
-	@$(CARGO) build --release --bin plauschd
+	@$(CARGO) build --release --bin plauschd --bin plausch
 
 run: build
 	@echo
-	@echo 'In another terminal:  telnet 127.0.0.1 4110    (or: nc -C 127.0.0.1 4110)'
+	@echo "In another terminal:  $(TARGET)/release/plausch"
+	@echo 'or, to see packets:   telnet 127.0.0.1 4110    (or: nc -C 127.0.0.1 4110)'
 	@echo
 	@echo '  117 hans swordfish hans@example.org m   register hans     -> 222 400'
 	@echo '  117 jane codfish42 jane@example.org f   register jane     -> 222 400'
@@ -50,14 +52,19 @@ test:
 check:
 	@$(CARGO) fmt --check
 	@$(CARGO) clippy --all-targets --features bench -- -D warnings
+	@$(CARGO) clippy --no-default-features --all-targets -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps
 	@$(MAKE) test
 
 faults: build
 	@scripts/crash-loop 60
+	@scripts/power-cut
 	@scripts/ack-after-sync
+	@scripts/faults-disk
+	@scripts/faults-limits
 	@scripts/telnet-smoke
 	@scripts/net-cut
+	@scripts/net-slow
 
 bench: build
 	@scripts/bench
@@ -67,15 +74,17 @@ stress: build
 
 # Builds only when nothing was built yet, so that root needs no cargo.
 install:
-	@test -x "$(TARGET)/release/plauschd" || $(CARGO) build --release --bin plauschd
+	@test -x "$(TARGET)/release/plauschd" && test -x "$(TARGET)/release/plausch" || \
+	    $(CARGO) build --release --bin plauschd --bin plausch
 	@mkdir -p '$(BINDIR)' '$(DOCDIR)'
-	@install -m 755 "$(TARGET)/release/plauschd" '$(BINDIR)/plauschd'
+	@for program in plauschd plausch; do \
+	    install -m 755 "$(TARGET)/release/$$program" '$(BINDIR)' || exit 1; done
 	@for file in README.md CHANGELOG.md LICENSE* docs/*.md; do \
 	    if test -f "$$file"; then install -m 644 "$$file" '$(DOCDIR)' || exit 1; fi; done
-	@echo 'installed $(BINDIR)/plauschd'
+	@echo 'installed $(BINDIR)/plauschd and $(BINDIR)/plausch'
 
 uninstall:
-	@rm -f '$(BINDIR)/plauschd'
+	@rm -f '$(BINDIR)/plauschd' '$(BINDIR)/plausch'
 	@rm -rf '$(DOCDIR)'
 
 clean:

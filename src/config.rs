@@ -66,6 +66,8 @@ pub struct Config {
     pub max_inflight: usize,
     /// The number of database connections for reading.
     pub pool: u32,
+    /// How long the database is looked through for damage at the start, at most; zero for not.
+    pub check: Duration,
 }
 
 impl Default for Config {
@@ -94,6 +96,7 @@ impl Default for Config {
             rate: 1000,
             max_inflight: 64 << 20,
             pool: 4,
+            check: Duration::from_secs(5),
         }
     }
 }
@@ -506,6 +509,20 @@ pub static OPTIONS: &[OptionRow] = &[
         }),
     },
     OptionRow {
+        long: "check",
+        short: "",
+        hint: "SECONDS",
+        takes: "a number of seconds from 0 to 86400",
+        default: "5",
+        group: Group::Storage,
+        help: "look through the database for damage before starting on it, for so long at most; \
+               0 for not at all",
+        action: Action::One(|config, text| {
+            config.check = Duration::from_secs(number(text, 0..=86_400)?);
+            Some(())
+        }),
+    },
+    OptionRow {
         long: "keep-days",
         short: "",
         hint: "N",
@@ -913,6 +930,8 @@ mod tests {
             "--max-inflight=2G",
             "--pool",
             "64",
+            "--check",
+            "7",
         ]);
         let expected = Config {
             listen: ["0.0.0.0:1", "[::1]:2", "[::]:3"]
@@ -940,6 +959,7 @@ mod tests {
             rate: 1,
             max_inflight: 2 << 30,
             pool: 64,
+            check: Duration::from_secs(7),
         };
         assert_eq!(all, expected);
     }
@@ -951,6 +971,7 @@ mod tests {
             "tls-cert" | "tls-key" => "other.pem",
             "database" => "other.db",
             "pool" => "5",
+            "check" => "6",
             "registration" => "closed",
             "scrypt" => "4,8,1",
             "login-grace" => "61",
@@ -1159,6 +1180,7 @@ mod tests {
             #[cfg(feature = "tls")]
             ("tls-key", &[""]),
             ("pool", &["", "0", "65", "x", "4.0", "+4"]),
+            ("check", &["", "-1", "86401", "x"]),
             ("registration", &["", "OPEN", "no"]),
             (
                 "scrypt",

@@ -5,8 +5,11 @@
 //! ([`ops`]) on the [`store`]; its reply, and the pushes to others, become bytes again.
 //!
 //! Directions: `protocol` knows nobody; `store` knows nobody; `ops` knows both, and the hub of
-//! `server`; only `server` touches sockets.
+//! `server`; only `server` and [`client`] touch sockets. The terminal client lives on `protocol`
+//! alone, on the other direction of it; without the cargo feature `client` it is left out.
 
+#[cfg(feature = "client")]
+pub mod client;
 pub mod config;
 pub mod ops;
 pub mod protocol;

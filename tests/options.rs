@@ -54,6 +54,7 @@ fn a_wrong_option_is_one_line_and_exit_code_2() {
         (&["--scrypt", "99,8,1"], "--scrypt"),
         (&["--login-grace", "soon"], "--login-grace"),
         (&["--pool", "0"], "--pool"),
+        (&["--check", "long"], "--check"),
         (&["--explain", "--explain"], "--explain"),
         (&["file.db"], "file.db"),
     ] {
@@ -120,6 +121,7 @@ fn help_and_version_go_to_stdout() {
             "--scrypt",
             "--login-grace",
             "--pool",
+            "--check",
             "--help",
             "--version",
         ] {

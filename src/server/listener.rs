@@ -116,11 +116,18 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
         wire.stop_reading();
     }
     let reader = {
-        let server = Arc::clone(server);
+        let (server, wire) = (Arc::clone(server), Arc::clone(&wire));
         move || session::serve(&server, wire, place)
     };
     if let Err(error) = server.context.threads.spawn(format!("reader-{id}"), reader) {
-        log::warn!("connection {id} from {peer} was turned away: {error}");
+        server
+            .context
+            .complaints
+            .places
+            .warn(format_args!("{peer} was turned away: no thread: {error}"));
+        // Nothing was written to it yet, so this cannot wait.
+        let line = server.refusal("the server has no thread to spare");
+        let _ = wire.lock().write(&line);
     }
 }
 
@@ -158,15 +165,12 @@ impl Server {
     fn turn_away(&self, stream: &TcpStream, full: Full, peer: SocketAddr, tls: bool) {
         let complaint = &self.context.complaints.places;
         complaint.warn(format_args!("{peer} was turned away: {}", full.reason()));
-        let mut line = Vec::new();
-        Reply::Invalid {
-            reason: self.explain.then(|| full.reason().into()),
-        }
-        .format(&mut line);
-        if tls {
-            // There is no session yet that the line could be sent in.
-            line = NO_ROOM.to_vec();
-        }
+        let line = if tls {
+            // There is no session yet that a line could be sent in.
+            NO_ROOM.to_vec()
+        } else {
+            self.refusal(full.reason())
+        };
         // Its send buffer is empty, so this cannot wait; it must not even try to.
         if stream.set_nonblocking(true).is_ok() {
             let _ = io::Write::write(&mut &*stream, &line);
@@ -174,6 +178,16 @@ impl Server {
             let _ = stream.shutdown(std::net::Shutdown::Write);
             let _ = io::Read::read(&mut &*stream, &mut [0; 512]);
         }
+    }
+
+    /// The line for a connection that is turned away.
+    fn refusal(&self, reason: &'static str) -> Vec<u8> {
+        let mut line = Vec::new();
+        Reply::Invalid {
+            reason: self.explain.then(|| reason.into()),
+        }
+        .format(&mut line);
+        line
     }
 }
 

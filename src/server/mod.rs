@@ -140,6 +140,7 @@ impl Server {
         let store = Store::open(&store::Options {
             path: config.database.clone(),
             readers: config.pool,
+            check: config.check,
             limits: kept(config),
         })
         .map_err(|error| StartError::Database(config.database.clone(), error))?;

@@ -344,6 +344,7 @@ impl Session {
         }
         drop(writing);
         if let Some(login) = login {
+            context.store.save_soon();
             context.hub.leave(&login.outbox);
         }
     }
@@ -419,6 +420,7 @@ fn leave(session: &mut ops::Session, out: &mut Vec<u8>) -> io::Result<()> {
         login.outbox.close(&writing);
         // What is on its way would otherwise be sent again to a login that follows at once.
         writing.await_arrival(store, LAST_PUSHES);
+        store.save_soon();
         hub.leave(&login.outbox);
     }
     session.wire.set_deadline(Some(*login_grace));

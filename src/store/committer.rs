@@ -1,4 +1,4 @@
-//! Group commit: one connection writes, for whoever leads (see [`super::jobs`]).
+//! Group commit: one connection writes, for whoever leads (see `jobs`).
 //!
 //! The leader takes as many jobs as are queued, opens a transaction with BEGIN IMMEDIATE, runs
 //! each in a SAVEPOINT, commits once (one fsync) and then answers all. A group forms by itself
@@ -21,7 +21,7 @@ use super::jobs::{Job, Jobs, Turn};
 use super::limits::Enforced;
 use super::retention::Retention;
 use super::{
-    ChatId, MessageId, Options, Shared, StoreError, UserId, deliveries, lock, messages, purge,
+    ChatId, MessageId, Options, Shared, StoreError, UserId, deliveries, lock, mend, messages, purge,
 };
 
 /// Message ids are set aside in blocks, so that the high-water mark is written once a block.
@@ -161,6 +161,7 @@ pub(super) fn start(
         last_rest: Instant::now(),
         last_positions: Instant::now(),
         postponed: false,
+        suspect: false,
         checkpoint: false,
         retention: Retention::new(&options.limits),
     }));
@@ -217,6 +218,8 @@ pub(super) struct Worker {
     last_positions: Instant,
     /// Something could not be purged just now; tried again in the next pause.
     postponed: bool,
+    /// A sync may have failed; the log is to be settled before anything is acknowledged.
+    suspect: bool,
     /// The committer is to write pages of the log back, outside the lead.
     checkpoint: bool,
     retention: Retention,
@@ -248,7 +251,8 @@ impl Worker {
 
     /// One transaction for the whole group.
     pub(super) fn commit(&mut self, group: &mut [Box<dyn Job>]) {
-        let positions = if self.last_positions.elapsed() >= POSITIONS {
+        let urgent = self.shared.urgent.swap(false, Ordering::AcqRel);
+        let positions = if urgent || self.last_positions.elapsed() >= POSITIONS {
             self.last_positions = Instant::now();
             lock(&self.shared.deliveries).snapshot()
         } else {
@@ -268,6 +272,12 @@ impl Worker {
                 let why = error.to_string();
                 log::error!("a transaction of {} jobs failed: {why}", group.len());
                 self.abandon();
+                if mend::is_needed(&error) {
+                    self.suspect = true;
+                    if let Err(error) = self.relaxed(|connection, _| mend::take_back(connection)) {
+                        log::warn!("the log cannot be written either: {error}");
+                    }
+                }
                 for job in group.iter_mut() {
                     job.fail(StoreError::Group(why.clone()));
                 }
@@ -281,6 +291,10 @@ impl Worker {
         positions: &deliveries::Snapshot,
     ) -> Result<(), StoreError> {
         let connection: &Connection = &self.connection;
+        if self.suspect {
+            mend::settle(connection)?;
+            self.suspect = false;
+        }
         begin(connection)?;
         let version = data_version(connection)?;
         if version != self.memory.data_version {

@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use super::health;
+
+/// Where it says what to do with a damaged database.
+const ADVICE: &str = "docs/RELIABILITY.md, \"A damaged database\"";
+
 /// Why a read or a write failed. Display is for the log, never for the wire.
 #[derive(Debug)]
 pub enum StoreError {
@@ -21,6 +26,8 @@ pub enum StoreError {
     Panicked,
     /// The store is shutting down.
     Stopped,
+    /// The file is damaged, in this way; found at the start, before anything was changed.
+    Damaged(String),
     /// The file is a database, but not one of ours, or of a version that this program is too old for.
     Foreign(String),
 }
@@ -28,6 +35,9 @@ pub enum StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            StoreError::Sqlite(error) if health::is_damage(error) => {
+                write!(f, "{error}; stop the server and see {ADVICE}")
+            }
             StoreError::Sqlite(error) => write!(f, "{error}"),
             StoreError::Pool(error) => write!(f, "no database connection: {error}"),
             StoreError::Io(error) => write!(f, "{error}"),
@@ -36,6 +46,11 @@ impl fmt::Display for StoreError {
             StoreError::OverQuota => write!(f, "the user's media have reached their limit"),
             StoreError::Panicked => write!(f, "a job panicked"),
             StoreError::Stopped => write!(f, "the store is stopped"),
+            StoreError::Damaged(how) => write!(
+                f,
+                "it is damaged ({how}); nothing was changed. Keep a copy of it and of its -wal \
+                 file, then restore a backup or save what can be read: see {ADVICE}"
+            ),
             StoreError::Foreign(why) => write!(f, "{why}"),
         }
     }

@@ -1,6 +1,7 @@
 //! What is kept: SQLite in WAL mode, read through a pool, written by one committer.
 //!
-//! In reading order: `error`, [`schema`] (versions and upgrades), [`pool`] (connections and
+//! In reading order: `error`, [`schema`] (versions and upgrades), `health` (is it
+//! whole), [`pool`] (connections and
 //! their pragmas), [`committer`] (group commit), then one file of SQL a subject: [`users`],
 //! [`contacts`], [`chats`], [`messages`], [`media`], [`deliveries`], [`purge`] and `retention`
 //! (what goes), [`limits`] (what may come), [`figures`] (what is counted). There is no SQL
@@ -15,9 +16,11 @@ pub mod contacts;
 pub mod deliveries;
 mod error;
 pub mod figures;
+mod health;
 mod jobs;
 pub mod limits;
 pub mod media;
+mod mend;
 pub mod messages;
 #[cfg(test)]
 mod plans;
@@ -32,8 +35,9 @@ pub mod users;
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -60,6 +64,8 @@ pub struct Options {
     pub path: PathBuf,
     /// Connections for reading; the committer has one more for itself.
     pub readers: u32,
+    /// How long the database is looked through for damage at the start, at most; zero for not.
+    pub check: Duration,
     /// How much is kept, and for how long.
     pub limits: limits::Limits,
 }
@@ -86,6 +92,8 @@ pub(crate) struct Shared {
     /// All messages up to this id are either visible to a read that begins now, or never will be.
     committed: AtomicI64,
     deliveries: Mutex<Deliveries>,
+    /// The next transaction is to save positions, however soon after the last one that did.
+    urgent: AtomicBool,
     /// Chats that a reply is being read from, with the number of readers: not purged meanwhile.
     pins: Mutex<HashMap<ChatId, u32>>,
     figures: figures::Figures,
@@ -106,7 +114,7 @@ impl Store {
     /// When the file cannot be opened, is no database of Plausch, is damaged, or was written by a
     /// newer version; nothing is changed then.
     pub fn open(options: &Options) -> Result<Store, StoreError> {
-        let (pool, lock) = pool::open(&options.path, options.readers + 1)?;
+        let (pool, lock) = pool::open(options)?;
         let shared = Arc::new(Shared::default());
         let (jobs, committer) = committer::start(pool.clone(), options, Arc::clone(&shared))?;
         Ok(Store {
@@ -190,6 +198,15 @@ impl Store {
     /// transaction, or by itself without an fsync when there is none for a while.
     pub fn note_delivered(&self, user: UserId, position: Position) {
         lock(&self.inner.shared.deliveries).note(user, position);
+        if position.event > 0 {
+            self.save_soon();
+        }
+    }
+
+    /// Has the next transaction save positions: what a user has seen in a session that is over
+    /// should not come again, even after a crash.
+    pub fn save_soon(&self) {
+        self.inner.shared.urgent.store(true, Ordering::Release);
     }
 
     /// Notes that messages to `user` up to `message` have been written to a connection.

@@ -10,6 +10,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("contacts.rs", include_str!("contacts.rs")),
     ("deliveries.rs", include_str!("deliveries.rs")),
     ("media.rs", include_str!("media.rs")),
+    ("mend.rs", include_str!("mend.rs")),
     ("messages.rs", include_str!("messages.rs")),
     ("purge.rs", include_str!("purge.rs")),
     ("retention.rs", include_str!("retention.rs")),
@@ -19,6 +20,7 @@ const SOURCES: &[(&str, &str)] = &[
 /// Files of the store without statements on tables.
 const WITHOUT: &[&str] = &[
     "error.rs",
+    "health.rs",
     "figures.rs",
     "jobs.rs",
     "limits.rs",

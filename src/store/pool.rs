@@ -3,12 +3,14 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{StoreError, schema};
+use super::health::{self, Examined};
+use super::{Options, StoreError, schema};
 
 /// How long a statement waits for another process (`plauschctl`, a backup) that holds a lock.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -16,9 +18,10 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Opens the pool, after the database has been created or brought up to date on a connection of
 /// its own.
 pub(super) fn open(
-    path: &Path,
-    size: u32,
+    options: &Options,
 ) -> Result<(r2d2::Pool<SqliteConnectionManager>, File), StoreError> {
+    let path = options.path.as_path();
+    health::log_without_database(path)?;
     // SQLite gives the write-ahead log the mode of the database, so this covers both.
     let file = OpenOptions::new()
         .read(true)
@@ -35,9 +38,7 @@ pub(super) fn open(
         }
         Err(TryLockError::Error(error)) => return Err(error.into()),
     }
-    let mut first = Connection::open_with_flags(path, flags())?;
-    first.busy_timeout(BUSY_TIMEOUT)?;
-    schema::prepare(&mut first)?;
+    let first = prepare(path, options.check).map_err(health::damaged)?;
 
     let manager = SqliteConnectionManager::file(path)
         .with_flags(flags())
@@ -49,14 +50,36 @@ pub(super) fn open(
             )
         });
     let pool = r2d2::Pool::builder()
-        .max_size(size)
+        .max_size(options.readers + 1)
         .min_idle(Some(1))
         .test_on_check_out(false)
         .idle_timeout(None)
         .max_lifetime(None)
         .connection_timeout(Duration::from_secs(10))
         .build(manager)?;
+    // Only now: the last connection that is closed would delete the log.
+    drop(first);
     Ok((pool, file))
+}
+
+/// Looks whether the database can be used, and only then creates or upgrades it.
+fn prepare(path: &Path, check: Duration) -> Result<Connection, StoreError> {
+    let mut first = Connection::open_with_flags(path, flags())?;
+    // Closing must not checkpoint what is refused below.
+    first.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    first.busy_timeout(BUSY_TIMEOUT)?;
+    schema::recognise(&first)?;
+    let begin = Instant::now();
+    match health::examine(&first, check)? {
+        Examined::Whole => log::debug!("the database is whole ({:?})", begin.elapsed()),
+        Examined::Partly if check.is_zero() => {}
+        Examined::Partly => log::info!(
+            "the database was looked through for {} s, in part; nothing wrong was found",
+            check.as_secs()
+        ),
+    }
+    schema::prepare(&mut first)?;
+    Ok(first)
 }
 
 /// No mutexes inside SQLite: a connection is used by one thread at a time.

@@ -42,14 +42,14 @@ INSERT INTO counter (name, value) VALUES ('kept_message', 0), ('kept_media', 0);
 INSERT INTO media_use (user_id, bytes) SELECT owner_id, sum(size) FROM media GROUP BY owner_id;",
 ];
 
-/// Creates the tables in an empty database, upgrades an older one in one transaction, refuses a
-/// newer or a foreign one without changing anything.
-pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+/// Whether the database is ours, of a version that we know, or empty. Nothing is written.
+///
+/// # Errors
+/// [`StoreError::Foreign`] when it is not.
+pub(super) fn recognise(connection: &Connection) -> Result<(), StoreError> {
     let version: i64 = pragma(connection, "user_version")?;
     let application: i64 = pragma(connection, "application_id")?;
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables > 0 && application != APPLICATION_ID {
+    if count_tables(connection)? > 0 && application != APPLICATION_ID {
         return Err(StoreError::Foreign(
             "it is a database of another program".to_owned(),
         ));
@@ -59,7 +59,19 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
             "it has version {version}, written by a newer Plausch; this one knows up to {VERSION}"
         )));
     }
-    if tables == 0 {
+    Ok(())
+}
+
+fn count_tables(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+}
+
+/// Creates the tables in an empty database, upgrades an older one in one transaction, refuses a
+/// newer or a foreign one without changing anything.
+pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+    recognise(connection)?;
+    let version: i64 = pragma(connection, "user_version")?;
+    if count_tables(connection)? == 0 {
         // Takes effect only before the first table, and outside a transaction.
         connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
     }

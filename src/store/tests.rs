@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::limits::Limits;
 use super::messages::{self, Sent};
@@ -52,6 +53,7 @@ impl Scratch {
         Store::open(&Options {
             path: directory.join("plausch.db"),
             readers: 2,
+            check: Duration::from_secs(5),
             limits,
         })
         .unwrap()
@@ -303,6 +305,7 @@ fn a_second_server_is_kept_away() {
     let second = Store::open(&Options {
         path: scratch.path().to_owned(),
         readers: 1,
+        check: Duration::ZERO,
         limits: Limits::default(),
     });
     assert!(matches!(second, Err(StoreError::Foreign(_))));

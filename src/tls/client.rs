@@ -10,8 +10,10 @@ use parking_lot::Mutex;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
+use socket2::SockRef;
 
 use super::{Channel, PIECE, Taken};
+use crate::sys;
 
 /// Who may have signed a server's certificate.
 #[derive(Clone)]
@@ -39,7 +41,7 @@ impl fmt::Display for ConnectError {
         match self {
             ConnectError::Trust(path, why) => write!(f, "cannot trust {}: {why}", path.display()),
             ConnectError::TrustsNobody => {
-                f.write_str("this system has no certificates to trust; name a file of them")
+                f.write_str("this system has no certificates to trust; name a file of them (--ca)")
             }
             ConnectError::Name(name) => write!(f, "{name:?} is not the name of a server"),
             ConnectError::Refused(why) => write!(f, "the server's certificate is refused: {why}"),
@@ -168,6 +170,18 @@ impl Stream {
         self.socket.shutdown(Shutdown::Write)
     }
 
+    /// Ends reading and writing, also for who is just blocked in either. Waits for nobody.
+    pub fn end(&self) {
+        // Who is writing just now could not finish a record anyway.
+        if let Some(mut sealed) = self.sealed.try_lock() {
+            sealed.clear();
+            self.channel.close(&mut sealed);
+            let _ = SockRef::from(&self.socket).send_with_flags(&sealed, sys::DO_NOT_WAIT);
+        }
+        // Fails only on a connection that has ended already.
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
     fn send(&self, text: &[u8]) -> io::Result<()> {
         let mut sealed = self.sealed.lock();
         sealed.clear();
@@ -242,7 +256,7 @@ fn refusal(why: &CertificateError) -> String {
         }
         Why::UnknownIssuer => {
             "nobody whom this machine trusts has signed it; if its CA is a private one, name the \
-             CA's certificate"
+             CA's certificate (--ca)"
                 .to_owned()
         }
         Why::NotValidForName => "it is for another name".to_owned(),

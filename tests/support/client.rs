@@ -73,8 +73,13 @@ impl Client {
     pub fn over(stream: TcpStream) -> std::io::Result<Client> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(TIMEOUT))?;
-        Ok(Client {
-            stream: Link::over(stream)?,
+        Ok(Client::with(Link::over(stream)?))
+    }
+
+    /// A client that travels in this.
+    pub fn with(stream: Link) -> Client {
+        Client {
+            stream,
             buffer: Vec::new(),
             start: 0,
             scanned: 0,
@@ -82,7 +87,7 @@ impl Client {
             tokens: 0,
             user: String::new(),
             timeout: TIMEOUT,
-        })
+        }
     }
 
     /// Sends a line, with CR LF as telnet does.

@@ -37,6 +37,7 @@ pub fn create(path: &Path) -> Result<Connection> {
     let options = Options {
         path: path.to_owned(),
         readers: 1,
+        check: std::time::Duration::ZERO,
         limits: Limits::default(),
     };
     Store::open(&options).doing("creating a database")?.stop();

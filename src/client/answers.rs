@@ -1,0 +1,427 @@
+//! Which reply answers which request (contract, section 3, "Order of packets"): replies come in
+//! the order of the requests, pushes come in between.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+use crate::protocol::{Reply, Request, Status};
+
+/// The answer to a request, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A status, and nothing else.
+    Status(Status),
+    /// `212`, with the name.
+    Login(Status, String),
+    /// `214` to `216`: ChatID, creator, other member.
+    Chats(Vec<(i64, String, String)>),
+    /// `223` 400 to `226`: contact, and since when in milliseconds.
+    Contacts(Vec<(String, i64)>),
+    /// `228` 400 to `231`.
+    People(Vec<String>),
+    /// `240` 400 to `243`, oldest first.
+    History(Vec<Line>),
+    /// `227` 400.
+    Media(String),
+    /// `247`
+    Pong,
+    /// `211`, with the reason if the server gives one.
+    Refused(Option<String>),
+    /// `210`: the server does not know the request.
+    Unknown,
+}
+
+/// A message as the history has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// ChatID.
+    pub chat: i64,
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub timestamp: i64,
+    /// Who wrote it.
+    pub user: String,
+    /// The text.
+    pub message: String,
+    /// MediaID.
+    pub media: Option<i64>,
+}
+
+/// A message that was pushed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Push {
+    /// `220`
+    Message {
+        /// ChatID.
+        chat: i64,
+        /// Milliseconds since 1970-01-01T00:00:00Z.
+        timestamp: i64,
+        /// The text.
+        message: String,
+        /// MediaID.
+        media: Option<i64>,
+    },
+    /// `233`: the user asks to be a contact, or agreed.
+    Contact(String),
+}
+
+/// What a line turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Taken<T> {
+    /// A push.
+    Push(Push),
+    /// The last line of an answer, to the request that was noted with this.
+    Answer(T, Answer),
+    /// A line of an answer with more to come, or an empty one.
+    More,
+    /// `210` or `211` though nothing was asked: a server that is full says so, and closes.
+    Unasked(Option<String>),
+}
+
+/// The line cannot have been sent by a server that keeps the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfOrder;
+
+/// The requests under way, and the answer that is just coming in.
+pub struct Answers<T> {
+    waiting: VecDeque<(u16, T)>,
+    partial: Option<Answer>,
+    /// How many elements the list announced, less those that came.
+    missing: u64,
+}
+
+impl<T> Default for Answers<T> {
+    fn default() -> Self {
+        Answers {
+            waiting: VecDeque::new(),
+            partial: None,
+            missing: 0,
+        }
+    }
+}
+
+impl<T> Answers<T> {
+    /// Notes a request that is being sent, and what it is for.
+    pub fn expect(&mut self, request: &Request<'_>, note: T) {
+        self.waiting.push_back((request.number(), note));
+    }
+
+    /// The requests under way, oldest first.
+    pub fn waiting(&self) -> impl Iterator<Item = &T> {
+        self.waiting.iter().map(|(_, note)| note)
+    }
+
+    /// Whether nothing is under way.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Forgets all requests under way and gives them, oldest first.
+    pub fn lost(&mut self) -> Vec<T> {
+        self.partial = None;
+        self.waiting.drain(..).map(|(_, note)| note).collect()
+    }
+
+    /// Takes a line of the server.
+    ///
+    /// # Errors
+    ///
+    /// When the line is no packet of a server, or answers nothing that was asked.
+    pub fn take(&mut self, line: &[u8]) -> Result<Taken<T>, OutOfOrder> {
+        use crate::protocol::Refusal;
+        let reply = match Reply::parse(line) {
+            Ok(reply) => reply,
+            Err(Refusal::Blank) => return Ok(Taken::More),
+            // What a newer server may push some day is none of our business.
+            Err(Refusal::Unknown(_)) => return Ok(Taken::More),
+            Err(Refusal::Invalid(_)) => return Err(OutOfOrder),
+        };
+        let number = reply.number();
+        match reply {
+            Reply::MessageSended {
+                chat,
+                timestamp,
+                message,
+                media,
+            } => Ok(Taken::Push(Push::Message {
+                chat,
+                timestamp,
+                message: message.into_owned(),
+                media,
+            })),
+            Reply::ConfirmContactAdd { user } => Ok(Taken::Push(Push::Contact(user.into_owned()))),
+            Reply::Unknown { reason } | Reply::Invalid { reason } if self.partial.is_none() => {
+                let unknown = number == 210;
+                let reason = reason.map(Cow::into_owned);
+                Ok(match self.waiting.pop_front() {
+                    Some((_, note)) if unknown => Taken::Answer(note, Answer::Unknown),
+                    Some((_, note)) => Taken::Answer(note, Answer::Refused(reason)),
+                    None => Taken::Unasked(reason),
+                })
+            }
+            reply => self.take_reply(reply),
+        }
+    }
+
+    fn take_reply(&mut self, reply: Reply<'_>) -> Result<Taken<T>, OutOfOrder> {
+        let asked = self.waiting.front().ok_or(OutOfOrder)?.0;
+        match self.partial.take() {
+            None => self.begin(asked, reply),
+            Some(partial) => self.go_on(partial, reply),
+        }
+    }
+
+    fn begin(&mut self, asked: u16, reply: Reply<'_>) -> Result<Taken<T>, OutOfOrder> {
+        use Answer as A;
+        let answer = match (asked, reply) {
+            (110, Reply::LoginResponse { status, user }) => A::Login(status, user.into_owned()),
+            (112, Reply::ChatListBegin { count }) => {
+                return Ok(self.list(A::Chats(Vec::new()), count));
+            }
+            (
+                119,
+                Reply::MediaResponse {
+                    status: Status::Ok,
+                    media,
+                },
+            ) => A::Media(media.ok_or(OutOfOrder)?.into_owned()),
+            // The status alone stands first; what follows says how many there are.
+            (118, Reply::OwnContactListResponse { status: Status::Ok }) => {
+                return Ok(self.list(A::Contacts(Vec::new()), u64::MAX));
+            }
+            (120, Reply::ContactListResponse { status: Status::Ok }) => {
+                return Ok(self.list(A::People(Vec::new()), u64::MAX));
+            }
+            (130, Reply::HistoryResponse { status: Status::Ok }) => {
+                return Ok(self.list(A::History(Vec::new()), u64::MAX));
+            }
+            (134, Reply::Pong { .. }) => A::Pong,
+            (asked, reply) => {
+                let answers = matches!(
+                    (asked, reply.number()),
+                    (111, 213)
+                        | (113, 217)
+                        | (114, 218)
+                        | (115, 219)
+                        | (117, 222)
+                        | (118, 223)
+                        | (119, 227)
+                        | (120, 228)
+                        | (121, 232)
+                        | (130, 240)
+                        | (131, 244)
+                        | (132, 245)
+                        | (133, 246)
+                        | (135, 248)
+                );
+                match reply.status() {
+                    Some(status) if answers => A::Status(status),
+                    _ => return Err(OutOfOrder),
+                }
+            }
+        };
+        self.done(answer)
+    }
+
+    fn list(&mut self, partial: Answer, count: u64) -> Taken<T> {
+        self.partial = Some(partial);
+        self.missing = count;
+        Taken::More
+    }
+
+    fn go_on(&mut self, mut partial: Answer, reply: Reply<'_>) -> Result<Taken<T>, OutOfOrder> {
+        use Answer as A;
+        match (&mut partial, reply) {
+            (A::Contacts(_), Reply::ContactOwnListBegin { count })
+            | (A::People(_), Reply::ContactListBegin { count })
+            | (A::History(_), Reply::HistoryBegin { count })
+                if self.missing == u64::MAX =>
+            {
+                return Ok(self.list(partial, count));
+            }
+            (A::Chats(_), Reply::ChatListEnd)
+            | (A::Contacts(_), Reply::ContactOwnListEnd)
+            | (A::People(_), Reply::ContactListEnd)
+            | (A::History(_), Reply::HistoryEnd)
+                if self.missing == 0 =>
+            {
+                return self.done(partial);
+            }
+            _ if self.missing == 0 || self.missing == u64::MAX => return Err(OutOfOrder),
+            (
+                A::Chats(chats),
+                Reply::ChatListElement {
+                    chat,
+                    creator,
+                    other,
+                },
+            ) => {
+                chats.push((chat, creator.into_owned(), other.into_owned()));
+            }
+            (A::Contacts(contacts), Reply::ContactOwnListElem { name, since }) => {
+                contacts.push((name.into_owned(), since));
+            }
+            (A::People(people), Reply::ContactListElement { name }) => {
+                people.push(name.into_owned());
+            }
+            (
+                A::History(lines),
+                Reply::HistoryElement {
+                    chat,
+                    timestamp,
+                    user,
+                    message,
+                    media,
+                },
+            ) => lines.push(Line {
+                chat,
+                timestamp,
+                user: user.into_owned(),
+                message: message.into_owned(),
+                media,
+            }),
+            _ => return Err(OutOfOrder),
+        }
+        self.missing -= 1;
+        self.partial = Some(partial);
+        Ok(Taken::More)
+    }
+
+    fn done(&mut self, answer: Answer) -> Result<Taken<T>, OutOfOrder> {
+        let (_, note) = self.waiting.pop_front().ok_or(OutOfOrder)?;
+        Ok(Taken::Answer(note, answer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asking(requests: &[Request<'_>]) -> Answers<usize> {
+        let mut answers = Answers::default();
+        for (at, request) in requests.iter().enumerate() {
+            answers.expect(request, at);
+        }
+        answers
+    }
+
+    fn take(answers: &mut Answers<usize>, lines: &str) -> Vec<Taken<usize>> {
+        let lines = lines
+            .lines()
+            .map(|line| answers.take(line.trim().as_bytes()));
+        let taken = lines.map(|taken| taken.expect("in order"));
+        taken.filter(|taken| *taken != Taken::More).collect()
+    }
+
+    #[test]
+    fn answers_come_in_the_order_of_the_requests_with_pushes_between() {
+        let mut answers = asking(&[
+            Request::ChatList,
+            Request::OwnContactList,
+            Request::ContactList,
+            Request::History {
+                chat: 7,
+                before: 0,
+                count: 9,
+            },
+            Request::MediaFetch { media: 1 },
+            Request::MediaFetch { media: 2 },
+            Request::History {
+                chat: 8,
+                before: 0,
+                count: 9,
+            },
+            Request::Logout,
+        ]);
+        let taken = take(
+            &mut answers,
+            "233 dora\n214 1\n215 7 anna bernd\n216\n220 7 5 hello there\n223 400\n224 0\n226\n228 400\n229 2\n230 anna\n230 carla\n231\n240 400\n241 1\n242 7 4 anna \"look\" 3\n243\n227 400 data:,x\n227 412\n240 409\n213 400",
+        );
+        let name = |text: &str| text.to_owned();
+        let line = Line {
+            chat: 7,
+            timestamp: 4,
+            user: name("anna"),
+            message: name("look"),
+            media: Some(3),
+        };
+        let message = Push::Message {
+            chat: 7,
+            timestamp: 5,
+            message: name("hello there"),
+            media: None,
+        };
+        use Taken::{Answer as Is, Push as Pushed};
+        let expected = vec![
+            Pushed(Push::Contact(name("dora"))),
+            Is(0, Answer::Chats(vec![(7, name("anna"), name("bernd"))])),
+            Pushed(message),
+            Is(1, Answer::Contacts(Vec::new())),
+            Is(2, Answer::People(vec![name("anna"), name("carla")])),
+            Is(3, Answer::History(vec![line])),
+            Is(4, Answer::Media(name("data:,x"))),
+            Is(5, Answer::Status(Status::MediaNotFound)),
+            Is(6, Answer::Status(Status::ChatPermissionDenied)),
+            Is(7, Answer::Status(Status::Ok)),
+        ];
+        assert_eq!(taken, expected);
+        assert!(answers.is_empty());
+    }
+
+    #[test]
+    fn refusals_answer_the_oldest_request_or_nobody() {
+        let mut answers = asking(&[Request::ChatList, Request::Logout]);
+        let taken = take(&mut answers, "211 no login\n210\n211 full");
+        let expected = vec![
+            Taken::Answer(0, Answer::Refused(Some("no login".to_owned()))),
+            Taken::Answer(1, Answer::Unknown),
+            Taken::Unasked(Some("full".to_owned())),
+        ];
+        assert_eq!(taken, expected);
+    }
+
+    #[test]
+    fn what_breaks_the_contract_is_noticed() {
+        for lines in [
+            "219 400",
+            "216",
+            "213 400\n213 400",
+            "215 7 a b",
+            "226",
+            "227 400",
+            "214 x",
+            "\u{1b}[2J",
+        ] {
+            let mut answers = asking(&[Request::Logout]);
+            let all: Result<Vec<_>, _> = lines
+                .lines()
+                .map(|line| answers.take(line.as_bytes()))
+                .collect();
+            assert_eq!(all.err(), Some(OutOfOrder), "{lines:?}");
+        }
+        for lines in [
+            "214 1\n216",
+            "214 0\n215 7 a b",
+            "214 1\n215 7 a b\n215 8 a b",
+            "214 1\n211",
+        ] {
+            let mut answers = asking(&[Request::ChatList]);
+            let all: Result<Vec<_>, _> = lines
+                .lines()
+                .map(|line| answers.take(line.as_bytes()))
+                .collect();
+            assert_eq!(all.err(), Some(OutOfOrder), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_gives_the_requests_back() {
+        let mut answers = asking(&[Request::ChatList, Request::Logout]);
+        assert_eq!(take(&mut answers, "214 5\n215 7 a b"), Vec::new());
+        assert_eq!(answers.waiting().copied().collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(answers.lost(), [0, 1]);
+        answers.expect(&Request::Logout, 9);
+        let taken = take(&mut answers, "213 400");
+        assert_eq!(taken, [Taken::Answer(9, Answer::Status(Status::Ok))]);
+    }
+}

@@ -1,0 +1,162 @@
+//! Who and what the user knows of: chats, contacts, names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// So many names are kept for TAB; nobody looks through more.
+const NAMES_MAX: usize = 10_000;
+
+/// A chat of the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chat {
+    /// The other member; `~name` if the account is gone.
+    pub with: String,
+    /// Messages that came while another chat was the current one.
+    pub unread: u32,
+}
+
+/// Names for TAB, shared with the terminal.
+#[derive(Clone, Default)]
+pub struct Names(Arc<Mutex<BTreeSet<String>>>);
+
+impl Names {
+    /// The names that start with this, in any case, in order.
+    pub fn starting_with(&self, start: &str) -> Vec<String> {
+        let start = start.to_lowercase();
+        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = names
+            .iter()
+            .filter(|name| name.to_lowercase().starts_with(&start));
+        found.cloned().collect()
+    }
+
+    /// Adds one; not the name of an account that is gone, nor one that a line cannot show.
+    pub(super) fn add(&self, name: &str) {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let usual = !name.starts_with('~') && super::harmless::word(name) == name;
+        if usual && names.len() < NAMES_MAX {
+            names.insert(name.to_owned());
+        }
+    }
+}
+
+/// All of it.
+#[derive(Default)]
+pub struct Book {
+    /// The user's own name, as registered.
+    pub own: String,
+    /// By ChatID.
+    pub chats: BTreeMap<i64, Chat>,
+    /// Confirmed contacts.
+    pub contacts: BTreeSet<String>,
+    /// For TAB.
+    pub names: Names,
+    /// What each chat's newest shown message is, so that none is shown twice: raised by pushes
+    /// alone, since an own message may be newer than one that is still on its way.
+    seen: BTreeMap<i64, i64>,
+}
+
+impl Book {
+    /// Takes the list of chats. What is unread stays.
+    pub fn set_chats(&mut self, list: Vec<(i64, String, String)>) {
+        let mut old = std::mem::take(&mut self.chats);
+        for (id, creator, other) in list {
+            let with = if creator == self.own { other } else { creator };
+            self.names.add(&with);
+            let unread = old.remove(&id).map_or(0, |chat| chat.unread);
+            self.chats.insert(id, Chat { with, unread });
+        }
+    }
+
+    /// Takes the list of contacts.
+    pub fn set_contacts(&mut self, list: &[(String, i64)]) {
+        self.contacts = list.iter().map(|(name, _)| name.clone()).collect();
+        for name in &self.contacts {
+            self.names.add(name);
+        }
+    }
+
+    /// The chat with somebody, as typed: in any case, if no name is just so.
+    pub fn chat_with(&self, name: &str) -> Option<i64> {
+        let exactly = self.chats.iter().find(|(_, chat)| chat.with == name);
+        let nearly = || {
+            let name = name.to_lowercase();
+            let mut chats = self.chats.iter();
+            chats.find(|(_, chat)| chat.with.to_lowercase() == name)
+        };
+        exactly.or_else(nearly).map(|(id, _)| *id)
+    }
+
+    /// With whom a chat is, for people.
+    pub fn partner(&self, chat: i64) -> String {
+        match self.chats.get(&chat) {
+            Some(chat) => chat.with.clone(),
+            None => format!("chat {chat}"),
+        }
+    }
+
+    /// Whether a message is new; notes it.
+    pub fn is_new(&mut self, chat: i64, timestamp: i64) -> bool {
+        let seen = self.seen.entry(chat).or_insert(i64::MIN);
+        let new = timestamp > *seen;
+        *seen = timestamp.max(*seen);
+        new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn book() -> Book {
+        let mut book = Book {
+            own: "Anna".to_owned(),
+            ..Book::default()
+        };
+        let chat = |id, a: &str, b: &str| (id, a.to_owned(), b.to_owned());
+        book.set_chats(vec![
+            chat(1, "Anna", "Bernd"),
+            chat(2, "carla", "Anna"),
+            chat(3, "Anna", "~dora"),
+        ]);
+        book
+    }
+
+    #[test]
+    fn chats_are_found_by_the_other_name() {
+        let book = book();
+        for (name, chat) in [
+            ("Bernd", Some(1)),
+            ("bernd", Some(1)),
+            ("CARLA", Some(2)),
+            ("Anna", None),
+        ] {
+            assert_eq!(book.chat_with(name), chat, "{name}");
+        }
+        assert_eq!(
+            (book.partner(2), book.partner(9)),
+            ("carla".to_owned(), "chat 9".to_owned())
+        );
+        assert_eq!(book.names.starting_with("b"), ["Bernd"]);
+        assert_eq!(book.names.starting_with(""), ["Bernd", "carla"]);
+    }
+
+    #[test]
+    fn unread_counts_survive_a_new_list() {
+        let mut book = book();
+        book.chats.get_mut(&2).expect("chat 2").unread = 5;
+        book.set_chats(vec![(2, "carla".to_owned(), "Anna".to_owned())]);
+        assert_eq!(book.chats[&2].unread, 5);
+        assert_eq!(book.chats.len(), 1);
+    }
+
+    #[test]
+    fn a_message_is_new_once() {
+        let mut book = book();
+        assert!(book.is_new(1, 10));
+        assert!(!book.is_new(1, 10));
+        assert!(book.is_new(2, 5));
+        assert!(book.is_new(1, 11));
+        assert!(!book.is_new(1, 7));
+    }
+}

@@ -1,0 +1,57 @@
+//! The terminal client `plausch`, for people and for scripts.
+//!
+//! The way of a packet, which is also the order to read in:
+//!
+//! - [`link`]: the stream to the server; the one place that knows that it is TCP.
+//! - [`connection`]: a link with its two threads, bytes ↔ lines.
+//! - [`answers`]: which reply answers which request, and which are pushes.
+//! - [`outbox`]: what was typed and is not acknowledged yet; nothing of it is lost or doubled.
+//! - [`engine`]: what the client knows and does, whoever looks on.
+//! - [`command`]: what can be typed, as a table.
+//! - [`show`]: what becomes of it on a screen; [`harmless`] makes foreign text safe for one.
+//! - [`media`]: files ↔ `data:` URIs.
+//! - [`terminal`] and [`script`]: the two who look on.
+//! - [`options`]: the command line and the exit codes, as tables.
+//!
+//! The engine runs in a thread of its own and is told everything through one channel: commands,
+//! lines from the server, the end of a connection. So the person at the terminal never waits for
+//! the network.
+
+pub mod answers;
+mod book;
+pub mod command;
+pub mod connection;
+pub mod engine;
+pub mod harmless;
+pub mod link;
+pub mod media;
+pub mod options;
+pub mod outbox;
+pub mod script;
+pub mod show;
+pub mod terminal;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use options::{Exit, Invocation, Mode};
+
+/// The whole program: reads the command line, does what it says, and gives the exit code.
+pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let settings = match options::parse(args) {
+        Ok(Invocation::Print(text)) => {
+            script::print_line(&text);
+            return Exit::Done.into();
+        }
+        Ok(Invocation::Run(settings)) => settings,
+        Err(error) => {
+            eprintln!("{}: {error}", options::PROGRAM);
+            return Exit::Usage.into();
+        }
+    };
+    let exit = match settings.mode {
+        Mode::Chat => terminal::run(settings),
+        Mode::Send { .. } | Mode::Tail { .. } | Mode::Fetch { .. } => script::run(settings),
+    };
+    exit.into()
+}

@@ -1,0 +1,219 @@
+use super::*;
+use proptest::prelude::*;
+
+fn message(chat: i64, text: &str) -> Message {
+    Message {
+        chat,
+        to: "bernd".to_owned(),
+        text: text.to_owned(),
+        media: None,
+    }
+}
+
+fn texts(messages: &[Message]) -> Vec<&str> {
+    messages
+        .iter()
+        .map(|message| message.text.as_str())
+        .collect()
+}
+
+/// Takes all steps that send; a base that is asked for is `newest`.
+fn send_all(outbox: &mut Outbox, newest: i64) -> Vec<String> {
+    let mut sent = Vec::new();
+    while let Some(step) = outbox.next_step() {
+        match step {
+            Step::AskBase(chat) => outbox.based(chat, newest),
+            Step::Send(message) => sent.push(message.text),
+        }
+    }
+    sent
+}
+
+#[test]
+fn a_chat_is_looked_at_before_its_first_message_and_messages_stay_in_order() {
+    let mut outbox = Outbox::default();
+    for text in ["one", "two"] {
+        outbox.push(message(7, text));
+    }
+    assert_eq!(outbox.next_step(), Some(Step::AskBase(7)));
+    assert_eq!(outbox.next_step(), None);
+    outbox.based(7, 100);
+    assert_eq!(outbox.next_step(), Some(Step::Send(message(7, "one"))));
+    assert_eq!(outbox.next_step(), Some(Step::Send(message(7, "two"))));
+    assert_eq!(outbox.answered(true), Some(message(7, "one")));
+    assert_eq!(
+        (outbox.len(), outbox.has(7), outbox.has(8)),
+        (1, true, false)
+    );
+    assert_eq!(outbox.answered(false), Some(message(7, "two")));
+    assert!(outbox.is_empty());
+    assert_eq!(outbox.answered(true), None);
+}
+
+#[test]
+fn equal_texts_are_counted() {
+    let mut outbox = Outbox::default();
+    for _ in 0..4 {
+        outbox.push(message(7, "ok"));
+    }
+    send_all(&mut outbox, 100);
+    outbox.answered(true);
+    outbox.lost();
+    let doubt = Doubt {
+        chat: 7,
+        base: 100,
+        likely: 4,
+    };
+    assert_eq!(outbox.doubts(), [doubt]);
+    assert_eq!(outbox.next_step(), None);
+    // One acknowledged and one in doubt were kept.
+    let kept = outbox.settle(7, &[("ok", false), ("ok", false)], 120);
+    assert_eq!(texts(&kept), ["ok"]);
+    assert_eq!(send_all(&mut outbox, 0), ["ok", "ok"]);
+    assert_eq!(outbox.doubts(), []);
+}
+
+#[test]
+fn what_was_not_kept_goes_before_what_was_typed_since() {
+    let mut outbox = Outbox::default();
+    for (chat, text) in [(7, "a"), (8, "b"), (7, "c"), (7, "d")] {
+        outbox.push(message(chat, text));
+    }
+    send_all(&mut outbox, 5);
+    outbox.lost();
+    outbox.push(message(7, "e"));
+    // The refusal of "c" was lost too; "d" was kept.
+    assert_eq!(
+        texts(&outbox.settle(7, &[("a", false), ("d", false)], 9)),
+        ["a", "d"]
+    );
+    assert_eq!(outbox.next_step(), None);
+    assert_eq!(texts(&outbox.settle(8, &[], 9)), Vec::<&str>::new());
+    assert_eq!(send_all(&mut outbox, 9), ["b", "c", "e"]);
+}
+
+#[test]
+fn media_and_text_are_not_taken_for_each_other() {
+    let mut outbox = Outbox::default();
+    let mut picture = message(7, "look");
+    picture.media = Some(Attached {
+        uri: "data:,x".into(),
+        name: "x".to_owned(),
+    });
+    outbox.push(picture);
+    send_all(&mut outbox, 0);
+    outbox.lost();
+    assert_eq!(outbox.settle(7, &[("look", false)], 9), []);
+    send_all(&mut outbox, 0);
+    outbox.lost();
+    assert_eq!(texts(&outbox.settle(7, &[("look", true)], 10)), ["look"]);
+}
+
+#[test]
+fn a_loss_while_a_newer_base_is_asked_for_keeps_the_old_one() {
+    let mut outbox = Outbox::default();
+    for _ in 0..=BASE_LASTS {
+        outbox.push(message(7, "x"));
+    }
+    send_all(&mut outbox, 3);
+    for _ in 0..BASE_LASTS {
+        outbox.answered(true);
+    }
+    outbox.push(message(7, "y"));
+    assert_eq!(outbox.next_step(), Some(Step::AskBase(7)));
+    assert_eq!(outbox.next_step(), None);
+    outbox.lost();
+    let [doubt] = outbox.doubts()[..] else {
+        panic!("one doubt")
+    };
+    assert_eq!((doubt.base, doubt.likely), (3, BASE_LASTS + 1));
+}
+
+#[test]
+fn a_loss_without_doubts_forgets_the_bases() {
+    let mut outbox = Outbox::default();
+    outbox.push(message(7, "x"));
+    send_all(&mut outbox, 3);
+    outbox.answered(true);
+    outbox.lost();
+    outbox.push(message(7, "y"));
+    assert_eq!(outbox.next_step(), Some(Step::AskBase(7)));
+    // Lost again before the answer: asked again.
+    outbox.lost();
+    assert_eq!(outbox.next_step(), Some(Step::AskBase(7)));
+}
+
+#[test]
+fn a_chat_that_is_gone_gives_its_messages_back() {
+    let mut outbox = Outbox::default();
+    for (chat, text) in [(7, "a"), (8, "b"), (7, "c")] {
+        outbox.push(message(chat, text));
+    }
+    assert_eq!(texts(&outbox.baseless(7)), ["a", "c"]);
+    send_all(&mut outbox, 0);
+    outbox.lost();
+    assert_eq!(texts(&outbox.unsettled(8)), ["b"]);
+    assert!(outbox.is_empty());
+    outbox.push(message(7, "d"));
+    let (doubtful, unsent) = outbox.give_up();
+    assert_eq!((texts(&doubtful), texts(&unsent)), (vec![], vec!["d"]));
+}
+
+/// A server that takes a connection's messages in order until it is cut.
+#[derive(Default)]
+struct Server {
+    kept: Vec<(i64, String)>,
+}
+
+proptest! {
+    /// Whatever is typed, acknowledged and cut: each message is kept once, in the order typed.
+    #[test]
+    fn nothing_is_lost_or_doubled(
+        rounds in prop::collection::vec(
+            (prop::collection::vec(0..2_u8, 0..6), 0..8_usize, 0..8_usize), 1..8)
+    ) {
+        let mut outbox = Outbox::default();
+        let mut server = Server::default();
+        let mut typed = Vec::new();
+        let last = rounds.len() - 1;
+        for (at, (messages, taken, acknowledged)) in rounds.into_iter().enumerate() {
+            for doubt in outbox.doubts() {
+                let own: Vec<(&str, bool)> = server.kept.iter()
+                    .filter(|(timestamp, _)| *timestamp > doubt.base)
+                    .map(|(_, text)| (text.as_str(), false)).collect();
+                outbox.settle(doubt.chat, &own, server.kept.len() as i64);
+            }
+            for text in messages {
+                // Few texts, so that many are equal.
+                typed.push(text.to_string());
+                outbox.push(message(7, &text.to_string()));
+            }
+            let (mut taken, mut acknowledged) = (taken, acknowledged);
+            if at == last {
+                (taken, acknowledged) = (usize::MAX, usize::MAX);
+            }
+            while let Some(step) = outbox.next_step() {
+                match step {
+                    Step::AskBase(chat) => outbox.based(chat, server.kept.len() as i64),
+                    Step::Send(message) => {
+                        if taken == 0 {
+                            continue;
+                        }
+                        taken -= 1;
+                        server.kept.push((server.kept.len() as i64 + 1, message.text));
+                        if acknowledged > 0 {
+                            acknowledged -= 1;
+                            outbox.answered(true);
+                        }
+                    }
+                }
+            }
+            if at < last {
+                outbox.lost();
+            }
+        }
+        let kept: Vec<String> = server.kept.into_iter().map(|(_, text)| text).collect();
+        prop_assert_eq!(kept, typed);
+        prop_assert!(outbox.is_empty());
+    }
+}

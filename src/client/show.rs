@@ -1,0 +1,304 @@
+//! What the engine tells, as lines of text. Whatever comes from elsewhere is made harmless here.
+
+use std::time::SystemTime;
+
+use super::engine::Output;
+use super::harmless;
+use super::media;
+use super::outbox::Message;
+use crate::sys::{self, LocalTime};
+
+/// So much of a packet is shown by `--raw`.
+const RAW_MAX: usize = 1000;
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Whether to use colours.
+    pub colours: bool,
+}
+
+/// The colours, by their numbers in "Select Graphic Rendition" (ECMA-48).
+#[derive(Clone, Copy)]
+enum Colour {
+    /// Somebody's name.
+    Name,
+    /// Another chat than the current one.
+    Other,
+    /// What is not said by anybody.
+    Faint,
+    /// What went wrong.
+    Bad,
+}
+
+impl Style {
+    fn paint(self, colour: Colour, text: &str) -> String {
+        let number = match colour {
+            Colour::Name => "1;36",
+            Colour::Other => "33",
+            Colour::Faint => "2",
+            Colour::Bad => "31",
+        };
+        match self.colours {
+            true => format!("\x1b[{number}m{text}\x1b[0m"),
+            false => text.to_owned(),
+        }
+    }
+}
+
+/// Makes lines of what is told, without a line end at the last; `None` for nothing to be shown.
+#[must_use]
+pub fn lines(output: &Output, style: Style) -> String {
+    use Colour::{Bad, Faint, Name, Other};
+    let note = |text: &str| style.paint(Faint, &format!("-- {}", harmless::word(text)));
+    match output {
+        Output::Message {
+            from,
+            timestamp,
+            text,
+            media,
+            unread,
+            ..
+        } => {
+            let from = harmless::word(from);
+            let time = style.paint(Faint, &time(*timestamp));
+            let chat = match unread {
+                None => String::new(),
+                Some(count) => {
+                    let mark = format!("[chat {from}, {count} unread] ");
+                    style.paint(Other, &mark)
+                }
+            };
+            let name = style.paint(if unread.is_some() { Other } else { Name }, &from);
+            format!("{time} {chat}{name}: {}", content(text, *media, style))
+        }
+        Output::Media { media, kind, size } => {
+            let kind = kind
+                .as_deref()
+                .map_or("unknown type".to_owned(), harmless::word);
+            let size = media::size(*size as u64);
+            let text = format!("      media {media}: {kind}, {size}; /save {media} FILE");
+            style.paint(Faint, &text)
+        }
+        Output::Contact { name, agreed } => {
+            let name = harmless::word(name);
+            let text = match agreed {
+                true => format!("-- {name} agreed: you are contacts; /chat {name}"),
+                false => {
+                    format!("-- {name} asks to be your contact; /accept {name} or /remove {name}")
+                }
+            };
+            style.paint(Other, &text)
+        }
+        Output::Past(line) => {
+            let time = style.paint(Faint, &time(line.timestamp));
+            let name = style.paint(Name, &harmless::word(&line.user));
+            format!(
+                "{time} {name}: {}",
+                content(&line.message, line.media, style)
+            )
+        }
+        Output::List { heading, lines } => {
+            let mut text = note(heading);
+            for line in lines {
+                text.push('\n');
+                text.push_str(&harmless::word(line));
+            }
+            text
+        }
+        Output::Note(text) => note(text),
+        Output::Problem(text) => style.paint(Bad, &format!("!! {}", harmless::word(text))),
+        Output::Unsent { message, why } => {
+            let text = format!(
+                "!! not sent{}: {} -- {}",
+                to(message),
+                shown(message),
+                harmless::word(why)
+            );
+            style.paint(Bad, &text)
+        }
+        Output::Kept(message) => {
+            let text = format!(
+                "-- was sent all the same{}: {}",
+                to(message),
+                shown(message)
+            );
+            style.paint(Faint, &text)
+        }
+        Output::Raw { sent, line } => {
+            let mark = if *sent { '>' } else { '<' };
+            let text = String::from_utf8_lossy(&line[..line.len().min(RAW_MAX)]);
+            let rest = match line.len().saturating_sub(RAW_MAX) {
+                0 => String::new(),
+                rest => format!(" ... and {rest} bytes"),
+            };
+            style.paint(Faint, &format!("{mark} {}{rest}", harmless::word(&text)))
+        }
+    }
+}
+
+fn to(message: &Message) -> String {
+    match message.to.as_str() {
+        "" => String::new(),
+        name => format!(" to {}", harmless::word(name)),
+    }
+}
+
+/// A message of one's own, as it can be recognised.
+fn shown(message: &Message) -> String {
+    let text = harmless::message(&message.text);
+    match &message.media {
+        None => text,
+        Some(media) => {
+            let space = if text.is_empty() { "" } else { " " };
+            format!("{text}{space}[{}]", harmless::word(&media.name))
+        }
+    }
+}
+
+fn content(text: &str, media: Option<i64>, style: Style) -> String {
+    let text = harmless::message(text);
+    match media {
+        None => text,
+        Some(media) => {
+            let space = if text.is_empty() { "" } else { " " };
+            let media = style.paint(Colour::Other, &format!("[media {media}]"));
+            format!("{text}{space}{media}")
+        }
+    }
+}
+
+/// A TimeStamp as the clock on the wall had it; with the date if that is not today's.
+#[must_use]
+pub fn time(timestamp: i64) -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now
+        .ok()
+        .and_then(|time| i64::try_from(time.as_millis()).ok());
+    let today = now.and_then(sys::local_time).map(|time| time.date);
+    match sys::local_time(timestamp) {
+        None => "--:--".to_owned(),
+        Some(LocalTime { date, hour, minute }) if Some(date) == today => {
+            format!("{hour:02}:{minute:02}")
+        }
+        Some(LocalTime {
+            date: (year, month, day),
+            hour,
+            minute,
+        }) => {
+            format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::outbox::Attached;
+
+    const PLAIN: Style = Style { colours: false };
+
+    fn message(text: &str, media: Option<i64>, unread: Option<u32>) -> Output {
+        Output::Message {
+            chat: 1,
+            from: "bernd".to_owned(),
+            timestamp: 0,
+            text: text.to_owned(),
+            media,
+            unread,
+        }
+    }
+
+    /// Without its time.
+    fn shown(output: &Output) -> String {
+        let text = lines(output, PLAIN);
+        text.split_once(':')
+            .and_then(|(_, rest)| rest.get(3..))
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    #[test]
+    fn arrivals_have_a_name_and_a_mark() {
+        assert_eq!(shown(&message("hi\x1b[2J", None, None)), "bernd: hi␛[2J");
+        assert_eq!(
+            shown(&message("hi", None, Some(2))),
+            "[chat bernd, 2 unread] bernd: hi"
+        );
+        assert_eq!(
+            shown(&message("look", Some(7), None)),
+            "bernd: look [media 7]"
+        );
+        assert_eq!(shown(&message("", Some(7), None)), "bernd: [media 7]");
+        let media = Output::Media {
+            media: 7,
+            kind: Some("image/\x1bpng".to_owned()),
+            size: 8,
+        };
+        assert_eq!(
+            lines(&media, PLAIN),
+            "      media 7: image/␛png, 8 bytes; /save 7 FILE"
+        );
+    }
+
+    #[test]
+    fn unsent_messages_can_be_recognised() {
+        let message = super::Message {
+            chat: 1,
+            to: "bernd".to_owned(),
+            text: "look\x07".to_owned(),
+            media: Some(Attached {
+                uri: "data:,x".into(),
+                name: "a\nb.png".to_owned(),
+            }),
+        };
+        let unsent = Output::Unsent {
+            message: message.clone(),
+            why: "gone (408)".to_owned(),
+        };
+        assert_eq!(
+            lines(&unsent, PLAIN),
+            "!! not sent to bernd: look␇ [a␊b.png] -- gone (408)"
+        );
+        let kept = lines(&Output::Kept(message), PLAIN);
+        assert_eq!(kept, "-- was sent all the same to bernd: look␇ [a␊b.png]");
+    }
+
+    #[test]
+    fn colours_are_an_addition() {
+        let coloured = lines(&message("hi", Some(1), Some(2)), Style { colours: true });
+        assert!(coloured.contains('\x1b'));
+        let mut plain = coloured;
+        for code in ["1;36", "33", "2", "31", "0"] {
+            plain = plain.replace(&format!("\x1b[{code}m"), "");
+        }
+        assert_eq!(plain, lines(&message("hi", Some(1), Some(2)), PLAIN));
+    }
+
+    #[test]
+    fn raw_packets_are_cut() {
+        let line = vec![b'x'; RAW_MAX + 5];
+        let text = lines(&Output::Raw { sent: false, line }, PLAIN);
+        assert!(text.starts_with("< xxx") && text.ends_with("x ... and 5 bytes"));
+        let line = b"220 1 2 \x9b\xffa".to_vec();
+        assert_eq!(
+            lines(&Output::Raw { sent: true, line }, PLAIN),
+            "> 220 1 2 \u{FFFD}\u{FFFD}a"
+        );
+    }
+
+    #[test]
+    fn old_messages_have_a_date() {
+        // 1970-01-01 or the evening before, by the zone.
+        assert!(time(0).starts_with("19"));
+        assert_eq!(time(0).len(), "1970-01-01 00:00".len());
+        // Far away, but no reason to stumble.
+        assert!(time(i64::MAX).starts_with("292278994-"));
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .expect("after 1970");
+        let short = time(now.as_millis() as i64).len();
+        // Unless midnight has just passed.
+        assert!(short == 5 || short == 16);
+    }
+}

@@ -1,0 +1,396 @@
+//! The person at the terminal: a line editor that arrivals do not tear, passwords without echo.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
+use rustyline::completion::{Completer, FilenameCompleter, Pair};
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::MemHistory;
+use rustyline::validate::Validator;
+use rustyline::{Config, Context, Editor, ExternalPrinter, Helper};
+use zeroize::Zeroizing;
+
+use super::command::{self, COMMANDS, Command, Takes, Typed};
+use super::engine::{After, Done, Engine, Front, Input, Names, Options, Outcome, Output};
+use super::options::{Exit, PROGRAM, Settings};
+use super::show::{self, Style};
+use crate::protocol::Status;
+
+/// How long the prompt waits for a command, so that it names the right chat.
+const PROMPT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often a password is asked for before giving up.
+const TRIES: usize = 5;
+
+/// Whether lines for this stream get colours.
+pub(super) fn colours(stream: &impl IsTerminal) -> bool {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let dumb = set("TERM").is_some_and(|term| term == "dumb");
+    stream.is_terminal() && set("NO_COLOR").is_none() && !dumb
+}
+
+/// The password: from the environment, else asked for. `None` if there is nobody to ask.
+pub(super) fn password(prompt: &str) -> Option<Zeroizing<String>> {
+    if let Ok(password) = std::env::var("PLAUSCH_PASSWORD") {
+        return Some(password.into());
+    }
+    ask_secret(prompt)
+}
+
+fn ask_secret(prompt: &str) -> Option<Zeroizing<String>> {
+    if !io::stdin().is_terminal() {
+        return None;
+    }
+    rpassword::prompt_password(prompt).ok().map(Zeroizing::new)
+}
+
+/// Prints what the engine tells, above the line that is being typed.
+struct Screen<P> {
+    printer: Option<P>,
+    style: Style,
+}
+
+impl<P: ExternalPrinter> Front for Screen<P> {
+    fn show(&mut self, output: Output) -> After {
+        let mut text = show::lines(&output, self.style);
+        text.push('\n');
+        let shown = match &mut self.printer {
+            Some(printer) => printer.print(text).is_ok(),
+            None => {
+                let mut out = io::stdout().lock();
+                out.write_all(text.as_bytes())
+                    .and_then(|()| out.flush())
+                    .is_ok()
+            }
+        };
+        match shown {
+            true => After::GoOn,
+            // Nobody looks on any more. What was not told as received comes again.
+            false => After::End(Exit::Failed),
+        }
+    }
+}
+
+/// TAB: commands, names, files.
+struct Completion {
+    names: Names,
+    files: FilenameCompleter,
+}
+
+impl Helper for Completion {}
+impl Hinter for Completion {
+    type Hint = String;
+}
+impl Highlighter for Completion {}
+impl Validator for Completion {}
+
+impl Completer for Completion {
+    type Candidate = Pair;
+
+    fn complete(
+        &self,
+        line: &str,
+        position: usize,
+        context: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let before = line.get(..position).unwrap_or(line);
+        let start = before.rfind(' ').map_or(0, |at| at + 1);
+        let word = &before[start..];
+        let pair = |text: String| Pair {
+            display: text.clone(),
+            replacement: text + " ",
+        };
+        if start == 0 && word.starts_with('/') {
+            let commands = COMMANDS.iter().filter(|row| row.name.starts_with(word));
+            return Ok((0, commands.map(|row| pair(row.name.to_owned())).collect()));
+        }
+        let command = before.split(' ').next().unwrap_or_default();
+        let row = COMMANDS.iter().find(|row| row.name == command);
+        match row.map(|row| row.takes) {
+            Some(Takes::File | Takes::NumberAndFile) => {
+                self.files.complete(line, position, context)
+            }
+            // In a line that is to be sent too, where names are typed often.
+            Some(Takes::Name) | None if !word.is_empty() || row.is_some() => {
+                let names = self.names.starting_with(word);
+                Ok((start, names.into_iter().map(pair).collect()))
+            }
+            _ => Ok((position, Vec::new())),
+        }
+    }
+}
+
+/// What the editor and the questions need.
+struct Terminal {
+    editor: Editor<Completion, MemHistory>,
+    engine: Sender<Input>,
+    /// Whether somebody sits there.
+    interactive: bool,
+    chat: Option<String>,
+    user: String,
+}
+
+/// How a login went.
+enum Login {
+    Done,
+    No(Exit),
+}
+
+/// Chats until the user leaves.
+pub fn run(settings: Settings) -> Exit {
+    match start(settings) {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprintln!("{PROGRAM}: the terminal cannot be used: {error}");
+            Exit::Failed
+        }
+    }
+}
+
+fn start(settings: Settings) -> rustyline::Result<Exit> {
+    let interactive = io::stdin().is_terminal();
+    let config = Config::builder()
+        .completion_type(rustyline::CompletionType::List)
+        .auto_add_history(true)
+        .build();
+    let mut editor = Editor::with_history(config.clone(), MemHistory::with_config(&config))?;
+    let screen = Screen {
+        // Without a terminal lines are just printed.
+        printer: editor.create_external_printer().ok(),
+        style: Style {
+            colours: colours(&io::stdout()),
+        },
+    };
+    let options = Options {
+        address: settings.address,
+        security: settings.security,
+        raw: settings.raw,
+        fetch_media: settings.fetch_media,
+        listens: true,
+        strict: false,
+        deadline: None,
+    };
+    let (engine, inputs) = Engine::new(screen, options);
+    editor.set_helper(Some(Completion {
+        names: engine.names(),
+        files: FilenameCompleter::new(),
+    }));
+    let thread = thread::Builder::new()
+        .name("engine".to_owned())
+        .spawn(move || engine.run())?;
+    let mut terminal = Terminal {
+        editor,
+        engine: inputs,
+        interactive,
+        chat: None,
+        user: String::new(),
+    };
+    let exit = match terminal.log_in(settings.user) {
+        Login::Done => terminal.chat(),
+        Login::No(exit) => Some(exit),
+    };
+    // The engine's own reason to end, if it has one, is the first one.
+    drop(terminal);
+    Ok(match exit {
+        Some(exit) => exit,
+        None => thread.join().unwrap_or(Exit::Failed),
+    })
+}
+
+impl Terminal {
+    /// Gives the engine a command and waits for its end, or for `patience` if there is one.
+    fn tell(&mut self, command: Command, patience: Option<Duration>) -> Outcome {
+        let (waiter, done) = bounded(1);
+        if self
+            .engine
+            .send(Input::Command(command, Some(waiter)))
+            .is_err()
+        {
+            return Outcome::Ended(Exit::Failed);
+        }
+        let done = match patience {
+            Some(patience) => done.recv_timeout(patience).ok(),
+            None => done.recv().ok(),
+        };
+        match done {
+            Some(Done { chat, outcome }) => {
+                self.chat = chat;
+                outcome
+            }
+            None => Outcome::Fine,
+        }
+    }
+
+    /// Asks for a line; `None` at the end of input.
+    fn ask(&mut self, prompt: &str) -> Option<String> {
+        if self.interactive {
+            return match self.editor.readline(prompt) {
+                Ok(line) => Some(line.trim().to_owned()),
+                Err(_) => None,
+            };
+        }
+        let mut line = String::new();
+        match io::stdin().lock().read_line(&mut line) {
+            Ok(1..) => Some(line.trim().to_owned()),
+            _ => None,
+        }
+    }
+
+    fn log_in(&mut self, user: Option<String>) -> Login {
+        let user = match user {
+            Some(user) => user,
+            None if !self.interactive => {
+                eprintln!("{PROGRAM}: --user is needed without a terminal");
+                return Login::No(Exit::Usage);
+            }
+            None => match self.ask("Name: ") {
+                Some(user) if !user.is_empty() => user,
+                _ => return Login::No(Exit::Login),
+            },
+        };
+        self.user = user;
+        let mut known = None;
+        for _ in 0..TRIES {
+            let prompt = format!("Password of {}: ", self.user);
+            let Some(password) = known.take().or_else(|| password(&prompt)) else {
+                eprintln!("{PROGRAM}: PLAUSCH_PASSWORD is needed without a terminal");
+                return Login::No(Exit::Login);
+            };
+            let command = Command::Login {
+                user: self.user.clone(),
+                password: password.to_string(),
+            };
+            match self.tell(command, None) {
+                Outcome::Fine => return Login::Done,
+                Outcome::Refused(Some(Status::PasswordWrong)) if self.interactive => {
+                    let question = format!("Register {} as a new user? [y/N] ", self.user);
+                    let yes = self.ask(&question).is_some_and(|answer| is_yes(&answer));
+                    if yes && self.register(&password) {
+                        known = Some(password);
+                        continue;
+                    }
+                    // The same password would be refused again.
+                    if std::env::var_os("PLAUSCH_PASSWORD").is_some() {
+                        return Login::No(Exit::Login);
+                    }
+                }
+                Outcome::Unreachable => return Login::No(Exit::Unreachable),
+                Outcome::Ended(exit) => return Login::No(exit),
+                Outcome::Refused(_) => return Login::No(Exit::Login),
+            }
+        }
+        Login::No(Exit::Login)
+    }
+
+    /// Makes an account with the password just typed, which has to be typed again.
+    fn register(&mut self, password: &str) -> bool {
+        if std::env::var_os("PLAUSCH_PASSWORD").is_none() {
+            match ask_secret("The same password again: ") {
+                Some(again) if *again == password => {}
+                _ => {
+                    println!("The passwords differ.");
+                    return false;
+                }
+            }
+        }
+        let (Some(email), Some(gender)) = (self.ask("E-mail address: "), self.ask("Gender: "))
+        else {
+            return false;
+        };
+        let command = Command::Register {
+            user: self.user.clone(),
+            password: password.to_owned(),
+            email,
+            gender,
+        };
+        self.tell(command, None) == Outcome::Fine
+    }
+
+    /// Takes lines until the end. Gives the exit code if it is not the engine's.
+    fn chat(&mut self) -> Option<Exit> {
+        if self.interactive {
+            println!("/help lists what can be typed.");
+        }
+        loop {
+            let prompt = match &self.chat {
+                Some(with) => format!("{}> ", super::harmless::word(with)),
+                None => "> ".to_owned(),
+            };
+            let typed = match self.editor.readline(prompt.as_str()) {
+                Ok(line) => command::parse(&line),
+                // Takes the line back, as in a shell.
+                Err(ReadlineError::Interrupted) => continue,
+                Err(ReadlineError::Eof) => Typed::Command(Command::Quit),
+                Err(error) => {
+                    eprintln!("{PROGRAM}: {error}");
+                    Typed::Command(Command::Quit)
+                }
+            };
+            let patience = self.interactive.then_some(PROMPT_PATIENCE);
+            let outcome = match typed {
+                Typed::Nothing => continue,
+                Typed::Help => {
+                    println!("{}", command::help());
+                    continue;
+                }
+                Typed::Wrong(text) => {
+                    println!("!! {text}");
+                    continue;
+                }
+                Typed::Login => {
+                    let Some(password) = ask_secret("Password: ") else {
+                        println!("!! /login needs a terminal");
+                        continue;
+                    };
+                    let user = self.user.clone();
+                    let password = password.to_string();
+                    self.tell(Command::Login { user, password }, patience)
+                }
+                Typed::Passwd => match self.new_password() {
+                    Some(command) => self.tell(command, patience),
+                    None => continue,
+                },
+                Typed::Command(Command::Quit) => self.tell(Command::Quit, None),
+                Typed::Command(Command::Delete) if !self.is_sure() => continue,
+                Typed::Command(command) => self.tell(command, patience),
+            };
+            if let Outcome::Ended(_) = outcome {
+                return None;
+            }
+        }
+    }
+
+    fn is_sure(&mut self) -> bool {
+        let (true, Some(with)) = (self.interactive, self.chat.clone()) else {
+            return true;
+        };
+        let with = super::harmless::word(&with);
+        let question = format!("Delete the chat with {with} and its messages, for you? [y/N] ");
+        self.ask(&question).is_some_and(|answer| is_yes(&answer))
+    }
+
+    fn new_password(&mut self) -> Option<Command> {
+        let Some(old) = ask_secret("Old password: ") else {
+            println!("!! /passwd needs a terminal");
+            return None;
+        };
+        let new = ask_secret("New password: ")?;
+        let again = ask_secret("The new password again: ")?;
+        if new != again {
+            println!("!! the passwords differ");
+            return None;
+        }
+        Some(Command::Passwd {
+            old: old.to_string(),
+            new: new.to_string(),
+        })
+    }
+}
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.to_lowercase().as_str(), "y" | "yes" | "j" | "ja")
+}

@@ -1,0 +1,279 @@
+//! `plausch send`, `tail` and `fetch`, and their exit codes.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::person::{command, free_address};
+use crate::relay::Relay;
+use crate::support::people::{login_when_free, pair, register_and_login};
+use crate::support::server::TestServer;
+use crate::support::system::TempDir;
+
+fn at(server: &TestServer, user: &str, args: &[&str]) -> Command {
+    let mut command = command(user);
+    command
+        .arg("--server")
+        .arg(server.addr().to_string())
+        .args(args);
+    command
+}
+
+fn run(mut command: Command, code: i32) -> Output {
+    let output = command.output().expect("started");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {stderr}");
+    output
+}
+
+/// What the program said, after it ended with this code.
+fn says(command: Command, code: i32) -> String {
+    String::from_utf8(run(command, code).stderr).expect("UTF-8")
+}
+
+#[test]
+fn send_ends_when_the_message_is_kept() {
+    let server = TestServer::start();
+    let (anna, mut bernd, _) = pair(&server, "anna", "bernd");
+    drop(anna);
+    assert_eq!(
+        says(
+            at(&server, "anna", &["send", "--to", "bernd", "two  words"]),
+            0
+        ),
+        ""
+    );
+    assert_eq!(bernd.recv_push().message, "two  words");
+    let mut child = at(&server, "anna", &["send", "--to", "BERND", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("started");
+    child
+        .stdin
+        .take()
+        .expect("stdin")
+        .write_all(b"from a pipe\n")
+        .expect("written");
+    assert!(child.wait().expect("ended").success());
+    assert_eq!(bernd.recv_push().message, "from a pipe");
+    // Here is no chat yet: it is created.
+    let mut carla = register_and_login(&server, "carla");
+    carla.send("121 bernd");
+    carla.expect("232 400");
+    drop(carla);
+    bernd.expect("233 carla");
+    bernd.send("121 carla");
+    bernd.expect("232 400");
+    run(
+        at(&server, "carla", &["send", "--to", "bernd", "new here"]),
+        0,
+    );
+    assert_eq!(bernd.recv_push().message, "new here");
+}
+
+#[test]
+fn exit_codes_say_what_went_wrong() {
+    let server = TestServer::start();
+    let (anna, bernd, _) = pair(&server, "anna", "bernd");
+    register_and_login(&server, "carla").close();
+    drop((anna, bernd));
+    let send = |to: &str| at(&server, "anna", &["send", "--to", to, "x"]);
+    assert!(says(send("nobody"), 5).contains("no such user or contact (410)"));
+    assert!(says(send("carla"), 5).contains("not contacts yet"));
+    let long = "x".repeat(8193);
+    let too_long = at(&server, "anna", &["send", "--to", "bernd", &long]);
+    assert!(says(too_long, 5).contains("longer than 8 KiB"));
+    let mut wrong = send("bernd");
+    wrong.env("PLAUSCH_PASSWORD", "something else");
+    assert!(says(wrong, 4).contains("wrong password (406)"));
+    let mut nobody = send("bernd");
+    nobody.env_remove("PLAUSCH_PASSWORD").stdin(Stdio::null());
+    assert!(says(nobody, 4).contains("PLAUSCH_PASSWORD is needed"));
+    let mut nameless = send("bernd");
+    nameless.env_remove("PLAUSCH_USER");
+    assert!(says(nameless, 2).contains("--user"));
+    assert!(says(at(&server, "anna", &["send", "x"]), 2).contains("send needs --to"));
+    assert!(says(at(&server, "anna", &["fetch", "99", "x"]), 5).contains("no such media"));
+    let missing = at(
+        &server,
+        "anna",
+        &["send", "--to", "bernd", "--file", "/nonexistent"],
+    );
+    assert!(says(missing, 1).contains("cannot be sent"));
+    let mut unreachable = command("anna");
+    unreachable.args([
+        "-s",
+        &free_address().to_string(),
+        "send",
+        "--to",
+        "bernd",
+        "x",
+    ]);
+    assert!(says(unreachable, 3).contains("cannot be reached"));
+    let empty = at(&server, "anna", &["tail", "--timeout", "1"]);
+    assert_eq!(run(empty, 6).stdout, b"");
+    let bernd = login_when_free(server.addr(), "bernd");
+    assert!(says(at(&server, "bernd", &["tail", "--count", "1"]), 4).contains("elsewhere (405)"));
+    drop(bernd);
+}
+
+#[test]
+fn tail_prints_what_waited_and_what_comes() {
+    let server = TestServer::start();
+    let (mut anna, mut bernd, chat) = pair(&server, "anna", "bernd");
+    bernd.logout();
+    anna.say(chat, "first");
+    anna.send(&format!(r#"115 {chat} "sec\u001bond" data:,hi"#));
+    anna.expect("219 400");
+    anna.say(chat, "third");
+    // Sending does not swallow what waits.
+    run(at(&server, "bernd", &["send", "--to", "anna", "x"]), 0);
+    let tail = at(&server, "bernd", &["tail", "--json", "--count", "2"]);
+    let out = String::from_utf8(run(tail, 0).stdout).expect("UTF-8");
+    let lines: Vec<Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(lines.len(), 2, "{out}");
+    assert_eq!(
+        (&lines[0]["type"], &lines[0]["text"]),
+        (&"message".into(), &"first".into())
+    );
+    assert_eq!(
+        (&lines[0]["from"], &lines[0]["chat"]),
+        (&"anna".into(), &chat.into())
+    );
+    assert_eq!(lines[0]["media"], Value::Null);
+    assert!(lines[0]["timestamp"].as_i64() < lines[1]["timestamp"].as_i64());
+    assert_eq!(
+        (&lines[1]["text"], &lines[1]["media"]),
+        (&"sec\u{1b}ond".into(), &1.into())
+    );
+    // What was printed counts as received, what was not comes now.
+    let rest = run(at(&server, "bernd", &["tail", "--count", "1"]), 0);
+    let rest = String::from_utf8(rest.stdout).expect("UTF-8");
+    assert!(rest.ends_with(" anna: third\n"), "{rest:?}");
+    bernd.login("bernd");
+    bernd.silent();
+}
+
+#[test]
+fn fetch_saves_media() {
+    let server = TestServer::start();
+    let (anna, mut bernd, _) = pair(&server, "anna", "bernd");
+    drop(anna);
+    let directory = TempDir::new();
+    let file = directory.path().join("x.txt");
+    fs::write(&file, "some text\n").expect("written");
+    let file = file.to_str().expect("UTF-8");
+    run(
+        at(
+            &server,
+            "anna",
+            &["send", "--to", "bernd", "--file", file, "look"],
+        ),
+        0,
+    );
+    let line = bernd.recv();
+    assert!(line.ends_with(" \"look\" 1"), "{line}");
+    let copy = directory.path().join("copy");
+    for _ in 0..2 {
+        run(
+            at(
+                &server,
+                "anna",
+                &["fetch", "1", copy.to_str().expect("UTF-8")],
+            ),
+            0,
+        );
+        assert_eq!(fs::read(&copy).expect("saved"), b"some text\n");
+    }
+    assert_eq!(
+        run(at(&server, "anna", &["fetch", "1", "-"]), 0).stdout,
+        b"some text\n"
+    );
+    let nowhere = at(&server, "anna", &["fetch", "1", "/nonexistent/x"]);
+    assert!(says(nowhere, 1).contains("cannot be written"));
+}
+
+#[test]
+fn help_and_version_need_no_server() {
+    let mut help = command("anna");
+    help.arg("--help");
+    let help = String::from_utf8(run(help, 0).stdout).expect("UTF-8");
+    assert!(help.starts_with("Usage: plausch ") && help.contains("Exit codes:"));
+    let mut version = command("anna");
+    version.arg("-V");
+    let version = run(version, 0).stdout;
+    assert_eq!(
+        version,
+        concat!("plausch ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()
+    );
+}
+
+/// A script too looks whether its message was kept, before it sends it again.
+#[test]
+fn send_over_a_lost_connection_sends_once() {
+    for drop_replies in [true, false] {
+        let server = TestServer::start();
+        let (anna, mut bernd, _) = pair(&server, "anna", "bernd");
+        drop(anna);
+        let relay = Relay::to(server.addr());
+        let mut child = command("anna");
+        child.args([
+            "-s",
+            &relay.addr().to_string(),
+            "send",
+            "--to",
+            "bernd",
+            "-",
+        ]);
+        // The text is awaited before the connection is made, so the first thing that the relay
+        // sees of it is the login. It is cut at the first message, by its side of the server.
+        relay.at_first_message(drop_replies);
+        let mut child = child.stdin(Stdio::piped()).spawn().expect("started");
+        child
+            .stdin
+            .take()
+            .expect("stdin")
+            .write_all(b"only once")
+            .expect("written");
+        assert_eq!(child.wait().expect("ended").code(), Some(0));
+        assert_eq!(bernd.recv_push().message, "only once");
+        bernd.silent();
+    }
+}
+
+/// `tail` waits for a server that comes back.
+#[test]
+fn tail_outlives_the_server() {
+    let address = free_address();
+    let mut server = TestServer::with(&["--listen", &address.to_string()]);
+    let (mut anna, bernd, chat) = pair(&server, "anna", "bernd");
+    drop(bernd);
+    anna.say(chat, "before");
+    let mut command = command("bernd");
+    command.args([
+        "-s",
+        &address.to_string(),
+        "tail",
+        "--count",
+        "2",
+        "--timeout",
+        "60",
+    ]);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+    let mut next = || lines.next().expect("a line").expect("UTF-8");
+    assert!(next().ends_with(" anna: before"));
+    server.kill();
+    server.restart();
+    let mut anna = login_when_free(server.addr(), "anna");
+    // What the killed server did not note as arrived may come first.
+    anna.send(&format!("115 {chat} after"));
+    anna.recv_until("219 400");
+    assert!(next().ends_with(" anna: after"));
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+}

@@ -1,0 +1,240 @@
+//! What happens to the database from outside: another process holds it, or it is damaged. Faults
+//! that need more than the toolchain are in scripts/ (see docs/RELIABILITY.md).
+
+mod support;
+
+use rusqlite::Connection;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use support::client::{Client, Received};
+use support::people::pair;
+use support::server::{TestServer, program};
+use support::system::wait_for;
+
+/// How long the server waits for another process that holds the database (`BUSY_TIMEOUT`).
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The bodies in a chat, oldest first.
+fn history(client: &mut Client, chat: i64) -> Vec<String> {
+    client.send(&format!("130 {chat} 0 1000"));
+    client.expect("240 400");
+    let lines = client.recv_until("243");
+    let messages = lines.iter().filter(|line| line.starts_with("242 "));
+    messages
+        .map(|line| line.splitn(5, ' ').nth(4).unwrap_or_default().to_owned())
+        .collect()
+}
+
+fn lock(database: &Path) -> Connection {
+    let connection = Connection::open(database).expect("open");
+    connection.busy_timeout(BUSY).expect("busy_timeout");
+    connection.execute_batch("BEGIN IMMEDIATE").expect("BEGIN");
+    connection
+}
+
+/// Messages wait for another process for as long as they may, then they are refused; reading goes
+/// on all the time. What was answered `400` is there, what was answered `211` is not.
+#[test]
+fn another_process_that_holds_the_database_is_waited_for() {
+    let server = TestServer::start();
+    let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
+    hans.say(chat, "before");
+    assert_eq!(maria.recv_push().message, "before");
+
+    // For a moment: the message waits, and is kept.
+    let other = lock(&server.database());
+    hans.send(&format!("115 {chat} it waits"));
+    match hans.next(Duration::from_secs(1)) {
+        Received::TimedOut => {}
+        more => panic!("answered while the database was held: {more:?}"),
+    }
+    // Who only reads does not wait.
+    let begin = Instant::now();
+    assert_eq!(history(&mut maria, chat), ["before"]);
+    assert!(begin.elapsed() < Duration::from_secs(1));
+    other.execute_batch("ROLLBACK").expect("ROLLBACK");
+    hans.expect("219 400");
+    assert_eq!(maria.recv_push().message, "it waits");
+
+    // For longer than the server waits: several jobs of one transaction, all refused.
+    other.execute_batch("BEGIN IMMEDIATE").expect("BEGIN");
+    let begin = Instant::now();
+    hans.send(&format!("115 {chat} refused"));
+    maria.send(&format!("115 {chat} refused"));
+    for client in [&mut hans, &mut maria] {
+        client.timeout = 3 * BUSY;
+        client.expect("211");
+    }
+    let took = begin.elapsed();
+    assert!(took > BUSY / 2 && took < 3 * BUSY, "{took:?}");
+    other.execute_batch("ROLLBACK").expect("ROLLBACK");
+
+    hans.say(chat, "after");
+    assert_eq!(maria.recv_push().message, "after");
+    assert_eq!(history(&mut hans, chat), ["before", "it waits", "after"]);
+    let log = server.log().join("\n");
+    assert!(log.contains("locked"), "the log does not say why:\n{log}");
+}
+
+/// The files of a database.
+struct Files {
+    database: PathBuf,
+    log: PathBuf,
+}
+
+impl Files {
+    fn of(server: &TestServer) -> Files {
+        let database = server.database();
+        let log = database.with_extension("db-wal");
+        Files { database, log }
+    }
+
+    /// Database and log; None for what is not there. SQLite makes an empty log when it looks.
+    fn read(&self) -> [Option<Vec<u8>>; 2] {
+        let log = fs::read(&self.log).ok().filter(|log| !log.is_empty());
+        [fs::read(&self.database).ok(), log]
+    }
+
+    fn write(&self, content: &[Option<Vec<u8>>; 2]) {
+        for (path, content) in [&self.database, &self.log].into_iter().zip(content) {
+            match content {
+                Some(content) => fs::write(path, content).expect("write"),
+                None => drop(fs::remove_file(path)),
+            }
+        }
+        // It belongs to the log as it was, and is made anew.
+        let _ = fs::remove_file(self.database.with_extension("db-shm"));
+    }
+
+    /// The server must not start; gives what it says.
+    fn refused(&self) -> String {
+        let mut child = Command::new(program())
+            .args(["--listen", "127.0.0.1:0", "--database"])
+            .arg(&self.database)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("plauschd");
+        let ended = wait_for("the server has ended", Duration::from_secs(20), || {
+            child.try_wait().expect("try_wait")
+        });
+        let output = child.wait_with_output().expect("plauschd");
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(ended.code(), Some(1), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        stderr
+    }
+}
+
+fn noise(bytes: &mut [u8]) {
+    for (number, byte) in (0..=u8::MAX).cycle().zip(bytes) {
+        *byte = number.wrapping_mul(37) ^ 0xA5;
+    }
+}
+
+/// The server says that a database is damaged and what to do, does not start on it, and changes
+/// nothing; with the files as they were everything is there.
+#[test]
+fn a_damaged_database_is_not_started_on_and_not_changed() {
+    const PAGE: usize = 4096;
+    const MESSAGES: usize = 2000;
+    let mut server = TestServer::start();
+    let (mut hans, maria, chat) = pair(&server, "hans", "maria");
+    let text = "x".repeat(300);
+    let mut bodies = (0..MESSAGES).map(|number| format!("{number} {text}"));
+    hans.say_all(chat, bodies.by_ref().take(MESSAGES - 200));
+    drop((hans, maria));
+    // The first of them are in the database; those after it, since it is killed, in the log only.
+    server.restart();
+    let mut hans = server.connect();
+    hans.login("hans");
+    hans.say_all(chat, bodies);
+    server.kill();
+    let files = Files::of(&server);
+    let whole = files.read();
+    let [Some(database), Some(log)] = &whole else {
+        panic!("a database and a log")
+    };
+    assert!(database.len() > 40 * PAGE && log.len() > 10 * PAGE);
+
+    type Damage = fn(&mut [Option<Vec<u8>>; 2]);
+    let damages: &[(&str, Damage)] = &[
+        ("noise in each fifth page of both files", |files| {
+            for bytes in files.iter_mut().flatten() {
+                // Frames of the log are checked by their sums, so this takes its end away as well.
+                bytes.chunks_mut(PAGE).skip(4).step_by(5).for_each(noise);
+            }
+        }),
+        ("the first page is noise, and there is no log", |files| {
+            noise(&mut files[0].as_mut().expect("a database")[..PAGE]);
+            files[1] = None;
+        }),
+        ("half of it is missing, and there is no log", |files| {
+            let database = files[0].as_mut().expect("a database");
+            database.truncate(database.len() / 2);
+            files[1] = None;
+        }),
+        ("zeros in the second half, and there is no log", |files| {
+            let database = files[0].as_mut().expect("a database");
+            let half = database.len() / 2;
+            database[half..].fill(0);
+            files[1] = None;
+        }),
+        ("it is empty", |files| files[0] = Some(Vec::new())),
+        ("it is gone, but for its log", |files| files[0] = None),
+    ];
+    for (what, damage) in damages {
+        let mut damaged = whole.clone();
+        damage(&mut damaged);
+        files.write(&damaged);
+        let said = files.refused();
+        for word in ["damaged", "nothing was changed", "docs/RELIABILITY.md"] {
+            assert!(said.contains(word), "{what}: {said}");
+        }
+        assert!(files.read() == damaged, "{what}: the files were changed");
+    }
+
+    files.write(&whole);
+    server.restart();
+    let mut hans = server.connect();
+    hans.login("hans");
+    let kept = history(&mut hans, chat);
+    assert_eq!(kept.len(), 1000, "the newest page of the history");
+    let newest = format!("{} {text}", MESSAGES - 1);
+    assert_eq!(kept.last(), Some(&newest));
+}
+
+/// Damage that only shows while the server runs refuses what meets it, and the log says what to do.
+#[test]
+fn damage_met_while_running_is_logged_with_what_to_do() {
+    const PAGE: usize = 4096;
+    let mut server = TestServer::with(&["--check", "0"]);
+    let (mut hans, maria, chat) = pair(&server, "hans", "maria");
+    let text = "x".repeat(300);
+    hans.say_all(chat, (0..2000).map(|number| format!("{number} {text}")));
+    hans.close();
+    maria.close();
+    server.stop();
+    let files = Files::of(&server);
+    let [Some(mut database), _] = files.read() else {
+        panic!("a database")
+    };
+    // The tables' roots, the accounts and the newest messages, which the start reads, stay.
+    let (from, to) = (database.len() / 2, database.len() - 16 * PAGE);
+    database[from..to].chunks_mut(PAGE).for_each(noise);
+    fs::write(&files.database, database).expect("write");
+    server.restart();
+    let mut hans = server.connect();
+    hans.login("hans");
+    assert!(hans.ask(&format!("130 {chat} 0 1000")).starts_with("211"));
+    let line = server.wait_for_log("malformed", Duration::from_secs(10));
+    assert!(line.contains("docs/RELIABILITY.md"), "{line}");
+    // The others' requests, and this user's that do not meet the damage, are served.
+    hans.silent();
+    hans.send("118");
+    hans.expect("223 400");
+    assert!(server.is_alive());
+}
