@@ -146,6 +146,10 @@ const TOGETHER: [&str; 3] = ["tls-listen", "tls-cert", "tls-key"];
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, and it is soon taken apart"
+)]
 pub enum Invocation {
     /// To run the server.
     Run(Config),
