@@ -70,13 +70,16 @@ impl TestServer {
     fn launch(shell: Option<&str>, options: &[&str]) -> TestServer {
         let directory = TempDir::new();
         let shell = shell.map(str::to_owned);
-        let mut options = with_defaults(options);
+        let options = with_defaults(options);
         #[cfg(feature = "tls")]
-        if wants_tls() {
-            let signed = certificates::authority().sign(certificates::NAMES, Validity::Now);
-            let files = certificates::write(directory.path(), signed);
-            options.splice(0..0, certificates::options(&files));
-        }
+        let options = match wants_tls() {
+            true => {
+                let signed = certificates::authority().sign(certificates::NAMES, Validity::Now);
+                let files = certificates::write(directory.path(), signed);
+                [certificates::options(&files), options].concat()
+            }
+            false => options,
+        };
         let log = Arc::new(Log::default());
         let command = command(shell.as_deref(), &directory, &options);
         let (child, addr, reader) = spawn(command, &log, 0);

@@ -93,6 +93,7 @@ impl Server {
     }
 
     /// Has it reached in another way, at another address if there is one.
+    #[cfg(feature = "tls")]
     pub fn reach_by(&mut self, way: Way, address: Option<SocketAddr>) {
         self.way = way;
         self.address = address.unwrap_or(self.address);
