@@ -12,8 +12,13 @@ CRASH_SECONDS = 600
 
 BINDIR = $(DESTDIR)$(PREFIX)/bin
 DOCDIR = $(DESTDIR)$(PREFIX)/share/doc/plausch
+MANDIR = $(DESTDIR)$(PREFIX)/share/man
+COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+UNITDIR = $(DESTDIR)$(PREFIX)/lib/systemd/system
+# Those that were built: the client is a feature.
+PROGRAMS = plauschd plauschctl plausch
 
-.PHONY: all help build run test check bench stress faults install uninstall clean
+.PHONY: all help build run test check bench stress faults manual deb install uninstall clean
 
 all: help
 
@@ -26,11 +31,13 @@ help:
 	@echo 'make bench      measure'
 	@echo 'make stress     the tests ROUNDS=$(ROUNDS) times under load, then a crash loop of'
 	@echo '                CRASH_SECONDS=$(CRASH_SECONDS)'
+	@echo 'make manual     write the options into the manual pages and completions'
+	@echo 'make deb        a package for Debian and its relatives'
 	@echo 'make install    into PREFIX=$(PREFIX), below DESTDIR; make uninstall undoes it'
 	@echo 'make clean      remove what was built'
 
 build:
-	@$(CARGO) build --release --bin plauschd --bin plausch
+	@$(CARGO) build --release --bin plauschd --bin plauschctl --bin plausch
 
 run: build
 	@echo
@@ -73,19 +80,41 @@ bench: build
 stress: build
 	@scripts/stress $(ROUNDS) $(CRASH_SECONDS)
 
-# Builds only when nothing was built yet, so that root needs no cargo.
+# Writes the tables of options into the manual pages and the completions.
+manual:
+	@PLAUSCH_WRITE=1 $(CARGO) test --test manual
+
+# A package of what `make build` has built, by cargo-deb (cargo install cargo-deb --locked).
+deb: build
+	@scripts/deb
+
+# Builds only when nothing was built yet, so that root needs no cargo. With PREFIX=/usr the service
+# goes to where the system looks for it, otherwise below PREFIX.
 install:
-	@test -x "$(TARGET)/release/plauschd" && test -x "$(TARGET)/release/plausch" || \
-	    $(CARGO) build --release --bin plauschd --bin plausch
-	@mkdir -p '$(BINDIR)' '$(DOCDIR)'
-	@for program in plauschd plausch; do \
-	    install -m 755 "$(TARGET)/release/$$program" '$(BINDIR)' || exit 1; done
+	@test -x "$(TARGET)/release/plauschd" || $(MAKE) build
+	@mkdir -p '$(BINDIR)' '$(DOCDIR)' '$(MANDIR)/man1' '$(MANDIR)/man8' '$(COMPLETIONS)' \
+	    '$(UNITDIR)'
+	@for program in $(PROGRAMS); do \
+	    if test -x "$(TARGET)/release/$$program"; then \
+	        install -m 755 "$(TARGET)/release/$$program" '$(BINDIR)' \
+	            && install -m 644 "scripts/packaging/completions/$$program" '$(COMPLETIONS)' \
+	            && echo "installed $(BINDIR)/$$program" || exit 1; \
+	        for section in 1 8; do \
+	            if test -f "scripts/packaging/man/$$program.$$section"; then \
+	                install -m 644 "scripts/packaging/man/$$program.$$section" \
+	                    "$(MANDIR)/man$$section" || exit 1; fi; done; fi; done
+	@sed 's|/usr/bin/plauschd|$(PREFIX)/bin/plauschd|' scripts/packaging/plauschd.service >'$(UNITDIR)/plauschd.service'
+	@chmod 644 '$(UNITDIR)/plauschd.service'
 	@for file in README.md CHANGELOG.md LICENSE* docs/*.md; do \
 	    if test -f "$$file"; then install -m 644 "$$file" '$(DOCDIR)' || exit 1; fi; done
-	@echo 'installed $(BINDIR)/plauschd and $(BINDIR)/plausch'
+	@sed 's|/usr/bin/plauschd|$(PREFIX)/bin/plauschd|' scripts/packaging/plauschd.init >'$(DOCDIR)/plauschd.init'
+	@install -m 644 scripts/packaging/plauschd.default '$(DOCDIR)'
 
 uninstall:
-	@rm -f '$(BINDIR)/plauschd' '$(BINDIR)/plausch'
+	@for program in $(PROGRAMS); do \
+	    rm -f '$(BINDIR)/'"$$program" '$(COMPLETIONS)/'"$$program" \
+	        '$(MANDIR)/man1/'"$$program.1" '$(MANDIR)/man8/'"$$program.8"; done
+	@rm -f '$(UNITDIR)/plauschd.service'
 	@rm -rf '$(DOCDIR)'
 
 clean:

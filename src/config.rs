@@ -15,7 +15,7 @@ use crate::ops::passwords::Cost;
 const PROGRAM: &str = "plauschd";
 
 /// The widest that a line of `--help` may be.
-const WIDTH: usize = 80;
+pub(crate) const WIDTH: usize = 80;
 
 /// Everything that an operator can choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Config {
     pub require_tls: bool,
     /// The file of the database.
     pub database: PathBuf,
+    /// Whether checkpoints of the write-ahead log are left to another program.
+    pub leave_checkpoints: bool,
     /// Whether refusals carry a reason for people.
     pub explain: bool,
     /// The most connections at a time.
@@ -79,6 +81,7 @@ impl Default for Config {
             tls_key: None,
             require_tls: false,
             database: PathBuf::from("plausch.db"),
+            leave_checkpoints: false,
             explain: false,
             max_clients: 4096,
             max_per_ip: 64,
@@ -527,6 +530,17 @@ pub static OPTIONS: &[OptionRow] = &[
         }),
     },
     OptionRow {
+        long: "leave-checkpoints",
+        short: "",
+        hint: "",
+        takes: "",
+        default: "",
+        group: Group::Storage,
+        help: "leave checkpoints of the write-ahead log to another program, such as Litestream; \
+               without one the log grows for ever",
+        action: Action::Flag(|config| config.leave_checkpoints = true),
+    },
+    OptionRow {
         long: "keep-days",
         short: "",
         hint: "N",
@@ -799,7 +813,7 @@ fn parser() -> getopts::Options {
 }
 
 /// Breaks a text between words into lines of at most `width` ASCII characters.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split(' ') {
@@ -841,7 +855,7 @@ fn file(text: &str) -> Option<PathBuf> {
 }
 
 /// Reads a number of decimal digits only: the standard parser would take a `+`.
-fn number<T>(text: &str, range: RangeInclusive<T>) -> Option<T>
+pub(crate) fn number<T>(text: &str, range: RangeInclusive<T>) -> Option<T>
 where
     T: std::str::FromStr + PartialOrd,
 {
@@ -908,6 +922,7 @@ mod tests {
             "--require-tls",
             "-d",
             "x/y.db",
+            "--leave-checkpoints",
             "--explain",
             "--max-clients",
             "1",
@@ -946,6 +961,7 @@ mod tests {
             tls_key: Some(PathBuf::from("key.pem")),
             require_tls: true,
             database: PathBuf::from("x/y.db"),
+            leave_checkpoints: true,
             explain: true,
             max_clients: 1,
             max_per_ip: 0,

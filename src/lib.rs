@@ -6,11 +6,14 @@
 //!
 //! Directions: `protocol` knows nobody; `store` knows nobody; `ops` knows both, and the hub of
 //! `server`; only `server` and [`client`] touch sockets. The terminal client lives on `protocol`
-//! alone, on the other direction of it; without the cargo feature `client` it is left out.
+//! alone, on the other direction of it; without the cargo feature `client` it is left out. [`ctl`],
+//! the operator's tool, works on the store without a server.
 
 #[cfg(feature = "client")]
 pub mod client;
 pub mod config;
+pub mod ctl;
+pub mod notify;
 pub mod ops;
 pub mod protocol;
 pub mod server;

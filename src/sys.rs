@@ -165,10 +165,16 @@ pub fn raise_open_files() -> io::Result<u64> {
         let before = limit.rlim_cur;
         limit.rlim_cur = limit.rlim_max;
         if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) < 0 {
-            return Ok(before);
+            return Ok(wide(before));
         }
     }
-    Ok(limit.rlim_cur)
+    Ok(wide(limit.rlim_cur))
+}
+
+/// A limit, which has 32 bits on some machines and 64 on others.
+#[allow(clippy::useless_conversion)]
+fn wide(limit: libc::rlim_t) -> u64 {
+    limit.into()
 }
 
 /// Makes glibc give freed memory of 128 KiB and more back to the system at once.

@@ -117,6 +117,7 @@ fn help_and_version_go_to_stdout() {
             "--max-clients",
             "--max-per-ip",
             "--max-media",
+            "--leave-checkpoints",
             "--registration",
             "--scrypt",
             "--login-grace",
@@ -194,5 +195,34 @@ fn the_log_tells_no_secrets() {
     let log = server.log().join("\n");
     for secret in [PASSWORD, "secret", "between us", "private"] {
         assert!(!log.contains(secret), "`{secret}` is in the log:\n{log}");
+    }
+}
+
+/// With `--leave-checkpoints` whoever copies the write-ahead log finds all of it, also after an
+/// orderly end.
+#[test]
+fn checkpoints_can_be_left_to_another_program() {
+    let log_size = |server: &TestServer| {
+        let mut name = server.database().into_os_string();
+        name.push("-wal");
+        std::fs::metadata(name).map_or(0, |data| data.len())
+    };
+    for (options, kept) in [(&["--leave-checkpoints"][..], true), (&[], false)] {
+        let mut server = TestServer::with(options);
+        let (mut hans, _maria, chat) = pair(&server, "hans", "maria");
+        // More than the 1,000 pages after which SQLite checkpoints by itself.
+        let media = "x".repeat(5 << 20);
+        hans.send(&format!("115 {chat} \"big\" {media}"));
+        hans.expect("219 400");
+        hans.say(chat, "small");
+        let before = log_size(&server);
+        assert!(!kept || before > 5 << 20, "{before}");
+        server.stop();
+        let after = log_size(&server);
+        assert_eq!(after > 0, kept, "{before} before, {after} after the end");
+        assert!(!kept || after >= before);
+        server.restart();
+        let mut maria = server.connect();
+        maria.login("maria");
     }
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use plausch::config::{Config, Invocation};
+use plausch::notify;
 use plausch::server::{Running, Server};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -39,8 +40,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    notify::tell("READY=1");
     serve(&running, &mut signals);
     log::info!("ending");
+    notify::tell("STOPPING=1");
     let second = std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {

@@ -6,7 +6,7 @@ use super::{LoggedIn, Outcome, Session, logged_in, media, reply};
 use crate::protocol::{Reply, Status};
 use crate::server::outbox::Push;
 use crate::store::chats::{self, Access};
-use crate::store::messages::{self, Kept, Sent};
+use crate::store::messages::{self, Insert, Kept, Sent};
 use crate::store::{ChatId, MessageId, StoreError, UserId, contacts};
 
 /// Messages of one batch at most.
@@ -72,10 +72,12 @@ pub fn send_batch(
     let mut taken = std::mem::take(batch);
     let sender = login.user;
     let store = &session.context.store;
-    let sent = store.grow(count, move |tx| {
+    let sent = store.send(count, move |tx| {
+        let mut insert = Insert::new(tx.connection)?;
         for item in &mut taken.items {
             let body = taken.text.get(item.body.clone()).unwrap_or("");
-            item.result = Some(messages::send(tx, sender, item.chat, body, None)?);
+            let sent = messages::send_by(tx, &mut insert, sender, item.chat, body, None)?;
+            item.result = Some(sent);
         }
         Ok(taken)
     });

@@ -381,7 +381,7 @@ fn check_text(packet: &Packet, kind: Kind, text: &str, limits: &Limits) -> Resul
 }
 
 /// At most [`EMAIL_MAX`] characters, one `@`, and text on both sides of it.
-fn is_email(email: &str) -> bool {
+pub(crate) fn is_email(email: &str) -> bool {
     let has_text = |side: &str| !side.trim().is_empty();
     email.chars().nth(EMAIL_MAX).is_none()
         && email.split_once('@').is_some_and(|(before, after)| {

@@ -5,7 +5,7 @@
 //! client's reading loop), `input` (its buffer), [`wire`] (one connection), [`hub`] (who is
 //! online), [`outbox`] (what a login is still to be sent), `writer` (the thread that sends it),
 //! [`threads`] (how many there may be), `sweep` (what is looked at every second), [`figures`] and
-//! `reload` (what an operator asks for by signals).
+//! `reload` (what an operator asks for by signals), `orders` (and by `plauschctl`).
 
 pub mod brakes;
 mod budget;
@@ -16,8 +16,10 @@ pub mod hub;
 mod input;
 mod limits;
 mod listener;
+mod orders;
 pub mod outbox;
 mod pace;
+mod push;
 mod reload;
 mod session;
 mod sweep;
@@ -141,6 +143,7 @@ impl Server {
             path: config.database.clone(),
             readers: config.pool,
             check: config.check,
+            leave_checkpoints: config.leave_checkpoints,
             limits: kept(config),
         })
         .map_err(|error| StartError::Database(config.database.clone(), error))?;

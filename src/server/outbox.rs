@@ -6,9 +6,9 @@
 //! pages: so nothing is lost, doubled or out of order whatever becomes of a push, and a backlog
 //! costs disk, not memory.
 //!
-//! Whoever brings a push writes it, if nobody else is writing and the kernel takes it without
-//! waiting: no thread has to wake for it. Otherwise it goes through a channel to the writer
-//! thread, which may wait. That thread lives while there is something to write, or was recently.
+//! Whoever brings a push writes it (`push`), if nobody else is writing and the kernel takes it
+//! without waiting: no thread has to wake for it. Otherwise it goes through a channel to the
+//! writer thread, which may wait. That thread lives while there is something to write, or was recently.
 //! Whether one runs changes only under the lock of the outbox's state.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 
+use super::push::Early;
 use super::threads::Threads;
 use super::wire::{Wire, Writing};
 use super::writer::Writer;
@@ -23,10 +24,10 @@ use crate::store::deliveries::Position;
 use crate::store::{MessageId, Store, StoreError, UserId, contacts, lock, messages};
 
 /// Pushes that may wait in the channel; behind that, the writer reads from the store.
-const CHANNEL: usize = 64;
+pub(super) const CHANNEL: usize = 64;
 
 /// Bytes that may wait in the channel.
-const CHANNEL_BYTES: usize = 256 << 10;
+pub(super) const CHANNEL_BYTES: usize = 256 << 10;
 
 /// Messages of one transaction to one recipient, as they go over the wire.
 pub struct Push {
@@ -55,7 +56,7 @@ pub struct Outbox {
     pub(super) threads: Arc<Threads>,
     /// No push goes out before the login's reply, nor after the logout's. Cleared under the
     /// wire's lock, so that a push is either out before or never.
-    open: AtomicBool,
+    pub(super) open: AtomicBool,
     /// The login is over.
     ended: AtomicBool,
     /// Grows when what was queued or read may not be sent any more (a chat was deleted).
@@ -86,6 +87,8 @@ pub(super) struct State {
     pub(super) looking: bool,
     /// The kernel has not taken all that was written.
     pub(super) stuck: bool,
+    /// Pushes that others are to write; see `push`.
+    pub(super) early: Early,
 }
 
 impl State {
@@ -132,6 +135,7 @@ impl Outbox {
                 fresh: true,
                 looking: false,
                 stuck: false,
+                early: Early::default(),
             }),
         })
     }
@@ -163,7 +167,12 @@ impl Outbox {
         self.told.store(cursor.event, Ordering::Release);
         state.fresh = waiting;
         state.behind |= waiting;
-        self.open.store(true, Ordering::Release);
+        self.open.store(true, Ordering::SeqCst);
+        // The operator may have ended it already.
+        if self.ended.load(Ordering::SeqCst) {
+            self.open.store(false, Ordering::SeqCst);
+            return;
+        }
         // What came in since the look has only been marked so far.
         if state.behind || state.events {
             self.wake(&mut state);
@@ -187,56 +196,8 @@ impl Outbox {
         Ok((cursor, waiting))
     }
 
-    /// Sends or queues messages that were committed. Never waits.
-    pub fn push(self: &Arc<Self>, push: Push) {
-        if let Some(push) = self.send_now(push) {
-            self.queue(push);
-        }
-    }
-
-    /// Writes a push that follows the cursor, if nobody is writing and nothing has to go before
-    /// it; gives it back otherwise.
-    fn send_now(self: &Arc<Self>, push: Push) -> Option<Push> {
-        let Some(mut writing) = self.wire.try_lock() else {
-            return Some(push);
-        };
-        {
-            let state = lock(&self.state);
-            if !self.open.load(Ordering::Acquire)
-                || state.behind
-                || state.events
-                || state.looking
-                || writing.has_pending()
-            {
-                return Some(push);
-            }
-        }
-        // What precedes the push was sent. Others move the cursor only with the lock that is held,
-        // or past messages that are not there any more.
-        let reached = self.cursor.load(Ordering::Acquire);
-        if push.last <= reached {
-            return None;
-        }
-        if push.previous > reached || push.first <= reached {
-            return Some(push);
-        }
-        if let Ok(all) = writing.try_write(&push.bytes) {
-            let position = Position {
-                message: push.last,
-                event: 0,
-            };
-            self.note_sent(&mut writing, position);
-            drop(writing);
-            if !all {
-                self.unstick();
-            }
-        }
-        None
-    }
-
     /// Hands a push to the writer.
-    fn queue(self: &Arc<Self>, push: Push) {
-        let mut state = lock(&self.state);
+    pub(super) fn queue(self: &Arc<Self>, state: &mut State, push: Push) {
         if !self.open.load(Ordering::Acquire) {
             // Before the login's reply: the backlog is read later and holds it.
             state.behind = true;
@@ -244,10 +205,10 @@ impl Outbox {
         }
         if state.behind {
             // The store will be read anyway, and holds it.
-            return self.wake(&mut state);
+            return self.wake(state);
         }
         if state.writer.is_none() {
-            self.start(&mut state);
+            self.start(state);
         }
         let Some(writer) = &state.writer else {
             return;
@@ -255,7 +216,7 @@ impl Outbox {
         let bytes = push.bytes.len();
         if self.queued.load(Ordering::Acquire) + bytes > CHANNEL_BYTES {
             state.behind = true;
-            return self.wake(&mut state);
+            return self.wake(state);
         }
         // Counted first: the writer takes it off again as soon as it has the push.
         self.queued.fetch_add(bytes, Ordering::AcqRel);
@@ -266,13 +227,6 @@ impl Outbox {
             // A full channel wakes the writer, who then finds this.
             state.behind = true;
         }
-    }
-
-    /// Has the writer wait for the kernel to take what is left.
-    fn unstick(self: &Arc<Self>) {
-        let mut state = lock(&self.state);
-        state.stuck = true;
-        self.wake(&mut state);
     }
 
     /// A contact event was committed.
@@ -296,6 +250,9 @@ impl Outbox {
     /// Tries again to have a writer for what could not be given one.
     pub fn retry(self: &Arc<Self>) {
         let mut state = lock(&self.state);
+        if state.early.is_overdue() {
+            state.behind = true;
+        }
         if self.open.load(Ordering::Acquire) && state.has_marks() {
             self.wake(&mut state);
         }
@@ -309,10 +266,13 @@ impl Outbox {
     /// Like [`Outbox::close`] for a connection that is ending: a push that is being written may
     /// still go out.
     pub fn refuse(&self) {
-        self.ended.store(true, Ordering::Release);
-        self.open.store(false, Ordering::Release);
+        // In this order, and as seen by all: see `begin`.
+        self.ended.store(true, Ordering::SeqCst);
+        self.open.store(false, Ordering::SeqCst);
+        let mut state = lock(&self.state);
         // Without a sender the writer's receiver ends its wait.
-        lock(&self.state).writer = None;
+        state.writer = None;
+        state.early.clear();
     }
 
     /// From now on only `135` moves the user's position.
@@ -327,7 +287,7 @@ impl Outbox {
     }
 
     /// Sees to it that a writer runs and looks at the marks.
-    fn wake(self: &Arc<Self>, state: &mut State) {
+    pub(super) fn wake(self: &Arc<Self>, state: &mut State) {
         match &state.writer {
             // A full channel wakes it as well.
             Some(writer) => drop(writer.try_send(Item::Look)),
@@ -387,7 +347,7 @@ impl Outbox {
     }
 
     /// Moves the cursor behind what was just written, and marks where it ends.
-    fn note_sent(&self, writing: &mut Writing<'_>, mut position: Position) {
+    pub(super) fn note_sent(&self, writing: &mut Writing<'_>, mut position: Position) {
         if position.message > 0 {
             self.cursor.fetch_max(position.message, Ordering::AcqRel);
             self.store.note_sent(self.user, position.message);

@@ -212,10 +212,19 @@ impl Session {
 
     /// Takes one line out of the buffer and carries it out.
     fn next_line(&mut self) -> Next {
-        let chunk = self.input.buffered();
-        if chunk.is_empty() {
+        if self.input.buffered().is_empty() {
             return Next::More;
         }
+        if let Some(login) = &self.ops.login
+            && login.outbox.has_ended()
+        {
+            // The operator has ended the login: from this line on it is a guest's.
+            self.send_batch();
+            self.ops.login = None;
+            let grace = self.ops.context.login_grace;
+            self.ops.wire.set_deadline(Some(grace));
+        }
+        let chunk = self.input.buffered();
         let limits = self.server.limits;
         let limit = match self.ops.login {
             Some(_) => limits.line(),

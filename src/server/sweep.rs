@@ -1,13 +1,17 @@
 //! What is looked at every second: deadlines, lines that stand still, deliveries, dead peers, threads
-//! that were missing.
+//! that were missing; and, more often, what an operator wants.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Server;
+use super::orders::Orders;
 
 /// Between two sweeps.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// So many times between two sweeps orders are looked for: `plauschctl` waits for them.
+const LOOKS: u32 = 4;
 
 /// Every so many sweeps the kernel is asked about each peer.
 const ASK_EVERY: u32 = 5;
@@ -15,7 +19,14 @@ const ASK_EVERY: u32 = 5;
 /// Sweeps until the server stops.
 pub(super) fn run(server: &Arc<Server>) {
     let mut round = 0;
-    while !server.wait_for_stop(PAUSE) {
+    let mut orders = Orders::new(server);
+    loop {
+        for _ in 0..LOOKS {
+            if server.wait_for_stop(PAUSE / LOOKS) {
+                return;
+            }
+            orders.look(server);
+        }
         round = (round + 1) % ASK_EVERY;
         let stalled = server.budget.stalled(Instant::now());
         for wire in server.wires() {

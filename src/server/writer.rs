@@ -55,6 +55,7 @@ impl Writer {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             loop {
                 self.serve_marks()?;
+                self.outbox.push_early();
                 match receiver.recv_timeout(IDLE) {
                     Ok(item) => self.serve(item, receiver)?,
                     Err(RecvTimeoutError::Timeout) => {

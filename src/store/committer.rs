@@ -17,7 +17,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
 use super::chats::CachedChat;
-use super::jobs::{Job, Jobs, Turn};
+use super::jobs::{Job, Jobs, Turn, Undo};
 use super::limits::Enforced;
 use super::retention::Retention;
 use super::{
@@ -118,6 +118,7 @@ impl Tx<'_> {
 /// The committer's thread.
 pub(super) struct Committer {
     thread: JoinHandle<()>,
+    answerer: JoinHandle<()>,
 }
 
 impl Committer {
@@ -125,6 +126,8 @@ impl Committer {
     pub(super) fn stop(self, jobs: &Jobs) {
         jobs.stop();
         let _ = self.thread.join();
+        jobs.answers.stop();
+        let _ = self.answerer.join();
     }
 }
 
@@ -134,7 +137,7 @@ pub(super) fn start(
     shared: Arc<Shared>,
 ) -> Result<(Arc<Jobs>, Committer), StoreError> {
     let connection = pool.get()?;
-    connection.execute_batch("PRAGMA cache_size = -2000;")?;
+    connection.execute_batch("PRAGMA cache_size = -8000;")?;
     connection.execute_batch("PRAGMA journal_size_limit = 16777216;")?;
     full_sync(&connection)?;
     let mut memory = Memory {
@@ -161,6 +164,7 @@ pub(super) fn start(
         last_rest: Instant::now(),
         last_positions: Instant::now(),
         postponed: false,
+        warm: false,
         suspect: false,
         checkpoint: false,
         retention: Retention::new(&options.limits),
@@ -176,7 +180,12 @@ pub(super) fn start(
                 std::process::exit(70);
             }
         })?;
-    Ok((jobs, Committer { thread }))
+    let work = Arc::clone(&jobs);
+    let answerer = std::thread::Builder::new()
+        .name("answerer".to_owned())
+        .stack_size(64 << 10)
+        .spawn(move || work.answers.serve())?;
+    Ok((jobs, Committer { thread, answerer }))
 }
 
 /// What the committer's thread does, until the end.
@@ -195,10 +204,10 @@ fn look_after(jobs: &Jobs, pool: &Pool) {
         jobs.end_turn(pause);
         if checkpoint {
             // A little now, instead of much at some message's commit; nobody waits for it here.
-            let done = pool.get().map_err(StoreError::from).and_then(|connection| {
-                let sql = "PRAGMA wal_checkpoint(PASSIVE)";
-                Ok(connection.query_row(sql, [], |_| Ok(()))?)
-            });
+            let done = pool
+                .get()
+                .map_err(StoreError::from)
+                .and_then(|connection| Ok(checkpoint_unless_left(&connection, "PASSIVE")?));
             if let Err(error) = done {
                 log::debug!("a checkpoint beside retention failed: {error}");
             }
@@ -218,6 +227,8 @@ pub(super) struct Worker {
     last_positions: Instant,
     /// Something could not be purged just now; tried again in the next pause.
     postponed: bool,
+    /// There was a transaction since the cache was last given back.
+    warm: bool,
     /// A sync may have failed; the log is to be settled before anything is acknowledged.
     suspect: bool,
     /// The committer is to write pages of the log back, outside the lead.
@@ -240,10 +251,8 @@ impl Worker {
         // Whoever else holds a lock now must not hold up the end.
         let patience = self.connection.busy_timeout(LAST_WAIT);
         self.save_positions();
-        let checkpoint = patience.and_then(|()| {
-            self.connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        });
+        let checkpoint =
+            patience.and_then(|()| checkpoint_unless_left(&self.connection, "TRUNCATE"));
         if let Err(error) = checkpoint {
             log::warn!("the last checkpoint failed: {error}");
         }
@@ -258,6 +267,7 @@ impl Worker {
         } else {
             deliveries::Snapshot::new()
         };
+        self.warm = true;
         let began = Instant::now();
         let result = self.transaction(group, &positions);
         self.shared.figures.note_commit(began.elapsed());
@@ -320,13 +330,19 @@ impl Worker {
             None
         };
         for job in group.iter_mut() {
-            execute(connection, "SAVEPOINT job")?;
+            let first = self.memory.next_message;
+            let undo = job.undo();
+            if undo == Undo::Savepoint {
+                execute(connection, "SAVEPOINT job")?;
+            }
             let ran = job.run(&mut Tx {
                 connection,
                 memory: &mut self.memory,
             });
             if ran.is_ok() {
-                execute(connection, "RELEASE job")?;
+                if undo == Undo::Savepoint {
+                    execute(connection, "RELEASE job")?;
+                }
             } else {
                 // A full disk or an I/O error rolls the WHOLE transaction back; the next SAVEPOINT
                 // would then begin one of its own, and its job be committed apart from the group.
@@ -335,8 +351,13 @@ impl Worker {
                         "SQLite rolled the whole transaction back".to_owned(),
                     ));
                 }
-                execute(connection, "ROLLBACK TO job")?;
-                execute(connection, "RELEASE job")?;
+                match undo {
+                    Undo::Savepoint => {
+                        execute(connection, "ROLLBACK TO job")?;
+                        execute(connection, "RELEASE job")?;
+                    }
+                    Undo::Messages => messages::take_back(connection, first)?,
+                }
                 self.memory.forget();
             }
         }
@@ -368,6 +389,10 @@ impl Worker {
             self.last_rest = Instant::now();
             if idle {
                 self.save_positions();
+                if std::mem::take(&mut self.warm) {
+                    // Gives the cache's memory back.
+                    let _ = self.connection.execute_batch("PRAGMA shrink_memory;");
+                }
             }
             self.look_at_wal();
             if self.postponed {
@@ -472,10 +497,32 @@ impl Worker {
 }
 
 impl Memory {
+    /// What another process than the server begins a transaction with: every id up to the stored
+    /// mark may have been given out.
+    pub(super) fn beside(connection: &Connection) -> rusqlite::Result<Memory> {
+        let mark = messages::high_water(connection)?;
+        Ok(Memory {
+            next_message: mark + 1,
+            set_aside: mark,
+            now: milliseconds(),
+            ..Memory::default()
+        })
+    }
+
     fn forget(&mut self) {
         self.chats.clear();
         self.last_to.clear();
     }
+}
+
+/// Checkpoints the write-ahead log, unless that is another program's business.
+fn checkpoint_unless_left(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
+    let every: i64 = connection.query_row("PRAGMA wal_autocheckpoint", [], |row| row.get(0))?;
+    if every > 0 {
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        connection.query_row(&sql, [], |_| Ok(()))?;
+    }
+    Ok(())
 }
 
 fn begin(connection: &Connection) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::committer::Worker;
 use super::{StoreError, Tx, lock};
@@ -18,6 +18,12 @@ use super::{StoreError, Tx, lock};
 /// hundred pipelining senders got their throughput from when it was measured.
 const GROUP_ROWS: usize = 4_096;
 
+/// A group of so many jobs is answered by a thread of its own while the next one is committed.
+const SHARED: usize = 4;
+
+/// Groups that may wait for the answerer.
+const ANSWERS: usize = 4;
+
 /// The jobs that wait, and who leads.
 pub(super) struct Jobs {
     queue: Mutex<Queue>,
@@ -25,6 +31,44 @@ pub(super) struct Jobs {
     worker: Mutex<Worker>,
     /// Tells the committer's thread of a turn, of something to look after or of the end.
     told: Condvar,
+    pub(super) answers: Answers,
+}
+
+/// Groups that were committed, on their way to the thread that answers them.
+pub(super) struct Answers {
+    way: Sender<Vec<Box<dyn Job>>>,
+    pub(super) end: Receiver<Vec<Box<dyn Job>>>,
+}
+
+impl Answers {
+    fn hand_over(&self, group: &mut Vec<Box<dyn Job>>) {
+        // What does not fit is answered here; so it is when there is no answerer any more.
+        if let Err(refused) = self.way.try_send(std::mem::take(group)) {
+            answer(&mut refused.into_inner());
+        }
+    }
+
+    /// What the answerer does, until a group is empty.
+    pub(super) fn serve(&self) {
+        for mut group in &self.end {
+            if group.is_empty() {
+                return;
+            }
+            answer(&mut group);
+        }
+    }
+
+    /// Ends the answerer behind what was handed over.
+    pub(super) fn stop(&self) {
+        // Fails only when the answerer is gone already.
+        let _ = self.way.send(Vec::new());
+    }
+}
+
+fn answer(group: &mut Vec<Box<dyn Job>>) {
+    for job in group.drain(..) {
+        job.answer();
+    }
 }
 
 #[derive(Default)]
@@ -44,14 +88,24 @@ struct Queue {
 /// A closure with a place for its result, so that the leader needs not know its type.
 pub(super) trait Job: Send {
     fn rows(&self) -> usize;
+    fn undo(&self) -> Undo;
     /// Runs the closure; its error, if any, as text for the log.
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), ()>;
     fn fail(&mut self, error: StoreError);
     fn answer(self: Box<Self>);
 }
 
+/// How a job that failed is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undo {
+    Savepoint,
+    /// It adds messages only, and the ids from its first one on are its own.
+    Messages,
+}
+
 struct Task<F, T> {
     rows: usize,
+    undo: Undo,
     f: Option<F>,
     result: Option<Result<T, StoreError>>,
     reply: Sender<Result<T, StoreError>>,
@@ -64,6 +118,10 @@ where
 {
     fn rows(&self) -> usize {
         self.rows
+    }
+
+    fn undo(&self) -> Undo {
+        self.undo
     }
 
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), ()> {
@@ -111,6 +169,10 @@ impl Jobs {
             queue: Mutex::default(),
             worker: Mutex::new(worker),
             told: Condvar::new(),
+            answers: {
+                let (way, end) = bounded(ANSWERS);
+                Answers { way, end }
+            },
         }
     }
 
@@ -118,11 +180,13 @@ impl Jobs {
     pub(super) fn run<T: Send + 'static>(
         &self,
         rows: usize,
+        undo: Undo,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, result) = bounded(1);
         let job = Box::new(Task {
             rows,
+            undo,
             f: Some(f),
             result: None,
             reply,
@@ -152,8 +216,10 @@ impl Jobs {
             if let Next::Handed = next {
                 self.told.notify_one();
             }
-            for job in group.drain(..) {
-                job.answer();
+            match next {
+                // The next group need not wait until so many threads are woken.
+                Next::Group if group.len() >= SHARED => self.answers.hand_over(&mut group),
+                _ => answer(&mut group),
             }
             match next {
                 Next::Group => {}
@@ -210,9 +276,7 @@ impl Jobs {
         let mut group = Vec::new();
         while !self.is_idle() {
             self.commit(&mut group);
-            for job in group.drain(..) {
-                job.answer();
-            }
+            answer(&mut group);
         }
     }
 

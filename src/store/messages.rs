@@ -47,6 +47,40 @@ pub fn send(
     body: &str,
     media: Option<MediaId>,
 ) -> Result<Sent, StoreError> {
+    let mut insert = Insert::new(tx.connection)?;
+    send_by(tx, &mut insert, sender, chat, body, media)
+}
+
+/// The statement that keeps a message, looked up once for many of them.
+pub struct Insert<'c>(rusqlite::CachedStatement<'c>);
+
+impl<'c> Insert<'c> {
+    /// Prepares the statement.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn new(connection: &'c Connection) -> rusqlite::Result<Insert<'c>> {
+        connection
+            .prepare_cached(
+                "INSERT INTO message (id, lane, timestamp, body, media_id)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )
+            .map(Insert)
+    }
+}
+
+/// Like [`send`], by a statement prepared before.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn send_by(
+    tx: &mut Tx<'_>,
+    insert: &mut Insert<'_>,
+    sender: UserId,
+    chat: ChatId,
+    body: &str,
+    media: Option<MediaId>,
+) -> Result<Sent, StoreError> {
     let known = match tx.memory.chats.get(&chat) {
         Some(known) => *known,
         None => match chats::load(tx.connection, chat)? {
@@ -78,11 +112,8 @@ pub fn send(
     }
     let id = tx.next_message();
     let timestamp = tx.now().max(known.last_timestamp + 1);
-    tx.connection
-        .prepare_cached(
-            "INSERT INTO message (id, lane, timestamp, body, media_id)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
+    insert
+        .0
         .execute((id, lane(chat, !from_creator), timestamp, body, media))?;
     known.last_timestamp = timestamp;
     tx.memory.chats.insert(chat, known);
@@ -93,6 +124,14 @@ pub fn send(
         media,
         previous: tx.follow(recipient, id),
     }))
+}
+
+/// Takes away the messages of this transaction from `first` on.
+pub(super) fn take_back(connection: &Connection, first: MessageId) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM message WHERE id >= ?1")?
+        .execute([first])?;
+    Ok(())
 }
 
 /// The TimeStamp that the next message of a chat must pass.
@@ -290,7 +329,11 @@ pub fn newest_upto(
 ///
 /// Within a lane TimeStamps grow with ids, so a bisection over ids finds the place in some forty
 /// steps, however long the chat; a second index would cost every message instead.
-fn first_at(connection: &Connection, lane: i64, timestamp: i64) -> rusqlite::Result<MessageId> {
+pub(super) fn first_at(
+    connection: &Connection,
+    lane: i64,
+    timestamp: i64,
+) -> rusqlite::Result<MessageId> {
     let edge = |order: &str| -> rusqlite::Result<Option<MessageId>> {
         connection
             .prepare_cached(&format!(

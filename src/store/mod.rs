@@ -4,15 +4,20 @@
 //! whole), [`pool`] (connections and
 //! their pragmas), [`committer`] (group commit), then one file of SQL a subject: [`users`],
 //! [`contacts`], [`chats`], [`messages`], [`media`], [`deliveries`], [`purge`] and `retention`
-//! (what goes), [`limits`] (what may come), [`figures`] (what is counted). There is no SQL
-//! outside this directory.
+//! (what goes), [`limits`] (what may come), [`figures`] (what is counted); for the
+//! operator's tool [`beside`], [`orders`], [`upkeep`], [`census`], [`check`], [`copy`]. There is no
+//! SQL outside this directory.
 //!
 //! Invariant: [`Store::write`] returns only after the COMMIT of its job is on stable storage
 //! (promise 1 of the contract). Whatever a write depends on is decided inside its job.
 
+pub mod beside;
+pub mod census;
 pub mod chats;
+pub mod check;
 pub mod committer;
 pub mod contacts;
+pub mod copy;
 pub mod deliveries;
 mod error;
 pub mod figures;
@@ -22,6 +27,7 @@ pub mod limits;
 pub mod media;
 mod mend;
 pub mod messages;
+pub mod orders;
 #[cfg(test)]
 mod plans;
 pub mod pool;
@@ -30,6 +36,7 @@ mod retention;
 pub mod schema;
 #[cfg(test)]
 mod tests;
+pub mod upkeep;
 pub mod users;
 
 use std::collections::HashMap;
@@ -45,7 +52,7 @@ use committer::Committer;
 pub use committer::Tx;
 use deliveries::{Deliveries, Position};
 pub use error::StoreError;
-use jobs::Jobs;
+use jobs::{Jobs, Undo};
 
 /// Identifies an account for ever; never used again.
 pub type UserId = i64;
@@ -66,6 +73,9 @@ pub struct Options {
     pub readers: u32,
     /// How long the database is looked through for damage at the start, at most; zero for not.
     pub check: Duration,
+    /// Whether checkpoints of the write-ahead log, the last one included, are left to another
+    /// program.
+    pub leave_checkpoints: bool,
     /// How much is kept, and for how long.
     pub limits: limits::Limits,
 }
@@ -164,7 +174,7 @@ impl Store {
         rows: usize,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.inner.jobs.run(rows, f)
+        self.inner.jobs.run(rows, Undo::Savepoint, f)
     }
 
     /// Like [`Store::write`], for what makes the database grow.
@@ -176,8 +186,30 @@ impl Store {
         rows: usize,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.grow_by(rows, Undo::Savepoint, f)
+    }
+
+    /// Like [`Store::grow`] for a job that adds messages and nothing else: should it fail, they are
+    /// taken out again, and no savepoint is needed.
+    ///
+    /// # Errors
+    /// As [`Store::grow`].
+    pub fn send<T: Send + 'static>(
+        &self,
+        rows: usize,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.grow_by(rows, Undo::Messages, f)
+    }
+
+    fn grow_by<T: Send + 'static>(
+        &self,
+        rows: usize,
+        undo: Undo,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         // A value, not an error: nothing has to be rolled back, and nobody's cache forgotten.
-        let grown = self.write(rows, move |tx| {
+        let grown = self.inner.jobs.run(rows, undo, move |tx| {
             Ok(if tx.has_room()? { Some(f(tx)?) } else { None })
         })?;
         grown.ok_or(StoreError::NoRoom)

@@ -12,13 +12,17 @@ const SOURCES: &[(&str, &str)] = &[
     ("media.rs", include_str!("media.rs")),
     ("mend.rs", include_str!("mend.rs")),
     ("messages.rs", include_str!("messages.rs")),
+    ("orders.rs", include_str!("orders.rs")),
     ("purge.rs", include_str!("purge.rs")),
     ("retention.rs", include_str!("retention.rs")),
+    ("upkeep.rs", include_str!("upkeep.rs")),
     ("users.rs", include_str!("users.rs")),
 ];
 
 /// Files of the store without statements on tables.
 const WITHOUT: &[&str] = &[
+    "beside.rs",
+    "copy.rs",
     "error.rs",
     "health.rs",
     "figures.rs",
@@ -31,6 +35,9 @@ const WITHOUT: &[&str] = &[
     "tests",
     "tests.rs",
 ];
+
+/// Files whose statements look at everything there is, in a process of their own.
+const MEANT_TO_SCAN: &[&str] = &["census.rs", "check.rs"];
 
 /// Scans that are meant, by a piece of their plan.
 const MEANT: &[(&str, &str)] = &[
@@ -110,7 +117,9 @@ fn no_file_of_the_store_is_forgotten() {
     for entry in std::fs::read_dir(directory).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(
-            WITHOUT.contains(&&*name) || SOURCES.iter().any(|(file, _)| *file == name),
+            WITHOUT.contains(&&*name)
+                || MEANT_TO_SCAN.contains(&&*name)
+                || SOURCES.iter().any(|(file, _)| *file == name),
             "{name} is not looked at"
         );
     }

@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::health::{self, Examined};
-use super::{Options, StoreError, schema};
+use super::{Options, StoreError, orders, schema};
 
 /// How long a statement waits for another process (`plauschctl`, a backup) that holds a lock.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,6 +22,7 @@ pub(super) fn open(
 ) -> Result<(r2d2::Pool<SqliteConnectionManager>, File), StoreError> {
     let path = options.path.as_path();
     health::log_without_database(path)?;
+    let leave_checkpoints = options.leave_checkpoints;
     // SQLite gives the write-ahead log the mode of the database, so this covers both.
     let file = OpenOptions::new()
         .read(true)
@@ -39,11 +40,14 @@ pub(super) fn open(
         Err(TryLockError::Error(error)) => return Err(error.into()),
     }
     let first = prepare(path, options.check).map_err(health::damaged)?;
+    leave_log(&first, leave_checkpoints)?;
+    orders::forget(&first)?;
 
     let manager = SqliteConnectionManager::file(path)
         .with_flags(flags())
-        .with_init(|connection| {
+        .with_init(move |connection| {
             connection.busy_timeout(BUSY_TIMEOUT)?;
+            leave_log(connection, leave_checkpoints)?;
             // 256 KiB of page cache: 4 warmed readers cost 5.4 MB so, 12.8 MB at the default.
             connection.execute_batch(
                 "PRAGMA foreign_keys = ON; PRAGMA cache_size = -256; PRAGMA temp_store = MEMORY;",
@@ -80,6 +84,16 @@ fn prepare(path: &Path, check: Duration) -> Result<Connection, StoreError> {
     }
     schema::prepare(&mut first)?;
     Ok(first)
+}
+
+/// Switches off what SQLite does to the write-ahead log by itself: checkpoints after commits, and
+/// the one when the last connection closes. The committer sees the former.
+fn leave_log(connection: &Connection, leave_checkpoints: bool) -> rusqlite::Result<()> {
+    if leave_checkpoints {
+        connection.execute_batch("PRAGMA wal_autocheckpoint = 0;")?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    }
+    Ok(())
 }
 
 /// No mutexes inside SQLite: a connection is used by one thread at a time.

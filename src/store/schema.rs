@@ -82,6 +82,32 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Refuses what is no database of ours, or not of this version, without changing anything.
+pub(super) fn expect_newest(connection: &Connection) -> Result<(), StoreError> {
+    match expect_ours(connection)? {
+        VERSION => Ok(()),
+        older => Err(StoreError::Foreign(format!(
+            "it has version {older}, this program works on {VERSION}: start plauschd on it once, \
+             which brings it up to date"
+        ))),
+    }
+}
+
+/// Refuses what is no database of ours, or of a newer version; gives the version.
+pub(super) fn expect_ours(connection: &Connection) -> Result<i64, StoreError> {
+    if pragma(connection, "application_id")? != APPLICATION_ID {
+        return Err(StoreError::Foreign(
+            "it is no database of Plausch".to_owned(),
+        ));
+    }
+    match pragma(connection, "user_version")? {
+        newer if newer > VERSION => Err(StoreError::Foreign(format!(
+            "it has version {newer}, written by a newer Plausch; this one knows up to {VERSION}"
+        ))),
+        version => Ok(version),
+    }
+}
+
 fn upgrade(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Read again under the lock: another process may have been faster.

@@ -54,6 +54,7 @@ impl Scratch {
             path: directory.join("plausch.db"),
             readers: 2,
             check: Duration::from_secs(5),
+            leave_checkpoints: false,
             limits,
         })
         .unwrap()
@@ -129,6 +130,44 @@ fn a_failed_job_leaves_nothing_and_harms_no_other() {
     assert!(matches!(failed, Err(StoreError::Stopped)));
     assert!(matches!(send(&scratch, a, chat, "kept"), Ok(Sent::Kept(_))));
     assert_eq!(bodies(&scratch, b, 0), ["kept"]);
+}
+
+/// Without a savepoint too, beside other jobs of the same transaction.
+#[test]
+fn a_failed_job_of_messages_leaves_none_of_them() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    // Holds the lead until the others are queued, so that they share a transaction.
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let scratch = &scratch;
+        scope.spawn(move || scratch.write(1, move |_| Ok(wait.recv().is_ok())).unwrap());
+        let jobs: Vec<_> = (0..9)
+            .map(|number| {
+                scope.spawn(move || {
+                    scratch.send(2, move |tx| {
+                        messages::send(tx, a, chat, &format!("{number} first"), None)?;
+                        match number % 3 {
+                            0 => Err(StoreError::Stopped),
+                            1 => panic!("on purpose, in a test"),
+                            _ => messages::send(tx, a, chat, &format!("{number} second"), None),
+                        }
+                    })
+                })
+            })
+            .collect();
+        while scratch.queue_depth() < 9 {
+            std::thread::yield_now();
+        }
+        go.send(()).unwrap();
+        for (number, job) in jobs.into_iter().enumerate() {
+            assert_eq!(job.join().unwrap().is_ok(), number % 3 == 2, "{number}");
+        }
+    });
+    let mut kept = bodies(&scratch, b, 0);
+    kept.sort();
+    let wanted = [2, 5, 8].map(|number| [format!("{number} first"), format!("{number} second")]);
+    assert_eq!(kept, wanted.concat());
 }
 
 #[test]
@@ -306,6 +345,7 @@ fn a_second_server_is_kept_away() {
         path: scratch.path().to_owned(),
         readers: 1,
         check: Duration::ZERO,
+        leave_checkpoints: false,
         limits: Limits::default(),
     });
     assert!(matches!(second, Err(StoreError::Foreign(_))));

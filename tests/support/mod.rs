@@ -8,6 +8,7 @@
 #[cfg(feature = "tls")]
 pub mod certificates;
 pub mod client;
+pub mod ctl;
 pub mod link;
 pub mod people;
 pub mod random;

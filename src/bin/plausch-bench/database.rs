@@ -38,6 +38,7 @@ pub fn create(path: &Path) -> Result<Connection> {
         path: path.to_owned(),
         readers: 1,
         check: std::time::Duration::ZERO,
+        leave_checkpoints: false,
         limits: Limits::default(),
     };
     Store::open(&options).doing("creating a database")?.stop();

@@ -1,0 +1,204 @@
+//! The database beside a running server, or without one: what `plauschctl` works with.
+//!
+//! Every write is a short transaction. A running server waits for it as for its own disk, and
+//! forgets what it knew by heart, as another process has written (`data_version`).
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::committer::Memory;
+use super::orders::{self, Placed};
+use super::{StoreError, Tx, purge, schema};
+
+/// How often a lock that a busy server holds is tried for, and how often in all: about a minute.
+///
+/// SQLite does not queue those who wait. Beside a server that commits without a pause only frequent
+/// tries hit the moment between two of its transactions; SQLite's own waiting makes longer and
+/// longer pauses.
+const TRY_EVERY: Duration = Duration::from_millis(1);
+const TRIES: i32 = 60_000;
+
+/// How often is looked whether a server has obeyed.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// One transaction of purging without a server.
+const PURGE_SLICE: Duration = Duration::from_millis(200);
+
+/// A database that may be in use by a server.
+pub struct Beside {
+    connection: Connection,
+    path: PathBuf,
+    /// For flock(2). Open as long as the connection and dropped after it: closing any descriptor of
+    /// the file gives up the locks (fcntl) that SQLite has on it in this process.
+    file: File,
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obeyed {
+    /// The server has done it.
+    Yes,
+    /// No server uses the database, so there was nothing to do.
+    NoServer,
+    /// The server has not done it in time.
+    NotYet,
+}
+
+impl Beside {
+    /// Opens a database that exists and has this program's version; changes nothing.
+    ///
+    /// # Errors
+    /// When there is none, it is not ours, or it has another version.
+    pub fn open(path: &Path) -> Result<Beside, StoreError> {
+        let file = File::options().read(true).append(true).open(path)?;
+        let connection = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        patient(&connection)?;
+        schema::expect_newest(&connection)?;
+        connection.execute_batch(
+            "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA cache_size = -2000;",
+        )?;
+        // The log is the server's to checkpoint, or that of whom the server leaves it to.
+        connection.execute_batch("PRAGMA wal_autocheckpoint = 0;")?;
+        Ok(Beside {
+            connection,
+            path: path.to_owned(),
+            file,
+        })
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The connection itself, for reading.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Runs `f` on one moment of the database.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn read<T>(
+        &self,
+        f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let moment = self.connection.unchecked_transaction()?;
+        let value = f(&moment)?;
+        moment.commit()?;
+        Ok(value)
+    }
+
+    /// Runs `f` in a transaction and returns after its COMMIT. Keep it short: a server waits.
+    ///
+    /// # Errors
+    /// When `f` fails or nothing can be written; nothing is changed then.
+    pub fn write<T>(
+        &mut self,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let mut memory = Memory::beside(&transaction)?;
+        let value = f(&mut Tx {
+            connection: &transaction,
+            memory: &mut memory,
+        })?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    /// Waits until a server has obeyed `placed`, `patience` at most.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn await_server(&self, placed: Placed, patience: Duration) -> Result<Obeyed, StoreError> {
+        let end = Instant::now() + patience;
+        loop {
+            if !self.read(orders::waiting)?.contains(&placed) {
+                return Ok(Obeyed::Yes);
+            }
+            if !self.is_live()? {
+                return Ok(Obeyed::NoServer);
+            }
+            if Instant::now() >= end {
+                return Ok(Obeyed::NotYet);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Purges everything that is to be purged, unless a server uses the database; returns whether
+    /// it did.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn purge_alone(&mut self) -> Result<bool, StoreError> {
+        if !try_exclusive(&self.file)? {
+            return Ok(false);
+        }
+        // A server cannot start meanwhile: it would give out ids that these transactions clear.
+        let bounded = self
+            .connection
+            .execute_batch("PRAGMA wal_autocheckpoint = 1000;");
+        let purged = bounded
+            .map_err(StoreError::from)
+            .and_then(|()| self.purge_all());
+        self.file.unlock()?;
+        purged.map(|()| true)
+    }
+
+    fn purge_all(&mut self) -> Result<(), StoreError> {
+        loop {
+            let left = self.write(|tx| {
+                let deadline = Instant::now() + PURGE_SLICE;
+                purge::step(tx.connection, tx.memory, |_| false, deadline)
+            })?;
+            if left == purge::Left::Nothing {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether a server uses the database: it holds flock(2) on the file, see `pool`.
+    ///
+    /// # Errors
+    /// When the file system knows no such locks.
+    pub fn is_live(&self) -> Result<bool, StoreError> {
+        match self.file.try_lock_shared() {
+            Ok(()) => {
+                self.file.unlock()?;
+                Ok(false)
+            }
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
+}
+
+/// Takes the lock that a server takes; false when one has it.
+pub(super) fn try_exclusive(file: &File) -> Result<bool, StoreError> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Makes a connection wait for a lock by many short pauses.
+pub(super) fn patient(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_handler(Some(|tries| {
+        std::thread::sleep(TRY_EVERY);
+        tries < TRIES
+    }))
+}

@@ -1,0 +1,67 @@
+//! Figures of the whole database, for people. Counting looks at everything there is, so nothing of
+//! this belongs into the server.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+/// Figures of a database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Accounts.
+    pub users: i64,
+    /// Chats that at least one member has in its list.
+    pub chats: i64,
+    /// Pairs of confirmed contacts.
+    pub contacts: i64,
+    /// Messages.
+    pub messages: i64,
+    /// Messages that have not arrived, as far as that is saved.
+    pub undelivered: i64,
+    /// Media.
+    pub media: i64,
+    /// What they take up, in bytes of UTF-8.
+    pub media_bytes: i64,
+    /// The size of the database file, in bytes.
+    pub database_bytes: i64,
+    /// What of it is free for new rows.
+    pub free_bytes: i64,
+    /// The size of the write-ahead log, in bytes.
+    pub wal_bytes: i64,
+    /// The version of the schema.
+    pub schema_version: i64,
+}
+
+/// Counts everything; a server goes on meanwhile.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn count(connection: &Connection, path: &Path) -> rusqlite::Result<Census> {
+    let number =
+        |sql: &str| -> rusqlite::Result<i64> { connection.query_row(sql, [], |row| row.get(0)) };
+    let page = number("PRAGMA page_size")?;
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    let wal = std::fs::metadata(wal).map_or(0, |data| data.len());
+    Ok(Census {
+        users: number("SELECT count(*) FROM user WHERE mapped IS NOT NULL")?,
+        chats: number("SELECT count(*) FROM chat")?,
+        contacts: number("SELECT count(*) / 2 FROM contact WHERE since IS NOT NULL")?,
+        messages: number("SELECT count(*) FROM message")?,
+        undelivered: number(
+            "SELECT count(*) FROM member m JOIN user u ON u.id = m.user_id
+             JOIN chat c ON c.id = m.chat_id
+             LEFT JOIN delivery d ON d.user_id = m.user_id
+             JOIN message x ON x.lane = c.id * 2 + (c.creator_id <> m.user_id)
+             WHERE u.mapped IS NOT NULL AND x.id > max(m.cleared_id, coalesce(d.message_id, 0))",
+        )?,
+        media: number("SELECT count(*) FROM media WHERE message_id IS NOT NULL")?,
+        media_bytes: number(
+            "SELECT coalesce(sum(size), 0) FROM media WHERE message_id IS NOT NULL",
+        )?,
+        database_bytes: number("PRAGMA page_count")? * page,
+        free_bytes: number("PRAGMA freelist_count")? * page,
+        wal_bytes: i64::try_from(wal).unwrap_or(i64::MAX),
+        schema_version: number("PRAGMA user_version")?,
+    })
+}

@@ -1,0 +1,272 @@
+//! What an operator does to accounts, and finding what is old enough to go.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::chats::lane;
+use super::{ChatId, MediaId, MessageId, StoreError, Tx, UserId, deliveries, messages};
+
+/// An account as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The account's id.
+    pub id: UserId,
+    /// The name as it was registered.
+    pub name: String,
+    /// When it was registered, in UTC as ISO 8601 has it.
+    pub created: String,
+}
+
+/// All accounts in the order of their mapped names.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn accounts(connection: &Connection) -> rusqlite::Result<Vec<Listed>> {
+    connection
+        .prepare_cached(
+            "SELECT id, name, strftime('%Y-%m-%dT%H:%M:%SZ', created / 1000, 'unixepoch')
+             FROM user WHERE mapped IS NOT NULL ORDER BY mapped",
+        )?
+        .query_map([], |row| {
+            Ok(Listed {
+                id: row.get(0)?,
+                name: row.get(1)?,
+                created: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
+            })
+        })?
+        .collect()
+}
+
+/// What there is to say of one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Details {
+    /// As in a list.
+    pub listed: Listed,
+    /// As given at the registration.
+    pub email: String,
+    /// As given at the registration.
+    pub gender: String,
+    /// Contacts that both sides have confirmed.
+    pub contacts: i64,
+    /// Requests of others that wait for an answer.
+    pub requests: i64,
+    /// Chats in the user's list.
+    pub chats: i64,
+    /// Messages that have not arrived at the user, as far as that is saved.
+    pub undelivered: i64,
+    /// What the user's media take up, in bytes.
+    pub media_bytes: i64,
+}
+
+/// One account by its mapped name.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn details(connection: &Connection, mapped: &str) -> rusqlite::Result<Option<Details>> {
+    let Some((listed, email, gender)) = connection
+        .prepare_cached(
+            "SELECT id, name, strftime('%Y-%m-%dT%H:%M:%SZ', created / 1000, 'unixepoch'),
+               email, gender
+             FROM user WHERE mapped = ?1",
+        )?
+        .query_row([mapped], |row| {
+            let listed = Listed {
+                id: row.get(0)?,
+                name: row.get(1)?,
+                created: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
+            };
+            Ok((listed, row.get(3)?, row.get(4)?))
+        })
+        .optional()?
+    else {
+        return Ok(None);
+    };
+    let id = listed.id;
+    let number = |sql: &str| -> rusqlite::Result<i64> {
+        connection
+            .prepare_cached(sql)?
+            .query_row([id], |row| row.get(0))
+    };
+    Ok(Some(Details {
+        listed,
+        email,
+        gender,
+        contacts: number("SELECT count(*) FROM contact WHERE user_id = ?1 AND since IS NOT NULL")?,
+        requests: number("SELECT count(*) FROM contact WHERE contact_id = ?1 AND since IS NULL")?,
+        chats: number("SELECT count(*) FROM member WHERE user_id = ?1 AND listed = 1")?,
+        undelivered: undelivered(connection, id)?,
+        media_bytes: number("SELECT coalesce(max(bytes), 0) FROM media_use WHERE user_id = ?1")?,
+    }))
+}
+
+/// Messages to a user above the saved position.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn undelivered(connection: &Connection, user: UserId) -> rusqlite::Result<i64> {
+    // The lane of messages to a member, as `chats::lane` has it.
+    connection
+        .prepare_cached(
+            "SELECT count(*) FROM member m JOIN chat c ON c.id = m.chat_id
+             JOIN message x ON x.lane = c.id * 2 + (c.creator_id <> m.user_id)
+             WHERE m.user_id = ?1 AND x.id > max(m.cleared_id, ?2)",
+        )?
+        .query_row((user, deliveries::saved(connection, user)?), |row| {
+            row.get(0)
+        })
+}
+
+/// Gives an account another name; false when another account has it.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn rename(tx: &mut Tx<'_>, user: UserId, name: &str, mapped: &str) -> Result<bool, StoreError> {
+    let owner = super::users::id_of(tx.connection, mapped)?;
+    if owner.is_some_and(|owner| owner != user) {
+        return Ok(false);
+    }
+    let renamed = tx
+        .connection
+        .prepare_cached(
+            "UPDATE user SET name = ?2, mapped = ?3 WHERE id = ?1 AND mapped IS NOT NULL",
+        )?
+        .execute((user, name, mapped))?;
+    Ok(renamed == 1)
+}
+
+/// Old messages of one lane that have arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OldLane {
+    /// The lane's chat.
+    pub chat: ChatId,
+    to_creator: bool,
+    upto: MessageId,
+    /// How many messages that are.
+    pub messages: i64,
+}
+
+/// Looks through the next `count` chats above `after` for messages older than `before`
+/// (milliseconds since 1970) that have arrived; gives the last chat looked at too, None when there
+/// was none.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn old_lanes(
+    connection: &Connection,
+    after: ChatId,
+    count: u32,
+    before: i64,
+) -> rusqlite::Result<(Option<ChatId>, Vec<OldLane>)> {
+    let chats: Vec<(ChatId, UserId, UserId)> = connection
+        .prepare_cached(
+            "SELECT id, creator_id, other_id FROM chat WHERE id > ?1 ORDER BY id LIMIT ?2",
+        )?
+        .query_map((after, count), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    let mut number =
+        connection.prepare_cached("SELECT count(*) FROM message WHERE lane = ?1 AND id <= ?2")?;
+    let mut old = Vec::new();
+    for &(chat, creator, other) in &chats {
+        for (to_creator, recipient) in [(true, creator), (false, other)] {
+            let lane = lane(chat, to_creator);
+            // No message has id 0; MAX would mean that there is none in the lane.
+            let first_kept = messages::first_at(connection, lane, before)?;
+            let upto = (first_kept - 1).min(arrived(connection, recipient)?);
+            let messages: i64 = number.query_row((lane, upto), |row| row.get(0))?;
+            if messages > 0 {
+                old.push(OldLane {
+                    chat,
+                    to_creator,
+                    upto,
+                    messages,
+                });
+            }
+        }
+    }
+    Ok((chats.last().map(|(chat, ..)| *chat), old))
+}
+
+/// Up to where messages have arrived at a user; nothing will arrive any more at a deleted account,
+/// so there nothing waits.
+fn arrived(connection: &Connection, user: UserId) -> rusqlite::Result<MessageId> {
+    if super::contacts::exists(connection, user)? {
+        deliveries::saved(connection, user)
+    } else {
+        Ok(MessageId::MAX)
+    }
+}
+
+/// Orders that old messages be purged. Arrived once, they stay so, whatever has happened since.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn doom_messages(tx: &mut Tx<'_>, old: &[OldLane]) -> Result<(), StoreError> {
+    for lane_of in old {
+        // The newest message may go; TimeStamps must not go back then.
+        let last = messages::last_timestamp(tx.connection, lane_of.chat)?;
+        tx.connection
+            .prepare_cached("UPDATE chat SET last_timestamp = ?2 WHERE id = ?1")?
+            .execute((lane_of.chat, last))?;
+        tx.connection
+            .prepare_cached(
+                "INSERT INTO purge (lane, upto) VALUES (?1, ?2)
+                 ON CONFLICT (lane) DO UPDATE SET upto = max(upto, excluded.upto)",
+            )?
+            .execute((lane(lane_of.chat, lane_of.to_creator), lane_of.upto))?;
+    }
+    Ok(())
+}
+
+/// Media of messages older than `before` that have arrived, among the next `count` above `after`;
+/// gives the last one looked at too, None when there was none.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn old_media(
+    connection: &Connection,
+    after: MediaId,
+    count: u32,
+    before: i64,
+) -> rusqlite::Result<(Option<MediaId>, Vec<MediaId>)> {
+    let mut last = None;
+    let mut old = Vec::new();
+    let mut statement = connection.prepare_cached(
+        "SELECT a.id, m.id, m.timestamp, m.lane, c.creator_id, c.other_id FROM media a
+         LEFT JOIN message m ON m.id = a.message_id LEFT JOIN chat c ON c.id = m.lane / 2
+         WHERE a.id > ?1 ORDER BY a.id LIMIT ?2",
+    )?;
+    let mut rows = statement.query((after, count))?;
+    while let Some(row) = rows.next()? {
+        let media: MediaId = row.get(0)?;
+        last = Some(media);
+        let (message, timestamp): (Option<MessageId>, Option<i64>) = (row.get(1)?, row.get(2)?);
+        let (Some(message), Some(timestamp)) = (message, timestamp) else {
+            // Loose already, or about to be.
+            continue;
+        };
+        let to_creator = row.get::<_, i64>(3)? % 2 == 0;
+        let recipient: Option<UserId> = row.get(if to_creator { 4 } else { 5 })?;
+        let (true, Some(recipient)) = (timestamp < before, recipient) else {
+            continue;
+        };
+        if message <= arrived(connection, recipient)? {
+            old.push(media);
+        }
+    }
+    Ok((last, old))
+}
+
+/// Takes media from their messages, so that they are purged; to fetch one is `412` from then on.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn doom_media(tx: &mut Tx<'_>, media: &[MediaId]) -> Result<(), StoreError> {
+    let mut statement = tx
+        .connection
+        .prepare_cached("UPDATE media SET message_id = NULL WHERE id = ?1")?;
+    for media in media {
+        statement.execute([media])?;
+    }
+    Ok(())
+}
