@@ -75,6 +75,7 @@ faults: build
 	@scripts/faults-disk
 	@scripts/faults-limits
 	@scripts/telnet-smoke
+	@scripts/tls-smoke
 	@scripts/net-cut
 	@scripts/net-slow
 

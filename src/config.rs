@@ -22,6 +22,14 @@ pub(crate) const WIDTH: usize = 80;
 pub struct Config {
     /// Where to listen; at least one address.
     pub listen: Vec<SocketAddr>,
+    /// Where to listen with TLS.
+    pub tls_listen: Vec<SocketAddr>,
+    /// The file of the server's certificates; there when `tls_listen` is not empty.
+    pub tls_cert: Option<PathBuf>,
+    /// The file of the private key; there when `tls_listen` is not empty.
+    pub tls_key: Option<PathBuf>,
+    /// Whether passwords are taken over TLS and from this machine only.
+    pub require_tls: bool,
     /// The file of the database.
     pub database: PathBuf,
     /// Whether checkpoints of the write-ahead log are left to another program.
@@ -68,6 +76,10 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 4110))],
+            tls_listen: Vec::new(),
+            tls_cert: None,
+            tls_key: None,
+            require_tls: false,
             database: PathBuf::from("plausch.db"),
             leave_checkpoints: false,
             explain: false,
@@ -111,6 +123,7 @@ impl Config {
                 Action::Help => return Ok(Invocation::Print(help())),
                 Action::Version => return Ok(Invocation::Print(version())),
                 Action::Flag(_) | Action::One(_) | Action::Many { .. } => {}
+                Action::Absent => return Err(UsageError::Absent(row)),
             }
         }
         if let Some(argument) = matches.free.first() {
@@ -120,12 +133,26 @@ impl Config {
         for row in given() {
             row.apply(&mut config, matches.opt_strs(row.long))?;
         }
+        if let Some(there) = given().find(|row| TOGETHER.contains(&row.long)) {
+            let lacks =
+                |row: &&OptionRow| TOGETHER.contains(&row.long) && !matches.opt_present(row.long);
+            if let Some(lacking) = OPTIONS.iter().find(lacks) {
+                return Err(UsageError::Alone(there, lacking));
+            }
+        }
         Ok(Invocation::Run(config))
     }
 }
 
+/// Options of which each needs the others.
+const TOGETHER: [&str; 3] = ["tls-listen", "tls-cert", "tls-key"];
+
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, and it is soon taken apart"
+)]
 pub enum Invocation {
     /// To run the server.
     Run(Config),
@@ -146,6 +173,10 @@ pub enum UsageError {
     Twice(&'static OptionRow),
     /// A flag was given a value.
     Superfluous(&'static OptionRow),
+    /// An option that is of no use without another.
+    Alone(&'static OptionRow, &'static OptionRow),
+    /// An option for something that this build is without.
+    Absent(&'static OptionRow),
     /// An argument that belongs to no option.
     Unexpected(String),
     /// An argument that is not UTF-8.
@@ -191,6 +222,10 @@ impl fmt::Display for UsageError {
             }
             UsageError::Twice(row) => write!(f, "--{} may be given only once", row.long),
             UsageError::Superfluous(row) => write!(f, "--{} takes no value", row.long),
+            UsageError::Alone(row, lacking) => {
+                write!(f, "--{} needs --{} too", row.long, lacking.long)
+            }
+            UsageError::Absent(row) => write!(f, "--{}: {NO_TLS}", row.long),
             UsageError::Unexpected(argument) => {
                 write!(f, "unexpected argument {argument:?}; see --help")
             }
@@ -200,6 +235,9 @@ impl fmt::Display for UsageError {
 }
 
 impl std::error::Error for UsageError {}
+
+/// What the options for TLS say where there is none.
+const NO_TLS: &str = "this build has no TLS";
 
 /// The headings under which `--help` lists the options, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -274,6 +312,17 @@ enum Action {
     Help,
     /// Prints the version.
     Version,
+    /// This build is without what it is for.
+    Absent,
+}
+
+/// The action of an option for TLS.
+const fn tls(action: Action) -> Action {
+    if cfg!(feature = "tls") {
+        action
+    } else {
+        Action::Absent
+    }
 }
 
 impl OptionRow {
@@ -284,7 +333,7 @@ impl OptionRow {
     }
 
     fn takes_value(&self) -> bool {
-        matches!(self.action, Action::One(_) | Action::Many { .. })
+        !self.hint.is_empty()
     }
 
     fn apply(&'static self, config: &mut Config, values: Vec<String>) -> Result<(), UsageError> {
@@ -298,7 +347,7 @@ impl OptionRow {
                 clear(config);
                 add
             }
-            Action::Help | Action::Version => return Ok(()),
+            Action::Help | Action::Version | Action::Absent => return Ok(()),
         };
         for value in values {
             if set(config, &value).is_none() {
@@ -331,6 +380,9 @@ impl OptionRow {
         }
         if self.is_repeatable() {
             remarks.push("repeatable".to_owned());
+        }
+        if matches!(self.action, Action::Absent) {
+            remarks.push(NO_TLS.to_owned());
         }
         match remarks.as_slice() {
             [] => self.help.to_owned(),
@@ -371,6 +423,62 @@ pub static OPTIONS: &[OptionRow] = &[
         },
     },
     OptionRow {
+        long: "tls-listen",
+        short: "",
+        hint: "ADDR:PORT",
+        takes: "an address and a port, such as 0.0.0.0:4111 or [::]:4111",
+        default: "",
+        group: Group::Network,
+        help: "listen there too, with TLS; needs --tls-cert and --tls-key",
+        action: tls(Action::Many {
+            clear: |config| config.tls_listen.clear(),
+            add: |config, text| {
+                let address = address(text)?;
+                if !config.tls_listen.contains(&address) || address.port() == 0 {
+                    config.tls_listen.push(address);
+                }
+                Some(())
+            },
+        }),
+    },
+    OptionRow {
+        long: "tls-cert",
+        short: "",
+        hint: "FILE",
+        takes: "the name of a file",
+        default: "",
+        group: Group::Network,
+        help: "the server's certificate and those between it and its CA, as PEM; SIGHUP has it \
+               read again",
+        action: tls(Action::One(|config, text| {
+            config.tls_cert = Some(file(text)?);
+            Some(())
+        })),
+    },
+    OptionRow {
+        long: "tls-key",
+        short: "",
+        hint: "FILE",
+        takes: "the name of a file",
+        default: "",
+        group: Group::Network,
+        help: "the certificate's private key, as PEM; SIGHUP has it read again",
+        action: tls(Action::One(|config, text| {
+            config.tls_key = Some(file(text)?);
+            Some(())
+        })),
+    },
+    OptionRow {
+        long: "require-tls",
+        short: "",
+        hint: "",
+        takes: "",
+        default: "",
+        group: Group::Network,
+        help: "without TLS, refuse packets with a password unless they come from this machine",
+        action: tls(Action::Flag(|config| config.require_tls = true)),
+    },
+    OptionRow {
         long: "explain",
         short: "",
         hint: "",
@@ -390,7 +498,7 @@ pub static OPTIONS: &[OptionRow] = &[
         help: "keep everything in this SQLite database; it is made when missing",
         action: Action::One(|config, text| {
             // SQLite takes the empty name for a temporary database.
-            config.database = (!text.is_empty()).then(|| PathBuf::from(text))?;
+            config.database = file(text)?;
             Some(())
         }),
     },
@@ -741,6 +849,11 @@ fn address(text: &str) -> Option<SocketAddr> {
     preferred.or(found.first()).copied()
 }
 
+/// Reads the name of a file.
+fn file(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
 /// Reads a number of decimal digits only: the standard parser would take a `+`.
 pub(crate) fn number<T>(text: &str, range: RangeInclusive<T>) -> Option<T>
 where
@@ -792,6 +905,7 @@ mod tests {
         assert_eq!(config(&[]), Config::default());
     }
 
+    #[cfg(feature = "tls")]
     #[test]
     fn every_option_does_what_it_says() {
         let all = config(&[
@@ -799,6 +913,13 @@ mod tests {
             "0.0.0.0:1",
             "-l[::1]:2",
             "--listen=[::]:3",
+            "--tls-listen=[::]:4",
+            "--tls-listen",
+            "0.0.0.0:5",
+            "--tls-cert=chain.pem",
+            "--tls-key",
+            "key.pem",
+            "--require-tls",
             "-d",
             "x/y.db",
             "--leave-checkpoints",
@@ -835,6 +956,10 @@ mod tests {
             listen: ["0.0.0.0:1", "[::1]:2", "[::]:3"]
                 .map(|a| a.parse().unwrap())
                 .to_vec(),
+            tls_listen: ["[::]:4", "0.0.0.0:5"].map(|a| a.parse().unwrap()).to_vec(),
+            tls_cert: Some(PathBuf::from("chain.pem")),
+            tls_key: Some(PathBuf::from("key.pem")),
+            require_tls: true,
             database: PathBuf::from("x/y.db"),
             leave_checkpoints: true,
             explain: true,
@@ -862,7 +987,8 @@ mod tests {
     /// A value other than the default, for each option that takes one.
     fn sample(long: &str) -> &'static str {
         match long {
-            "listen" => "[::1]:0",
+            "listen" | "tls-listen" => "[::1]:0",
+            "tls-cert" | "tls-key" => "other.pem",
             "database" => "other.db",
             "pool" => "5",
             "check" => "6",
@@ -888,7 +1014,15 @@ mod tests {
     fn every_row_is_used_and_its_default_is_the_real_one() {
         for row in OPTIONS {
             let long = format!("--{}", row.long);
-            if row.takes_value() {
+            if matches!(row.action, Action::Absent) {
+                let args = [long.as_str(), "x"];
+                let args = &args[..if row.takes_value() { 2 } else { 1 }];
+                assert_eq!(error(args), format!("{long}: this build has no TLS"));
+                let listed = row.description();
+                assert!(listed.ends_with("(this build has no TLS)"), "{listed}");
+            } else if TOGETHER.contains(&row.long) {
+                assert!(row.takes_value() && row.default.is_empty(), "{long}");
+            } else if row.takes_value() {
                 assert!(!row.hint.is_empty() && !row.takes.is_empty(), "{long}");
                 let changed = config(&[&long, sample(row.long)]);
                 assert_ne!(changed, Config::default(), "{long}");
@@ -908,6 +1042,25 @@ mod tests {
                 assert_ne!(given, Invocation::Run(Config::default()), "{long}");
             }
         }
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn options_that_need_each_other() {
+        let values = TOGETHER.map(|long| format!("--{long}={}", sample(long)));
+        let [listen, cert, key] = values.each_ref().map(String::as_str);
+        for (args, expected) in [
+            (&[listen][..], "--tls-listen needs --tls-cert too"),
+            (&[listen, cert], "--tls-listen needs --tls-key too"),
+            (&[key, listen], "--tls-listen needs --tls-cert too"),
+            (&[cert, key], "--tls-cert needs --tls-listen too"),
+            (&[key], "--tls-key needs --tls-listen too"),
+        ] {
+            assert_eq!(error(args), expected, "{args:?}");
+        }
+        let all = config(&[key, cert, listen]);
+        assert_eq!(all.tls_listen, ["[::1]:0".parse().unwrap()]);
+        assert_eq!(all.listen, Config::default().listen, "it stays beside it");
     }
 
     #[test]
@@ -1040,6 +1193,12 @@ mod tests {
     fn what_an_option_does_not_take() {
         for (long, bad) in [
             ("database", &[""][..]),
+            #[cfg(feature = "tls")]
+            ("tls-listen", &["", "4111", "::1:4111"]),
+            #[cfg(feature = "tls")]
+            ("tls-cert", &[""]),
+            #[cfg(feature = "tls")]
+            ("tls-key", &[""]),
             ("pool", &["", "0", "65", "x", "4.0", "+4"]),
             ("check", &["", "-1", "86401", "x"]),
             ("registration", &["", "OPEN", "no"]),

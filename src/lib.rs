@@ -20,3 +20,5 @@ pub mod server;
 pub mod store;
 mod sync;
 mod sys;
+#[cfg(feature = "tls")]
+pub mod tls;

@@ -14,12 +14,10 @@ use support::system::wait_for;
 
 /// Closes with a reset (RST) instead of an orderly end.
 fn reset(client: Client) {
-    let stream = client.writer();
-    SockRef::from(&stream)
+    SockRef::from(client.socket())
         .set_linger(Some(Duration::ZERO))
         .expect("SO_LINGER");
     drop(client);
-    drop(stream);
 }
 
 /// A receiver that says by `135` what it has read, and is reset again and again in mid-stream:

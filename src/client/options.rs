@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::link::Address;
+use super::link::{Address, Security};
 
 mod tables;
 
@@ -19,8 +19,8 @@ pub use tables::{
 /// The name of the program.
 pub const PROGRAM: &str = "plausch";
 
-/// What holds without HOST, and without PORT.
-pub const DEFAULT_SERVER: &str = "127.0.0.1:4110";
+/// What holds without HOST.
+pub const DEFAULT_HOST: &str = "127.0.0.1";
 
 const ABOUT: &str = "A terminal client for the Plausch chat server.";
 
@@ -44,6 +44,8 @@ pub enum Invocation {
 pub struct Settings {
     /// Where the server is.
     pub address: Address,
+    /// How it is spoken to.
+    pub security: Security,
     /// As whom to log in, if that was said.
     pub user: Option<String>,
     /// Whether to show packets.
@@ -214,12 +216,21 @@ fn parse_with(
         timeout = timeout.or(Some(SCRIPT_TIMEOUT));
     }
     let host = host.or_else(|| variable("PLAUSCH_SERVER"));
-    let host = host.as_deref().unwrap_or(DEFAULT_SERVER);
-    let Some(address) = Address::parse(host) else {
+    let host = host.as_deref().unwrap_or(DEFAULT_HOST);
+    let security = match (matches.opt_present("tls"), given("ca")) {
+        (false, None) => Security::None,
+        (false, Some(_)) => return wrong("--ca is for --tls only"),
+        (true, _) if !cfg!(feature = "tls") => return wrong("--tls: this build has no TLS"),
+        (true, ca) => Security::Tls {
+            ca: ca.map(PathBuf::from),
+        },
+    };
+    let Some(address) = Address::parse(host, &security) else {
         return wrong(format!("{host:?} is no HOST[:PORT]"));
     };
     Ok(Invocation::Run(Settings {
         address,
+        security,
         user: given("user").or_else(|| variable("PLAUSCH_USER")),
         raw: matches.opt_present("raw"),
         fetch_media: !matches.opt_present("no-fetch"),

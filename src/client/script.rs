@@ -60,6 +60,7 @@ pub fn run(settings: Settings) -> Exit {
     };
     let options = Options {
         address: settings.address,
+        security: settings.security,
         raw: settings.raw,
         fetch_media: false,
         listens: front.out.is_some(),

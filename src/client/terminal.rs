@@ -167,6 +167,7 @@ fn start(settings: Settings) -> rustyline::Result<Exit> {
     };
     let options = Options {
         address: settings.address,
+        security: settings.security,
         raw: settings.raw,
         fetch_media: settings.fetch_media,
         listens: true,

@@ -48,6 +48,8 @@ pub struct Context {
     pub registrations: Registrations,
     /// How many contact requests of one user may be open; 0 for any number.
     pub max_requests: u32,
+    /// Whether passwords are taken only where nobody on the way can read along.
+    pub require_tls: bool,
     /// What the log says when a limit bites.
     pub complaints: Complaints,
 }
@@ -147,6 +149,11 @@ pub type Outcome = Result<Answer, Refused>;
 /// When it is refused without a status of its own.
 pub fn handle(session: &mut Session, request: &Request<'_>) -> Outcome {
     use Request as R;
+    if session.context.require_tls && request.has_password() && !session.wire.is_private() {
+        return Err(Refused::Because(
+            "passwords are taken over TLS only; connect to the port that has it",
+        ));
+    }
     match request {
         R::Login { user, password } => account::login(session, user, password),
         R::Logout => account::logout(session),

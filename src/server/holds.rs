@@ -11,13 +11,7 @@ use crate::protocol::Request;
 /// Whether the answer to a request may take long, behind a hash or a brake: what was earned before
 /// it is not to wait for it.
 pub(super) fn may_take_long(request: &Request<'_>) -> bool {
-    matches!(
-        request,
-        Request::Login { .. }
-            | Request::Register { .. }
-            | Request::PasswordChange { .. }
-            | Request::AccountDelete { .. }
-    )
+    request.has_password()
 }
 
 /// Rests until the connection may send messages again.

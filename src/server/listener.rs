@@ -8,7 +8,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::limits::Full;
-use super::wire::Wire;
+use super::wire::{Transport, Wire};
 use super::{Server, session};
 use crate::protocol::Reply;
 
@@ -18,6 +18,10 @@ const BACKLOG: i32 = 4096;
 
 /// How long accepting rests when the system is out of descriptors or memory.
 const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// The record of an alert, `internal_error` (RFC 8446, section 6.2): the one that is for a lack of
+/// something.
+const NO_ROOM: &[u8] = &[21, 3, 3, 0, 2, 2, 80];
 
 /// Opens a listening socket.
 ///
@@ -39,16 +43,25 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Makes [`accept`] return.
-pub(super) fn close(listener: &TcpListener) {
-    let _ = SockRef::from(listener).shutdown(std::net::Shutdown::Both);
+/// A socket that is listened on.
+pub(super) struct Listener {
+    pub(super) socket: TcpListener,
+    /// Whether its connections begin with a handshake.
+    pub(super) tls: bool,
+}
+
+impl Listener {
+    /// Makes [`accept`] return.
+    pub(super) fn close(&self) {
+        let _ = SockRef::from(&self.socket).shutdown(std::net::Shutdown::Both);
+    }
 }
 
 /// Accepts connections until the server stops.
-pub(super) fn accept(server: &Arc<Server>, listener: &TcpListener) {
+pub(super) fn accept(server: &Arc<Server>, listener: &Listener) {
     let mut exhausted = false;
     loop {
-        match listener.accept() {
+        match listener.socket.accept() {
             Ok((stream, peer)) => {
                 if exhausted {
                     log::info!("accepting connections again");
@@ -57,7 +70,7 @@ pub(super) fn accept(server: &Arc<Server>, listener: &TcpListener) {
                 if server.is_stopping() {
                     return;
                 }
-                admit(server, stream, peer);
+                admit(server, stream, peer, listener.tls);
             }
             Err(_) if server.is_stopping() => return,
             Err(error) if is_of_one_connection(&error) => {}
@@ -73,9 +86,9 @@ pub(super) fn accept(server: &Arc<Server>, listener: &TcpListener) {
 }
 
 /// Starts the session of a new connection, if there is a place for it.
-fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) {
+fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
     if let Err(full) = server.places.take(peer.ip()) {
-        server.turn_away(&stream, full, peer);
+        server.turn_away(&stream, full, peer, tls);
         return;
     }
     // Gives the place back whatever happens below.
@@ -85,7 +98,10 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) {
         wire: None,
     };
     let id = server.next_connection();
-    let wire = match Wire::new(id, peer, stream) {
+    let wire = server
+        .transport(tls)
+        .and_then(|transport| Wire::new(id, peer, stream, transport));
+    let wire = match wire {
         Ok(wire) => Arc::new(wire),
         // It has gone again already.
         Err(error) => {
@@ -132,11 +148,29 @@ impl Drop for Place {
 }
 
 impl Server {
+    /// What a new connection's lines travel in. The handshake is left to its own thread.
+    fn transport(&self, tls: bool) -> io::Result<Transport> {
+        #[cfg(feature = "tls")]
+        if tls && let Some(identity) = &self.identity {
+            return Ok(Transport::Tls(Box::new(identity.begin()?)));
+        }
+        if tls {
+            // Never in clear text where somebody expects otherwise.
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        Ok(Transport::Plain)
+    }
+
     /// Tells one connection too many why, without a thread of its own.
-    fn turn_away(&self, stream: &TcpStream, full: Full, peer: SocketAddr) {
+    fn turn_away(&self, stream: &TcpStream, full: Full, peer: SocketAddr, tls: bool) {
         let complaint = &self.context.complaints.places;
         complaint.warn(format_args!("{peer} was turned away: {}", full.reason()));
-        let line = self.refusal(full.reason());
+        let line = if tls {
+            // There is no session yet that a line could be sent in.
+            NO_ROOM.to_vec()
+        } else {
+            self.refusal(full.reason())
+        };
         // Its send buffer is empty, so this cannot wait; it must not even try to.
         if stream.set_nonblocking(true).is_ok() {
             let _ = io::Write::write(&mut &*stream, &line);

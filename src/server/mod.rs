@@ -32,7 +32,7 @@ mod writer;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -51,8 +51,12 @@ use budget::Budget;
 use complaints::Complaints;
 use hub::Hub;
 use limits::Places;
+use listener::Listener;
 use threads::Threads;
 use wire::Wire;
+
+#[cfg(feature = "tls")]
+use crate::tls::server::{FileError, Identity};
 
 /// Descriptors that are not connections: listeners, standard streams, log, with some room.
 const OTHER_FILES: u64 = 40;
@@ -75,6 +79,8 @@ pub struct Server {
     /// Messages a second of one connection; 0 for any number.
     rate: u32,
     budget: Arc<Budget>,
+    #[cfg(feature = "tls")]
+    identity: Option<Identity>,
     wires: Mutex<HashMap<u64, Arc<Wire>>>,
     connections: AtomicU64,
     started: Instant,
@@ -89,6 +95,9 @@ pub enum StartError {
     Database(std::path::PathBuf, StoreError),
     /// An address cannot be listened on.
     Listen(SocketAddr, io::Error),
+    /// The certificate or its key cannot be used.
+    #[cfg(feature = "tls")]
+    Identity(FileError),
     /// The system refused a thread or another resource.
     System(io::Error),
 }
@@ -100,6 +109,8 @@ impl fmt::Display for StartError {
                 write!(f, "cannot use the database {}: {error}", path.display())
             }
             StartError::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            #[cfg(feature = "tls")]
+            StartError::Identity(error) => error.fmt(f),
             StartError::System(error) => write!(f, "cannot start: {error}"),
         }
     }
@@ -124,11 +135,15 @@ impl Server {
         if let Err(error) = sys::no_core_dumps() {
             log::warn!("core dumps may be written, with what is in memory: {error}");
         }
-        let listeners = config
-            .listen
-            .iter()
-            .map(|address| {
-                listener::bind(*address).map_err(|error| StartError::Listen(*address, error))
+        #[cfg(feature = "tls")]
+        let identity = identity(config)?;
+        let plain = config.listen.iter().map(|address| (*address, false));
+        let tls = config.tls_listen.iter().map(|address| (*address, true));
+        let listeners = plain
+            .chain(tls)
+            .map(|(address, tls)| match listener::bind(address) {
+                Ok(socket) => Ok(Listener { socket, tls }),
+                Err(error) => Err(StartError::Listen(address, error)),
             })
             .collect::<Result<Vec<_>, _>>()?;
         let store = Store::open(&store::Options {
@@ -153,6 +168,7 @@ impl Server {
                 logins: LoginBrake::new(config.login_delay),
                 registrations: Registrations::new(config.register_rate),
                 max_requests: config.max_requests,
+                require_tls: config.require_tls,
                 complaints: Complaints::default(),
             }),
             explain: config.explain,
@@ -162,6 +178,8 @@ impl Server {
             places: Places::new(clients, config.max_per_ip),
             rate: config.rate,
             budget: Budget::new(config.max_inflight),
+            #[cfg(feature = "tls")]
+            identity,
             wires: Mutex::default(),
             connections: AtomicU64::new(0),
             started: Instant::now(),
@@ -180,7 +198,8 @@ impl Server {
         })?;
         for (number, listener) in listeners.into_iter().enumerate() {
             let listener = Arc::new(listener);
-            log::info!("listening on {}", listener.local_addr()?);
+            let with = if listener.tls { " with TLS" } else { "" };
+            log::info!("listening on {}{with}", listener.socket.local_addr()?);
             running.listeners.push(Arc::clone(&listener));
             let server = Arc::clone(&server);
             running.spawn(format!("acceptor-{}", number + 1), move || {
@@ -217,6 +236,17 @@ impl Server {
 
     fn wires(&self) -> Vec<Arc<Wire>> {
         lock(&self.wires).values().cloned().collect()
+    }
+}
+
+/// The certificate that connections with TLS are shown.
+#[cfg(feature = "tls")]
+fn identity(config: &Config) -> Result<Option<Identity>, StartError> {
+    match (&config.tls_cert, &config.tls_key) {
+        (Some(certificate), Some(key)) => Identity::load(certificate, key)
+            .map(Some)
+            .map_err(StartError::Identity),
+        _ => Ok(None),
     }
 }
 
@@ -272,16 +302,16 @@ fn max_clients(config: &Config, threads: usize) -> io::Result<usize> {
 pub struct Running {
     server: Arc<Server>,
     config: Config,
-    listeners: Vec<Arc<TcpListener>>,
+    listeners: Vec<Arc<Listener>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Running {
-    /// The addresses that are listened on, with the real ports.
+    /// The addresses that are listened on, with the real ports; those with TLS last.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners
             .iter()
-            .filter_map(|listener| listener.local_addr().ok())
+            .filter_map(|listener| listener.socket.local_addr().ok())
             .collect()
     }
 
@@ -311,7 +341,7 @@ impl Running {
         *lock(&server.stop.0) = true;
         server.stop.1.notify_all();
         for listener in &self.listeners {
-            listener::close(listener);
+            listener.close();
         }
         // Queued hashes are dropped: their logins could not go on anyway.
         server.context.hasher.close();

@@ -13,10 +13,17 @@ struct Reloadable {
 
 /// All of it, in the order in which it is read. Options are not among it: they are the command
 /// line's, which does not change while a process runs.
-const RELOADABLES: &[Reloadable] = &[Reloadable {
-    name: "limits of the system",
-    reload: system_limits,
-}];
+const RELOADABLES: &[Reloadable] = &[
+    Reloadable {
+        name: "limits of the system",
+        reload: system_limits,
+    },
+    #[cfg(feature = "tls")]
+    Reloadable {
+        name: "certificate",
+        reload: certificate,
+    },
+];
 
 /// Reads everything again; one that fails keeps the others from nothing.
 pub(super) fn all(server: &Server, config: &Config) {
@@ -27,6 +34,16 @@ pub(super) fn all(server: &Server, config: &Config) {
         }
     }
     log::info!("not reloaded: the options, which are read at the start alone");
+}
+
+/// What new connections with TLS are shown; those that are there go on with what they were shown.
+#[cfg(feature = "tls")]
+fn certificate(server: &Server, _: &Config) -> Result<String, String> {
+    let Some(identity) = &server.identity else {
+        return Ok("none, as there is no --tls-listen".to_owned());
+    };
+    identity.reload().map_err(|error| error.to_string())?;
+    Ok(identity.certificate().display().to_string())
 }
 
 /// Places for connections, which an operator may have made room for since the start: by `prlimit`,

@@ -1,7 +1,8 @@
 //! One connection's two directions: reading, and writing under a lock that counts bytes.
 //!
 //! A message counts as delivered when the peer's TCP has acknowledged the byte it ends at:
-//! bytes written less `SIOCOUTQ`.
+//! bytes written less `SIOCOUTQ`. With TLS those are the bytes of its records, and a message ends
+//! where the record ends that it ends in.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -15,6 +16,8 @@ use crate::store::{Store, UserId, lock};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::timed::{Mutex, MutexGuard};
 use crate::sys::{self, Standing};
+#[cfg(feature = "tls")]
+use crate::tls::{self, Channel, Taken};
 
 /// What the kernel may queue for a peer that does not read. It doubles the number for its own
 /// book-keeping; without a cap it queued 3 MB a connection, invisible in resident memory.
@@ -45,6 +48,7 @@ pub struct Wire {
     id: u64,
     peer: SocketAddr,
     stream: TcpStream,
+    transport: Transport,
     out: Mutex<Out>,
     /// Milliseconds after `born` at which the sweep cuts the connection; 0 for never.
     deadline: AtomicU64,
@@ -55,10 +59,20 @@ pub struct Wire {
     cut: std::sync::Mutex<Option<&'static str>>,
 }
 
+/// What lines travel in.
+pub enum Transport {
+    /// Nothing: as they are.
+    Plain,
+    /// The records of a TLS session.
+    #[cfg(feature = "tls")]
+    Tls(Box<Channel>),
+}
+
 #[derive(Default)]
 struct Out {
+    /// Bytes that the kernel took, as they go over the network.
     written: u64,
-    /// What the kernel did not take when it was asked not to wait; it goes out before all else.
+    /// Of the same kind: what the kernel did not take when it was asked not to wait; it goes out before all else.
     pending: Vec<u8>,
     marks: VecDeque<Mark>,
 }
@@ -75,7 +89,12 @@ impl Wire {
     ///
     /// # Errors
     /// When the peer is gone already.
-    pub fn new(id: u64, peer: SocketAddr, stream: TcpStream) -> io::Result<Wire> {
+    pub fn new(
+        id: u64,
+        peer: SocketAddr,
+        stream: TcpStream,
+        transport: Transport,
+    ) -> io::Result<Wire> {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(&stream);
         socket.set_send_buffer_size(SEND_BUFFER)?;
@@ -92,6 +111,7 @@ impl Wire {
             id,
             peer,
             stream,
+            transport,
             out: Mutex::default(),
             deadline: AtomicU64::new(0),
             born: Instant::now(),
@@ -108,6 +128,15 @@ impl Wire {
     /// The other end.
     pub fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// Whether nobody on the way can read along: by TLS, or because there is no way.
+    pub fn is_private(&self) -> bool {
+        match &self.transport {
+            Transport::Plain => self.peer.ip().to_canonical().is_loopback(),
+            #[cfg(feature = "tls")]
+            Transport::Tls(_) => true,
+        }
     }
 
     /// Takes the right to write. Whoever holds it writes whole replies or whole pushes.
@@ -236,7 +265,54 @@ impl Wire {
 
 impl Read for &Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&self.stream).read(buffer)
+        match &self.transport {
+            Transport::Plain => (&self.stream).read(buffer),
+            #[cfg(feature = "tls")]
+            Transport::Tls(channel) => self.read_records(channel, buffer),
+        }
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Wire {
+    /// Reads text out of records. The handshake is made here too, by whoever reads first.
+    fn read_records(&self, channel: &Channel, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let taken = channel.take(buffer).inspect_err(|_| self.tell_why(channel));
+            match taken? {
+                Taken::Text(count) => return Ok(count),
+                Taken::End => return Ok(0),
+                Taken::Nothing => {}
+            }
+            // No lock is held here. The records come into the room that the text will get.
+            let count = (&self.stream).read(buffer)?;
+            if count == 0 {
+                // Not said in the session, so it may have been forged; but a line that lacks its
+                // end is never carried out.
+                return Ok(0);
+            }
+            let due = channel
+                .feed(&buffer[..count])
+                .inspect_err(|_| self.tell_why(channel))?;
+            if due {
+                if channel.is_handshaking() {
+                    self.lock().write(&[])?;
+                } else if let Some(mut writing) = self.try_lock() {
+                    // What is not taken leaves with the next write, as it does when somebody is
+                    // writing just now: none of it is urgent once the handshake is made.
+                    writing.try_write(&[])?;
+                }
+            }
+        }
+    }
+
+    /// Sends the alert that says what was wrong, if nobody is writing.
+    fn tell_why(&self, channel: &Channel) {
+        if let Some(mut writing) = self.try_lock() {
+            let mut sealed = Vec::new();
+            channel.close(&mut sealed);
+            let _ = writing.try_send(&sealed);
+        }
     }
 }
 
@@ -247,19 +323,54 @@ pub struct Writing<'w> {
 }
 
 impl Writing<'_> {
-    /// Writes all of `bytes`; waits as long as a living peer does not read.
+    /// Writes all of `text`; waits as long as a living peer does not read.
     ///
     /// # Errors
     /// When the connection is gone.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if !self.out.pending.is_empty() {
-            let pending = std::mem::take(&mut self.out.pending);
-            self.write_all(&pending)?;
+    pub fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        match &self.wire.transport {
+            Transport::Plain => self.send(text),
+            #[cfg(feature = "tls")]
+            Transport::Tls(channel) => {
+                let mut sealed = Vec::new();
+                // At least once, for what the session itself has to say.
+                let (first, rest) = text.split_at(text.len().min(tls::PIECE));
+                for piece in std::iter::once(first).chain(rest.chunks(tls::PIECE)) {
+                    sealed.clear();
+                    channel.seal(piece, &mut sealed)?;
+                    self.send(&sealed)?;
+                }
+                Ok(())
+            }
         }
-        self.write_all(bytes)
     }
 
-    fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    /// Writes what the kernel takes without waiting. False when something is left: the caller sees
+    /// to it that somebody who may wait calls [`Writing::write`] soon.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub fn try_write(&mut self, text: &[u8]) -> io::Result<bool> {
+        match &self.wire.transport {
+            Transport::Plain => self.try_send(text),
+            #[cfg(feature = "tls")]
+            Transport::Tls(channel) => {
+                let mut sealed = Vec::new();
+                channel.seal(text, &mut sealed)?;
+                self.try_send(&sealed)
+            }
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.out.pending.is_empty() {
+            let pending = std::mem::take(&mut self.out.pending);
+            self.send_all(&pending)?;
+        }
+        self.send_all(bytes)
+    }
+
+    fn send_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match (&self.wire.stream).write(bytes) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -275,12 +386,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Writes what the kernel takes without waiting. False when something is left: the caller sees
-    /// to it that somebody who may wait calls [`Writing::write`] soon.
-    ///
-    /// # Errors
-    /// When the connection is gone.
-    pub fn try_write(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
+    fn try_send(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
         let socket = SockRef::from(&self.wire.stream);
         while self.out.pending.is_empty() && !bytes.is_empty() {
             match socket.send_with_flags(bytes, sys::DO_NOT_WAIT) {
@@ -392,6 +498,13 @@ impl Writing<'_> {
 
     /// Says that nothing more will be written; also frees a thread that is blocked in a write.
     pub fn finish(&mut self) {
+        #[cfg(feature = "tls")]
+        if let Transport::Tls(channel) = &self.wire.transport {
+            let mut sealed = Vec::new();
+            channel.close(&mut sealed);
+            // A peer that does not read learns it from TCP alone.
+            let _ = self.try_send(&sealed);
+        }
         if self.wire.stream.shutdown(Shutdown::Write).is_ok() {
             // The FIN takes a number of its own, which the kernel counts as not acknowledged.
             self.out.written += 1;

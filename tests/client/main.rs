@@ -10,3 +10,5 @@ mod relay;
 mod chatting;
 mod losses;
 mod scripts;
+#[cfg(feature = "tls")]
+mod tls;

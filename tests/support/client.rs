@@ -1,11 +1,12 @@
 //! One connection. Every read is timed, and what was said so far is shown when something is
 //! missing.
 
+use super::link::Link;
 use socket2::{Domain, SockRef, Socket, Type};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// How long a line may take to come, unless a test says otherwise.
@@ -16,7 +17,7 @@ const KEPT_LINES: usize = 60;
 const KEPT_CHARS: usize = 160;
 
 pub struct Client {
-    stream: TcpStream,
+    stream: Link,
     /// What was read and not yet taken: `buffer[start..]`, without a line end before `scanned`.
     buffer: Vec<u8>,
     start: usize,
@@ -72,7 +73,12 @@ impl Client {
     pub fn over(stream: TcpStream) -> std::io::Result<Client> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(TIMEOUT))?;
-        Ok(Client {
+        Ok(Client::with(Link::over(stream)?))
+    }
+
+    /// A client that travels in this.
+    pub fn with(stream: Link) -> Client {
+        Client {
             stream,
             buffer: Vec::new(),
             start: 0,
@@ -81,7 +87,7 @@ impl Client {
             tokens: 0,
             user: String::new(),
             timeout: TIMEOUT,
-        })
+        }
     }
 
     /// Sends a line, with CR LF as telnet does.
@@ -186,7 +192,7 @@ impl Client {
     /// Nothing more is sent; the server sees the end of input and still answers.
     pub fn shutdown_write(&mut self) {
         // A connection that the server has just closed is one to which nothing is sent, too.
-        let _ = self.stream.shutdown(Shutdown::Write);
+        let _ = self.stream.finish();
     }
 
     /// Closes in order: sends nothing more, reads to the end. Afterwards the server has let go of
@@ -198,13 +204,18 @@ impl Client {
 
     /// Drops the connection by a reset, as a program does that crashes with input unread.
     pub fn reset(self) {
-        let linger = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        let linger = SockRef::from(self.stream.socket()).set_linger(Some(Duration::ZERO));
         linger.expect("set_linger");
     }
 
-    /// A second handle to the same socket, for a thread that only writes.
-    pub fn writer(&self) -> TcpStream {
-        self.stream.try_clone().expect("try_clone")
+    /// A second handle to the same connection, for a thread that only writes.
+    pub fn writer(&self) -> Link {
+        self.stream.clone()
+    }
+
+    /// The connection's socket.
+    pub fn socket(&self) -> &TcpStream {
+        self.stream.socket()
     }
 
     /// What comes next within `timeout`.
@@ -277,7 +288,7 @@ impl Client {
         }
         // The system rounds down to nothing what is shorter than its clock's tick.
         let timeout = timeout.max(Duration::from_millis(1));
-        let set = self.stream.set_read_timeout(Some(timeout));
+        let set = self.stream.socket().set_read_timeout(Some(timeout));
         set.expect("set_read_timeout");
         let mut chunk = [0; 64 * 1024];
         match self.stream.read(&mut chunk) {

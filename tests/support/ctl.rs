@@ -1,7 +1,6 @@
 //! Running the operator's tool, and a flood of messages for it to work beside.
 
 use std::io::Write;
-use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::client::Received;
+use super::link::Link;
 use super::people::pair;
 use super::server::TestServer;
 use super::system::{Stop, wait_for};
@@ -79,7 +79,7 @@ pub struct Flood {
     acknowledged: Arc<AtomicU64>,
     writer: thread::JoinHandle<u64>,
     reader: thread::JoinHandle<u64>,
-    drain: TcpStream,
+    drain: Link,
 }
 
 impl Flood {
@@ -134,7 +134,7 @@ impl Flood {
     pub fn end(self) -> u64 {
         drop(self.stop);
         let sent = self.writer.join().expect("the flood failed");
-        self.drain.shutdown(Shutdown::Write).expect("shutdown");
+        self.drain.finish().expect("shutdown");
         let seen = self.reader.join().expect("the flood's receiver failed");
         assert!(seen <= sent, "{seen} of {sent} arrived");
         sent

@@ -5,8 +5,11 @@
 // Each test program takes what it needs of this, and none takes all.
 #![allow(dead_code)]
 
+#[cfg(feature = "tls")]
+pub mod certificates;
 pub mod client;
 pub mod ctl;
+pub mod link;
 pub mod people;
 pub mod random;
 pub mod server;

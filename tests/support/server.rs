@@ -1,7 +1,10 @@
 //! A `plauschd` of one's own: a port that the system chose, a database in a temporary directory,
 //! its log at hand, gone when the test ends.
 
+#[cfg(feature = "tls")]
+use super::certificates::{self, Validity};
 use super::client::Client;
+use super::link::wants_tls;
 use super::system::{TempDir, rss_kib, wait_for};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
@@ -68,6 +71,15 @@ impl TestServer {
         let directory = TempDir::new();
         let shell = shell.map(str::to_owned);
         let options = with_defaults(options);
+        #[cfg(feature = "tls")]
+        let options = match wants_tls() {
+            true => {
+                let signed = certificates::authority().sign(certificates::NAMES, Validity::Now);
+                let files = certificates::write(directory.path(), signed);
+                [certificates::options(&files), options].concat()
+            }
+            false => options,
+        };
         let log = Arc::new(Log::default());
         let command = command(shell.as_deref(), &directory, &options);
         let (child, addr, reader) = spawn(command, &log, 0);
@@ -256,7 +268,13 @@ fn spawn(mut command: Command, log: &Arc<Log>, from: usize) -> (Child, SocketAdd
     let stderr = child.stderr.take().expect("stderr is piped");
     let sink = Arc::clone(log);
     let reader = thread::spawn(move || sink.collect(BufReader::new(stderr)));
-    match log.wait_for(from, "listening on ", START_TIMEOUT) {
+    // Where there are both, those with TLS come last.
+    let what = if wants_tls() {
+        " with TLS"
+    } else {
+        "listening on "
+    };
+    match log.wait_for(from, what, START_TIMEOUT) {
         Ok(line) => {
             let addr = line.split("listening on ").nth(1).unwrap_or_default();
             let word = addr.split_ascii_whitespace().next().unwrap_or_default();

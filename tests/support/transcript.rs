@@ -6,6 +6,7 @@
 mod run;
 mod text;
 
+use super::link::wants_tls;
 use super::server::TestServer;
 use run::Run;
 use std::fs;
@@ -98,7 +99,9 @@ pub fn load(name: &str) -> Transcript {
 /// Runs a transcript on a server of its own, or on the one that `PLAUSCH_SERVER` names.
 pub fn run(name: &str) {
     let transcript = load(name);
-    let Ok(shared) = std::env::var(SHARED_SERVER) else {
+    let shared = std::env::var(SHARED_SERVER).ok();
+    // What the variable names is a plain port.
+    let Some(shared) = shared.filter(|_| !wants_tls()) else {
         let options: Vec<&str> = transcript.options.iter().map(String::as_str).collect();
         let server = TestServer::with(&options);
         Run::new(&transcript, server.addr(), String::new(), Some(server)).run();

@@ -1,6 +1,6 @@
 //! Measures the server beside the limits of its machine, in one run, and prints one table.
 //!
-//! In reading order: `server`, `redis` and `limits` (what is measured), `load` (how), `talks`,
+//! In reading order: `server`, `redis` and `limits` (what is measured), `load` (how), `talks`, `tls`,
 //! `idle`, `growth` and `media` (the groups of figures), `report` (the table). Nothing here
 //! judges a time; the exit code is 0 unless something broke.
 
@@ -16,6 +16,8 @@ mod redis;
 mod report;
 mod server;
 mod talks;
+#[cfg(feature = "tls")]
+mod tls;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -34,7 +36,7 @@ const USAGE: u8 = 2;
 const DIRECTORY: &str = "plausch-bench-";
 
 /// The groups that `--only` takes.
-const GROUPS: [&str; 5] = ["limits", "server", "idle", "growth", "media"];
+const GROUPS: [&str; 6] = ["limits", "server", "tls", "idle", "growth", "media"];
 
 /// One run of the program.
 pub struct Bench {
@@ -210,6 +212,10 @@ fn run(wish: Wish) -> Result<()> {
     }
     if wanted("limits") || wanted("server") {
         talks::measure(&mut bench)?;
+    }
+    #[cfg(feature = "tls")]
+    if wanted("tls") {
+        tls::measure(&mut bench)?;
     }
     if wanted("idle") || wanted("growth") {
         let million = growth::build(&bench, 1_000_000)?;

@@ -9,6 +9,9 @@ pub enum Section {
     Limits,
     /// What the server does with it.
     Server,
+    /// What it costs that nobody can read along.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
+    Tls,
     /// What doing nothing costs.
     Idle,
     /// What becomes of it with the years.
@@ -20,9 +23,10 @@ pub enum Section {
 }
 
 impl Section {
-    const ALL: [Section; 6] = [
+    const ALL: [Section; 7] = [
         Section::Limits,
         Section::Server,
+        Section::Tls,
         Section::Idle,
         Section::Growth,
         Section::Media,
@@ -33,6 +37,7 @@ impl Section {
         match self {
             Section::Limits => "Limits of the machine, and Redis on it",
             Section::Server => "Server",
+            Section::Tls => "TLS",
             Section::Idle => "At rest",
             Section::Growth => "Growth",
             Section::Media => "Media",

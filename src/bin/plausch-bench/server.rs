@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::failure::{Doing, Failure, Result};
 use crate::process;
-use crate::wire::Wire;
+use crate::wire::{Way, Wire};
 
 /// The password of all users here.
 pub const PASSWORD: &str = "passwort";
@@ -43,6 +43,7 @@ type Log = Arc<Mutex<VecDeque<String>>>;
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    way: Way,
     database: PathBuf,
     log: Log,
     reader: Option<JoinHandle<()>>,
@@ -51,11 +52,17 @@ pub struct Server {
 impl Server {
     /// Starts `program` on `database` and waits until it listens.
     pub fn start(program: &Path, database: &Path) -> Result<Server> {
+        Server::start_with(program, database, &[])
+    }
+
+    /// The same with further options.
+    pub fn start_with(program: &Path, database: &Path, options: &[String]) -> Result<Server> {
         // The cheapest hash: logins are set-up here, not what is measured.
         let mut child = Command::new(program)
             .args(["--listen", "127.0.0.1:0", "--scrypt", "4,8,1"])
             .args(["--max-per-ip", "0", "--max-clients", "12000"])
             .args(limits_off(program)?)
+            .args(options)
             .arg("--database")
             .arg(database)
             .stdin(Stdio::null())
@@ -75,9 +82,21 @@ impl Server {
             database: database.to_owned(),
             log,
             reader,
+            way: Way::Plain,
         };
         server.address = server.listening(&address)?;
+        if options.iter().any(|option| option == "--tls-listen") {
+            // The plain one comes first.
+            server.address = server.listening(&address)?;
+        }
         Ok(server)
+    }
+
+    /// Has it reached in another way, at another address if there is one.
+    #[cfg(feature = "tls")]
+    pub fn reach_by(&mut self, way: Way, address: Option<SocketAddr>) {
+        self.way = way;
+        self.address = address.unwrap_or(self.address);
     }
 
     fn listening(&self, address: &Receiver<SocketAddr>) -> Result<SocketAddr> {
@@ -100,7 +119,7 @@ impl Server {
 
     /// A connection to it.
     pub fn connect(&self) -> Result<Wire> {
-        Wire::connect(self.address)
+        Wire::connect_by(&self.way, self.address)
     }
 
     /// A connection on which `user` has logged in.
@@ -160,9 +179,9 @@ fn read_log(stderr: ChildStderr, log: &Log, told: &Sender<SocketAddr>) {
     for line in BufReader::new(stderr).lines() {
         let Ok(line) = line else { return };
         if let Some((_, address)) = line.split_once("listening on ")
-            && let Ok(address) = address.trim().parse()
+            && let Some(Ok(address)) = address.split(' ').next().map(|word| word.trim().parse())
         {
-            // The receiver takes the first and goes.
+            // The receiver takes the first ones and goes.
             let _ = told.send(address);
         }
         let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);

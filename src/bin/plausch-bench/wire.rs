@@ -4,6 +4,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use plausch::tls::client::{Stream, Trust};
+
 use crate::failure::{Doing, Failure, Result};
 
 /// A peer that says nothing for so long has failed.
@@ -12,9 +15,26 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// What is read at a time.
 const CHUNK: usize = 32 << 10;
 
+/// How a server is reached.
+#[derive(Clone)]
+pub enum Way {
+    /// As it is.
+    Plain,
+    /// With TLS.
+    #[cfg(feature = "tls")]
+    Tls(Trust),
+}
+
+/// What a connection travels in.
+enum Transport {
+    Plain(TcpStream),
+    #[cfg(feature = "tls")]
+    Tls(Box<Stream>),
+}
+
 /// A connection and what was read from it ahead.
 pub struct Wire {
-    stream: TcpStream,
+    transport: Transport,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -23,12 +43,25 @@ pub struct Wire {
 impl Wire {
     /// Connects, with TCP_NODELAY.
     pub fn connect(address: SocketAddr) -> Result<Wire> {
+        Wire::connect_by(&Way::Plain, address)
+    }
+
+    /// Connects in this way.
+    pub fn connect_by(way: &Way, address: SocketAddr) -> Result<Wire> {
         let stream = TcpStream::connect(address).doing(format_args!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
+        let transport = match way {
+            Way::Plain => Transport::Plain(stream),
+            #[cfg(feature = "tls")]
+            Way::Tls(trust) => {
+                let stream = Stream::begin(stream, "127.0.0.1", trust);
+                Transport::Tls(Box::new(stream.doing("the handshake")?))
+            }
+        };
         Ok(Wire {
-            stream,
+            transport,
             buffer: vec![0; CHUNK],
             start: 0,
             end: 0,
@@ -37,13 +70,27 @@ impl Wire {
 
     /// Lets the peer say nothing for as long as it likes.
     pub fn wait_for_ever(&mut self) -> Result<()> {
-        self.stream.set_read_timeout(None)?;
+        self.socket().set_read_timeout(None)?;
         Ok(())
+    }
+
+    /// The connection below.
+    pub fn socket(&self) -> &TcpStream {
+        match &self.transport {
+            Transport::Plain(stream) => stream,
+            #[cfg(feature = "tls")]
+            Transport::Tls(stream) => stream.socket(),
+        }
     }
 
     /// Sends all of `bytes`.
     pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.stream.write_all(bytes).doing("sending")
+        match &mut self.transport {
+            Transport::Plain(stream) => stream.write_all(bytes),
+            #[cfg(feature = "tls")]
+            Transport::Tls(stream) => (&**stream).write_all(bytes),
+        }
+        .doing("sending")
     }
 
     /// The next line, without its end.
@@ -104,7 +151,12 @@ impl Wire {
         if self.end == self.buffer.len() {
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
-        let read = self.stream.read(&mut self.buffer[self.end..]);
+        let room = &mut self.buffer[self.end..];
+        let read = match &mut self.transport {
+            Transport::Plain(stream) => stream.read(room),
+            #[cfg(feature = "tls")]
+            Transport::Tls(stream) => (&**stream).read(room),
+        };
         match read.doing("reading")? {
             0 => Err(Failure::new("the connection was closed")),
             count => {

@@ -9,7 +9,7 @@ use super::{
 use crate::client::answers::{Answer, Taken};
 use crate::client::command::Command;
 use crate::client::connection::{Connection, Happened};
-use crate::client::link::{self, Link};
+use crate::client::link::{self, Link, LinkError};
 use crate::client::media;
 use crate::client::options::Exit;
 use crate::protocol::{Request, Status};
@@ -42,25 +42,26 @@ impl<F: Front> Engine<F> {
         self.state = State::Connecting;
         let (number, outlet) = (self.number, self.outlet.clone());
         let address = self.options.address.clone();
+        let security = self.options.security.clone();
         let attempt = thread::Builder::new()
             .name("connector".to_owned())
             .spawn(move || {
-                let result = link::connect(&address);
+                let result = link::connect(&address, &security);
                 // The engine may have ended meanwhile.
                 let _ = outlet.send(super::Input::Connected(number, result));
             });
         if let Err(error) = attempt {
-            self.connected(number, Err(error));
+            self.connected(number, Err(error.into()));
         }
     }
 
-    pub(super) fn connected(&mut self, number: u64, result: std::io::Result<Link>) {
+    pub(super) fn connected(&mut self, number: u64, result: Result<Link, LinkError>) {
         if number != self.number || !matches!(self.state, State::Connecting) {
             return;
         }
         let outlet = self.outlet.clone();
         let tell = move |happened| outlet.send(super::Input::Net(number, happened)).is_ok();
-        match result.and_then(|link| Connection::start(link, tell)) {
+        match result.and_then(|link| Ok(Connection::start(link, tell)?)) {
             Ok(connection) => {
                 self.connection = Some(connection);
                 self.alive = (Instant::now(), 0, 0);
@@ -76,7 +77,12 @@ impl<F: Front> Engine<F> {
                 self.state = State::Idle;
                 let waiter = self.errand.take().and_then(|(_, waiter)| waiter);
                 let address = &self.options.address;
-                let text = format!("{address} cannot be reached: {error}");
+                let text = match error {
+                    LinkError::Unreachable(error) => {
+                        format!("{address} cannot be reached: {error}")
+                    }
+                    LinkError::Insecure(why) => format!("no connection to {address}: {why}"),
+                };
                 self.problem(text, Exit::Unreachable);
                 self.finish(waiter, Outcome::Unreachable);
             }

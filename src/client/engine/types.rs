@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::client::answers::Line;
 use crate::client::command::Command;
 use crate::client::connection::Happened;
-use crate::client::link::{Address, Link};
+use crate::client::link::{Address, Link, LinkError, Security};
 use crate::client::options::Exit;
 use crate::client::outbox::Message;
 use crate::protocol::Status;
@@ -19,6 +19,8 @@ use crate::protocol::Status;
 pub struct Options {
     /// Where the server is.
     pub address: Address,
+    /// How it is spoken to.
+    pub security: Security,
     /// Whether to show packets.
     pub raw: bool,
     /// Whether to fetch media as they arrive.
@@ -141,7 +143,7 @@ pub enum Input {
     /// To do something.
     Command(Command, Waiter),
     /// What became of the attempt with this number.
-    Connected(u64, std::io::Result<Link>),
+    Connected(u64, Result<Link, LinkError>),
     /// Something happened on the connection with this number.
     Net(u64, Happened),
 }

@@ -54,8 +54,25 @@ pub static OPTIONS: &[OptionRow] = &[
         long: "server",
         short: "s",
         hint: "HOST[:PORT]",
-        help: "the server, as the argument HOST[:PORT] does (default 127.0.0.1:4110; an IPv6 \
-               address with a port is [::1]:4110)",
+        help: "the server, as the argument HOST[:PORT] does (default 127.0.0.1, port 4110, or \
+               4111 with --tls; an IPv6 address with a port is [::1]:4110)",
+    },
+    OptionRow {
+        long: "tls",
+        short: "",
+        hint: "",
+        help: if cfg!(feature = "tls") {
+            "speak TLS; the server's certificate has to be valid and for HOST"
+        } else {
+            "speak TLS (this build has no TLS)"
+        },
+    },
+    OptionRow {
+        long: "ca",
+        short: "",
+        hint: "FILE",
+        help: "with --tls: trust the certificates in this file (PEM) and no others; without it, \
+               those that the system trusts",
     },
     OptionRow {
         long: "raw",

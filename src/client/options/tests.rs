@@ -102,6 +102,26 @@ fn scripts_take_their_own_options() {
     );
 }
 
+#[cfg(feature = "tls")]
+#[test]
+fn tls_is_asked_for() {
+    let tls = settings(&["--tls", "here"]);
+    assert_eq!(tls.security, Security::Tls { ca: None });
+    assert_eq!(tls.address.to_string(), "here:4111");
+    let private = settings(&["tail", "--tls", "--ca", "x.pem", "-s", "here:1"]);
+    let ca = Some(PathBuf::from("x.pem"));
+    assert_eq!(private.security, Security::Tls { ca });
+    assert_eq!(private.address.to_string(), "here:1");
+    assert_eq!(settings(&[]).security, Security::None);
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn without_tls_it_says_so() {
+    assert!(error(&["--tls"]).starts_with("--tls: this build has no TLS"));
+    assert!(help().contains("this build has no TLS"));
+}
+
 #[test]
 fn mistakes_are_named() {
     let cases: &[(&[&str], &str)] = &[
@@ -131,6 +151,7 @@ fn mistakes_are_named() {
         (&["-s", "a", "b"], "the server is named twice"),
         (&["a", "b"], "unexpected argument \"b\""),
         (&["a:b"], "\"a:b\" is no HOST[:PORT]"),
+        (&["--ca", "x"], "--ca is for --tls only"),
     ];
     for (args, message) in cases {
         assert_eq!(error(args), format!("{message}; see --help"));

@@ -1,9 +1,9 @@
 //! A transcript under way: its connections, the values it has met, and what was said.
 
+use super::super::client::{Client, Received, TIMEOUT, short};
+use super::super::server::TestServer;
 use super::text::{Piece, Text, fits, show, unescape};
 use super::{Action, Expected, Outcome, Step, Transcript};
-use crate::support::client::{Client, Received, TIMEOUT, short};
-use crate::support::server::TestServer;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 

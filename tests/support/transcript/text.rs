@@ -1,7 +1,7 @@
 //! The templates of a transcript: user names, long texts, variables and escapes.
 
+use super::super::client::short;
 use super::{Expected, Outcome};
-use crate::support::client::short;
 use std::collections::HashMap;
 
 /// `$_`, which binds nothing.

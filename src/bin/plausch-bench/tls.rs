@@ -1,0 +1,370 @@
+//! TLS beside plain TCP, and beside stunnel in front of the plain port: the same load in turns.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use plausch::tls::client::Trust;
+use socket2::SockRef;
+
+use crate::Bench;
+use crate::database::{self, Plan};
+use crate::failure::{Doing, Failure, Result};
+use crate::load::{self, Pair};
+use crate::process;
+use crate::report::{Section, Unit};
+use crate::server::Server;
+use crate::wire::{Way, Wire};
+
+/// Makes the certificates, as an operator would.
+const MAKE_CERT: &str = include_str!("../../../scripts/make-cert.sh");
+
+/// Pairs and windows.
+const CASES: [(usize, usize); 3] = [(1, 1), (16, 32), (100, 32)];
+
+/// Logged-in connections at rest.
+const IDLE: usize = 1_000;
+
+/// Threads that make handshakes.
+const SHAKERS: usize = 4;
+
+/// How long stunnel may take to listen.
+const START: Duration = Duration::from_secs(10);
+
+/// How long the memory of connections may take to come to rest.
+const REST: Duration = Duration::from_secs(15);
+
+/// Who is compared.
+const DOORS: [&str; 3] = ["plain", "tls", "stunnel"];
+
+/// A server, and how it is reached.
+struct Door {
+    name: &'static str,
+    server: Server,
+    stunnel: Option<Stunnel>,
+}
+
+struct Stunnel {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Drop for Stunnel {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Stunnel {
+    /// None where it is not installed.
+    fn start(directory: &Path, to: SocketAddr) -> Result<Option<Stunnel>> {
+        let Some(program) = process::find_program("stunnel") else {
+            return Ok(None);
+        };
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = free.local_addr()?;
+        drop(free);
+        let file = directory.join("stunnel.conf");
+        let text = format!(
+            "foreground = yes\npid =\ndebug = 3\n[chat]\naccept = {address}\nconnect = {to}\n\
+             cert = {dir}/server.pem\nkey = {dir}/server.key\nsessionCacheSize = 1\n\
+             socket = l:TCP_NODELAY=1\nsocket = r:TCP_NODELAY=1\n",
+            dir = directory.display()
+        );
+        std::fs::write(&file, text)?;
+        let child = Command::new(program)
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .doing("starting stunnel")?;
+        let stunnel = Stunnel { child, address };
+        let deadline = Instant::now() + START;
+        while std::net::TcpStream::connect(address).is_err() {
+            if Instant::now() > deadline {
+                return Err(Failure::new("stunnel does not listen"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Some(stunnel))
+    }
+}
+
+impl Door {
+    fn open(
+        bench: &Bench,
+        name: &'static str,
+        directory: &Path,
+        people: &Path,
+    ) -> Result<Option<Door>> {
+        let own = directory.join(name);
+        std::fs::create_dir_all(&own)?;
+        let database = database::copy(people, &own)?;
+        let trust = Trust::file(&directory.join("ca.pem")).doing("the CA")?;
+        let file = |name: &str| directory.join(name).display().to_string();
+        let options = match name {
+            "tls" => vec![
+                "--tls-listen".to_owned(),
+                "127.0.0.1:0".to_owned(),
+                "--tls-cert".to_owned(),
+                file("server.pem"),
+                "--tls-key".to_owned(),
+                file("server.key"),
+            ],
+            _ => Vec::new(),
+        };
+        let mut server = Server::start_with(&bench.program, &database, &options)?;
+        let mut stunnel = None;
+        match name {
+            "tls" => server.reach_by(Way::Tls(trust), None),
+            "stunnel" => {
+                let Some(started) = Stunnel::start(directory, server.address())? else {
+                    return Ok(None);
+                };
+                server.reach_by(Way::Tls(trust), Some(started.address));
+                stunnel = Some(started);
+            }
+            _ => {}
+        }
+        Ok(Some(Door {
+            name,
+            server,
+            stunnel,
+        }))
+    }
+
+    /// The processes that do the work.
+    fn processes(&self) -> impl Iterator<Item = u32> {
+        let stunnel = self.stunnel.as_ref().map(|stunnel| stunnel.child.id());
+        std::iter::once(self.server.pid()).chain(stunnel)
+    }
+
+    fn cpu(&self) -> Result<f64> {
+        self.processes().map(process::cpu_seconds).sum()
+    }
+
+    fn resident(&self) -> Result<f64> {
+        let resident = |pid| process::figure(pid, "smaps_rollup", "Rss");
+        self.processes().map(resident).sum()
+    }
+}
+
+/// Measures all of it.
+pub fn measure(bench: &mut Bench) -> Result<()> {
+    let directory = bench.dir.join("tls");
+    std::fs::create_dir(&directory)?;
+    if !certificates(&directory)? {
+        let why = "openssl is not installed";
+        bench.report.absent(Section::Tls, "everything", why);
+        return Ok(());
+    }
+    let people = directory.join("people.db");
+    let plan = Plan {
+        users: IDLE,
+        chats: (0..100).map(|pair| (2 * pair, 2 * pair + 1)).collect(),
+        messages: 0,
+        delivered: true,
+        one_way: false,
+    };
+    database::build(&people, &plan, &bench.hash)?;
+    for (pairs, window) in CASES {
+        bench.say(&format!("TLS: {pairs} pairs, window {window}"));
+        talks(bench, &directory, &people, pairs, window)?;
+    }
+    for run in 1..=bench.runs {
+        bench.say(&format!(
+            "TLS: handshakes and rest, {run} of {}",
+            bench.runs
+        ));
+        for name in DOORS {
+            if let Some(door) = Door::open(bench, name, &directory, &people)? {
+                if name != "plain" {
+                    handshakes(bench, &door)?;
+                }
+                idle(bench, &door)?;
+                close(door)?;
+            }
+        }
+    }
+    rows(bench);
+    Ok(())
+}
+
+fn certificates(directory: &Path) -> Result<bool> {
+    if process::find_program("openssl").is_none() {
+        return Ok(false);
+    }
+    let done = Command::new("sh")
+        .args(["-c", MAKE_CERT, "make-cert.sh"])
+        .arg(directory)
+        .arg("127.0.0.1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .doing("making certificates")?;
+    match done.success() {
+        true => Ok(true),
+        false => Err(Failure::new("certificates could not be made")),
+    }
+}
+
+fn close(door: Door) -> Result<()> {
+    drop(door.stunnel);
+    door.server.stop()
+}
+
+fn talks(
+    bench: &mut Bench,
+    directory: &Path,
+    people: &Path,
+    pairs: usize,
+    window: usize,
+) -> Result<()> {
+    let mut doors: Vec<(Vec<Box<dyn Pair>>, Door)> = Vec::new();
+    for name in DOORS {
+        if let Some(door) = Door::open(bench, name, directory, people)? {
+            let mut talks = load::talks(&door.server, pairs, window, 64)?;
+            load::drive(&mut talks, window, bench.warm_up()).doing(name)?;
+            doors.push((talks, door));
+        }
+    }
+    for _ in 0..bench.runs {
+        for (talks, door) in &mut doors {
+            bench.settle()?;
+            let cpu = door.cpu()?;
+            let outcome = load::drive(talks, window, bench.seconds).doing(door.name)?;
+            let cpu = door.cpu()? - cpu;
+            let key = |what: &str| format!("tls {} {pairs}x{window} {what}", door.name);
+            bench.report.add(key("rate"), outcome.rate());
+            bench.report.add(key("p50"), outcome.quantile(0.5));
+            bench.report.add(key("cpu"), cpu / outcome.messages * 1e5);
+        }
+    }
+    for (talks, door) in doors {
+        drop(talks);
+        close(door)?;
+    }
+    Ok(())
+}
+
+/// Whole handshakes: no session is taken up again.
+fn handshakes(bench: &mut Bench, door: &Door) -> Result<()> {
+    let (cpu, begun) = (door.cpu()?, Instant::now());
+    let shake = || -> Result<usize> {
+        let mut made = 0;
+        while begun.elapsed().as_secs_f64() < bench.seconds {
+            let wire = door.server.connect()?;
+            // Ended by a reset, so that no port waits for a minute.
+            SockRef::from(wire.socket()).set_linger(Some(Duration::ZERO))?;
+            made += 1;
+        }
+        Ok(made)
+    };
+    let made = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..SHAKERS).map(|_| scope.spawn(shake)).collect();
+        let mut sum = 0;
+        for thread in threads {
+            let failed = |_| Failure::new("a thread that made handshakes panicked");
+            sum += thread.join().map_err(failed)??;
+        }
+        Ok::<_, Failure>(sum as f64)
+    })?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let cpu = door.cpu()? - cpu;
+    let key = |what: &str| format!("tls {} handshake {what}", door.name);
+    bench.report.add(key("rate"), made / seconds);
+    bench.report.add(key("cpu"), cpu / made * 1e3);
+    Ok(())
+}
+
+/// Memory of connections at rest.
+fn idle(bench: &mut Bench, door: &Door) -> Result<()> {
+    // What is needed once, has been needed after these.
+    drop(log_in(&door.server, 100)?);
+    rest(door)?;
+    let base = door.resident()?;
+    let connections = log_in(&door.server, IDLE)?;
+    rest(door)?;
+    let each = (door.resident()? - base) / IDLE as f64;
+    bench.report.add(format!("tls {} idle", door.name), each);
+    drop(connections);
+    Ok(())
+}
+
+fn log_in(server: &Server, users: usize) -> Result<Vec<Wire>> {
+    (0..users)
+        .map(|user| {
+            // A name is free as soon as the server has seen the end of the one before.
+            server.login(&format!("u{user}"))
+        })
+        .collect()
+}
+
+/// Waits until the memory does not change.
+fn rest(door: &Door) -> Result<()> {
+    let deadline = Instant::now() + REST;
+    let (mut last, mut same) = (0.0, 0);
+    while same < 10 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(250));
+        let now = door.resident()?;
+        same = if f64::abs(now - last) < 64.0 {
+            same + 1
+        } else {
+            0
+        };
+        last = now;
+    }
+    Ok(())
+}
+
+fn rows(bench: &mut Bench) {
+    let report = &mut bench.report;
+    let stunnel = process::find_program("stunnel").is_some();
+    for name in DOORS {
+        let shown = match name {
+            "plain" => "plain TCP",
+            "tls" => "TLS",
+            _ => "stunnel before the plain port",
+        };
+        if name == "stunnel" && !stunnel {
+            report.absent(Section::Tls, shown, "it is not installed");
+            continue;
+        }
+        for (pairs, window) in CASES {
+            let key = |what: &str| format!("tls {name} {pairs}x{window} {what}");
+            let label = |what: &str| format!("{shown}, {pairs} pairs, window {window}, {what}");
+            let label = |what: &str| label(what).replace("1 pairs", "1 pair");
+            report.row(
+                Section::Tls,
+                &label("messages"),
+                &key("rate"),
+                Unit::Rate,
+                "",
+            );
+            report.row(Section::Tls, &label("p50"), &key("p50"), Unit::Millis, "");
+            let cpu = "of all that serves, a 100,000 messages";
+            report.row(Section::Tls, &label("CPU"), &key("cpu"), Unit::Seconds, cpu);
+        }
+        if name != "plain" {
+            let key = |what: &str| format!("tls {name} handshake {what}");
+            let label = format!("{shown}, whole handshakes");
+            let remark = "the client's half on the same cores";
+            report.row(Section::Tls, &label, &key("rate"), Unit::Rate, remark);
+            let label = format!("{shown}, CPU a handshake");
+            report.row(
+                Section::Tls,
+                &label,
+                &key("cpu"),
+                Unit::Millis,
+                "the server's half",
+            );
+        }
+        let label = format!("{shown}, resident memory a logged-in connection");
+        let key = format!("tls {name} idle");
+        report.row(Section::Tls, &label, &key, Unit::Kib, "of 1,000 at rest");
+    }
+}

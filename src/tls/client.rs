@@ -1,0 +1,286 @@
+//! The client's end: whom to trust, and a stream whose two directions two threads may share.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
+use socket2::SockRef;
+
+use super::{Channel, PIECE, Taken};
+use crate::sys;
+
+/// Who may have signed a server's certificate.
+#[derive(Clone)]
+pub struct Trust(Arc<ClientConfig>);
+
+/// Why a connection with TLS could not be made, in words for people.
+#[derive(Debug)]
+pub enum ConnectError {
+    /// The file of certificates to trust cannot be used, and why.
+    Trust(PathBuf, String),
+    /// This machine has no certificates to trust.
+    TrustsNobody,
+    /// What it was called is no name that a certificate could hold.
+    Name(String),
+    /// The server's certificate is refused, and why.
+    Refused(String),
+    /// Whatever answers does not speak TLS.
+    NoTls,
+    /// The session could not begin for another reason.
+    Failed(io::Error),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectError::Trust(path, why) => write!(f, "cannot trust {}: {why}", path.display()),
+            ConnectError::TrustsNobody => {
+                f.write_str("this system has no certificates to trust; name a file of them (--ca)")
+            }
+            ConnectError::Name(name) => write!(f, "{name:?} is not the name of a server"),
+            ConnectError::Refused(why) => write!(f, "the server's certificate is refused: {why}"),
+            ConnectError::NoTls => f.write_str("the server does not speak TLS on this port"),
+            ConnectError::Failed(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                f.write_str("the server closed the connection before TLS had begun")
+            }
+            ConnectError::Failed(error) => write!(f, "TLS could not begin: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl Trust {
+    /// Whoever the operating system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` change that.
+    ///
+    /// # Errors
+    /// When there is nobody.
+    pub fn system() -> Result<Trust, ConnectError> {
+        let mut roots = RootCertStore::empty();
+        // Systems hold a few that cannot be read; the others do.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            return Err(ConnectError::TrustsNobody);
+        }
+        Trust::new(roots).map_err(|error| ConnectError::Failed(io::Error::other(error)))
+    }
+
+    /// Only those whose certificates are in the file, as PEM.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn file(path: &Path) -> Result<Trust, ConnectError> {
+        let unusable = |why: String| ConnectError::Trust(path.to_owned(), why);
+        let mut roots = RootCertStore::empty();
+        let certificates = CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| match error {
+                rustls::pki_types::pem::Error::Io(error) => unusable(error.to_string()),
+                error => unusable(format!("it is not a PEM file: {error}")),
+            })?;
+        for certificate in certificates {
+            if roots.add(certificate).is_err() {
+                return Err(unusable("a certificate in it is damaged".to_owned()));
+            }
+        }
+        if roots.is_empty() {
+            return Err(unusable("there is no certificate in it".to_owned()));
+        }
+        Trust::new(roots).map_err(|error| unusable(error.to_string()))
+    }
+
+    fn new(roots: RootCertStore) -> Result<Trust, rustls::Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Trust(Arc::new(config)))
+    }
+}
+
+/// A connection with TLS. One thread may read while others write.
+pub struct Stream {
+    socket: TcpStream,
+    channel: Channel,
+    /// The right to write, with a buffer for what is sealed.
+    sealed: Mutex<Vec<u8>>,
+}
+
+impl Stream {
+    /// Makes the handshake on a fresh connection, whose time-outs hold for each step of it. The
+    /// server has to prove that it is `name`, a host name or an address.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub fn begin(socket: TcpStream, name: &str, trust: &Trust) -> Result<Stream, ConnectError> {
+        let server = ServerName::try_from(name.to_owned())
+            .map_err(|_| ConnectError::Name(name.to_owned()))?;
+        let connection = ClientConnection::new(Arc::clone(&trust.0), server)
+            .map_err(|error| ConnectError::Failed(io::Error::other(error)))?;
+        let stream = Stream {
+            socket,
+            channel: Channel::new(connection),
+            sealed: Mutex::default(),
+        };
+        stream.shake_hands().map_err(|error| {
+            // So that the server learns why; whether it does is its own affair.
+            let _ = stream.send(&[]);
+            why_failed(error)
+        })?;
+        Ok(stream)
+    }
+
+    fn shake_hands(&self) -> io::Result<()> {
+        let mut buffer = vec![0; 4 << 10];
+        self.send(&[])?;
+        while self.channel.is_handshaking() {
+            let count = receive(&self.socket, &mut buffer)?;
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if self.channel.feed(&buffer[..count])? {
+                self.send(&[])?;
+            }
+        }
+        // What ends our part of it may have been made by the last step.
+        self.send(&[])
+    }
+
+    /// The connection below, for its options.
+    pub fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    /// Says in order that nothing more will be sent. What the server still sends can be read.
+    ///
+    /// # Errors
+    /// When the connection has gone.
+    pub fn finish(&self) -> io::Result<()> {
+        let mut sealed = self.sealed.lock();
+        sealed.clear();
+        self.channel.close(&mut sealed);
+        (&self.socket).write_all(&sealed)?;
+        self.socket.shutdown(Shutdown::Write)
+    }
+
+    /// Ends reading and writing, also for who is just blocked in either. Waits for nobody.
+    pub fn end(&self) {
+        // Who is writing just now could not finish a record anyway.
+        if let Some(mut sealed) = self.sealed.try_lock() {
+            sealed.clear();
+            self.channel.close(&mut sealed);
+            let _ = SockRef::from(&self.socket).send_with_flags(&sealed, sys::DO_NOT_WAIT);
+        }
+        // Fails only on a connection that has ended already.
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    fn send(&self, text: &[u8]) -> io::Result<()> {
+        let mut sealed = self.sealed.lock();
+        sealed.clear();
+        self.channel.seal(text, &mut sealed)?;
+        let sent = (&self.socket).write_all(&sealed);
+        sealed.clear();
+        sealed.shrink_to(PIECE);
+        sent
+    }
+}
+
+impl Read for &Stream {
+    /// The end of input is 0 bytes, whether the server said it in order or only closed: each line
+    /// has an end of its own, so that nothing can be cut short unnoticed.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.channel.take(buffer)? {
+                Taken::Text(count) => return Ok(count),
+                Taken::End => return Ok(0),
+                Taken::Nothing => {}
+            }
+            let count = receive(&self.socket, buffer)?;
+            if count == 0 {
+                return Ok(0);
+            }
+            if self.channel.feed(&buffer[..count])? {
+                self.send(&[])?;
+            }
+        }
+    }
+}
+
+impl Write for &Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let piece = &bytes[..bytes.len().min(PIECE)];
+        self.send(piece)?;
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn receive(mut socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match socket.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+fn why_failed(error: io::Error) -> ConnectError {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(why)) => ConnectError::Refused(refusal(why)),
+        Some(rustls::Error::NoCertificatesPresented) => {
+            ConnectError::Refused("it showed none".to_owned())
+        }
+        Some(rustls::Error::InvalidMessage(_)) => ConnectError::NoTls,
+        _ => ConnectError::Failed(error),
+    }
+}
+
+fn refusal(why: &CertificateError) -> String {
+    use CertificateError as Why;
+    match why {
+        Why::Expired | Why::ExpiredContext { .. } => "it has expired".to_owned(),
+        Why::NotValidYet | Why::NotValidYetContext { .. } => {
+            "it is not valid yet; if the server is new, look at this machine's clock".to_owned()
+        }
+        Why::UnknownIssuer => {
+            "nobody whom this machine trusts has signed it; if its CA is a private one, name the \
+             CA's certificate (--ca)"
+                .to_owned()
+        }
+        Why::NotValidForName => "it is for another name".to_owned(),
+        Why::NotValidForNameContext {
+            expected,
+            presented,
+        } => {
+            let presented: Vec<_> = presented.iter().map(|name| readable(name)).collect();
+            let asked = expected.to_str();
+            match presented.as_slice() {
+                [] => format!("it is for no name, not for {asked}"),
+                names => format!("it is for {}, not for {asked}", names.join(", ")),
+            }
+        }
+        Why::BadEncoding | Why::BadSignature => "it is damaged".to_owned(),
+        Why::Revoked => "it was revoked".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// A name of a certificate without the library's wrapping: `DnsName("chat.example")`.
+fn readable(name: &str) -> String {
+    let inner = name
+        .split_once('(')
+        .and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"').to_owned()
+}
