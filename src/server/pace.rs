@@ -1,9 +1,10 @@
 //! How fast one connection may send messages (`--rate`): a token bucket.
 //!
 //! Over its rate a connection is simply read more slowly: its messages wait in the sockets, and the
-//! sender's own TCP holds it up. Nothing is dropped and nothing answered later than it would be by a
-//! slower reader. Within the rate it costs a count for each message and a look at the clock for each
-//! read.
+//! sender's own TCP holds it up. Lines that are refused count like messages, and before a login
+//! everything counts, eight times over: floods of what is no message are slowed down as well.
+//! Nothing is dropped and nothing answered later than it would be by a slower reader. Within the
+//! rate it costs a count for each message and a look at the clock for each read.
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,9 @@ const BURST: u64 = 10;
 /// Who is over the rate rests for at least so much of a second, so that messages still come in
 /// batches.
 const STEPS: u64 = 20;
+
+/// What a stranger's line counts for, in messages.
+const STRANGE: u64 = 8;
 
 /// The messages that one connection may send at the moment.
 #[derive(Debug)]
@@ -39,6 +43,14 @@ impl Pace {
     #[inline]
     pub(super) fn spend(&mut self) {
         self.left = self.left.saturating_sub(1);
+    }
+
+    /// Counts what a stranger has sent: a line, or as many bytes, is worth several messages, since
+    /// strangers have little to say and a flood of theirs is to cost the others nothing.
+    #[inline]
+    pub(super) fn spend_strangely(&mut self, bytes: usize) {
+        let count = (bytes as u64 / 64).max(1) * STRANGE;
+        self.left = self.left.saturating_sub(count);
     }
 
     /// Whether nothing more may be taken now: see [`Pace::rest`].

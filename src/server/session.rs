@@ -232,6 +232,9 @@ impl Session {
         };
         let step = self.decoder.step(chunk, limit);
         let used = step.used;
+        if self.ops.login.is_none() {
+            self.pace.spend_strangely(used);
+        }
         if matches!(step.event, Some(Event::Line(_))) {
             self.share.received();
         }
@@ -248,6 +251,7 @@ impl Session {
             }
             Some(Event::TooLong) => {
                 holds::note_too_long(&self.ops);
+                self.pace.spend();
                 send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                 refuse(
                     &self.ops.wire,
@@ -292,6 +296,7 @@ impl Session {
                 }
                 Err(refusal) => {
                     secret = true;
+                    self.pace.spend();
                     send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                     help = self.server.explain && line.trim_ascii().eq_ignore_ascii_case(b"help");
                     if !help {
