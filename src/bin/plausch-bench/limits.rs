@@ -69,7 +69,7 @@ impl Raw {
         let connection = database::create(&path)?;
         connection.execute_batch(
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;
-             PRAGMA cache_size = -2000; PRAGMA journal_size_limit = 16777216;",
+             PRAGMA cache_size = -8000; PRAGMA journal_size_limit = 16777216;",
         )?;
         Ok(Raw {
             path,
