@@ -123,7 +123,7 @@ impl World {
             text: String::new(),
         };
         (
-            Arc::new(Wire::new(1, peer, accepted).expect("a wire")),
+            Arc::new(Wire::new(1, peer, accepted, super::wire::Transport::Plain).expect("a wire")),
             client,
         )
     }
