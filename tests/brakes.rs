@@ -403,8 +403,8 @@ fn long_lines_wait_for_room() {
     let server = TestServer::with(&["--max-inflight", "1M"]);
     let [(mut hans, hans_chat), (mut otto, otto_chat)] = two_senders(&server);
     let line = long_line(hans_chat, 900 << 10);
-    hans.send_raw(&line[..800 << 10]);
-    // He holds room for as much as he has sent, as soon as that was read: the next long line waits.
+    // He holds room for as much as he has sent, now that it was read: the next long line waits.
+    hans.send_raw_and_wait(&line[..800 << 10]);
     let mut writer = otto.writer();
     let text = [&long_line(otto_chat, 900 << 10)[..], b"\n134 after\n"].concat();
     let writer = std::thread::spawn(move || {
@@ -432,7 +432,7 @@ fn long_lines_wait_for_room() {
 fn a_long_line_that_stands_still_holds_nobody_up_for_ever() {
     let server = TestServer::with(&["--max-inflight", "1M"]);
     let [(mut hans, hans_chat), (mut otto, otto_chat)] = two_senders(&server);
-    hans.send_raw(&long_line(hans_chat, 800 << 10));
+    hans.send_raw_and_wait(&long_line(hans_chat, 800 << 10));
     let mut writer = otto.writer();
     let text = [&long_line(otto_chat, 900 << 10)[..], b"\n"].concat();
     let writer = std::thread::spawn(move || {
@@ -494,7 +494,7 @@ fn long_lines_together_stay_within_the_budget() {
 fn waiting_for_room_ends_with_the_server() {
     let mut server = TestServer::with(&["--max-inflight", "1M"]);
     let [(mut hans, hans_chat), (mut otto, otto_chat)] = two_senders(&server);
-    hans.send_raw(&long_line(hans_chat, 800 << 10));
+    hans.send_raw_and_wait(&long_line(hans_chat, 800 << 10));
     otto.send_raw_if_open(&long_line(otto_chat, 500 << 10));
     server.wait_for_log("--max-inflight is used up", LOG);
     let begin = Instant::now();

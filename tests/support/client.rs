@@ -2,6 +2,7 @@
 //! missing.
 
 use super::link::Link;
+use super::system::{unread, wait_for};
 use socket2::{Domain, SockRef, Socket, Type};
 use std::collections::VecDeque;
 use std::fmt;
@@ -103,6 +104,15 @@ impl Client {
     pub fn send_raw(&mut self, bytes: &[u8]) {
         self.note('>', &bytes.escape_ascii().to_string());
         self.write(bytes);
+    }
+
+    /// Sends bytes and waits until the server has read them all.
+    pub fn send_raw_and_wait(&mut self, bytes: &[u8]) {
+        self.send_raw(bytes);
+        let socket = self.stream.socket();
+        wait_for("the server has read everything", self.timeout, || {
+            (unread(socket) == 0).then_some(())
+        });
     }
 
     /// Sends many lines in one write.

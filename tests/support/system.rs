@@ -1,6 +1,7 @@
 //! What the tests ask of the operating system: directories of their own, memory figures, limits.
 
 use std::fs;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -115,6 +116,33 @@ pub fn take_open_files(pid: u32, limit: u64) {
     // SAFETY: both pointers are null or valid, and point to a struct of the type expected.
     let set = unsafe { libc::prlimit(pid, which, &raw const limit, std::ptr::null_mut()) };
     assert_eq!(set, 0, "prlimit: {}", std::io::Error::last_os_error());
+}
+
+/// The bytes of a connection (over IPv4) that its other end has not yet read.
+pub fn unread(stream: &TcpStream) -> u64 {
+    let ends = [stream.local_addr(), stream.peer_addr()].map(|addr| match addr {
+        Ok(SocketAddr::V4(addr)) => format!(
+            "{:08X}:{:04X}",
+            u32::from_ne_bytes(addr.ip().octets()),
+            addr.port()
+        ),
+        other => panic!("no IPv4 connection: {other:?}"),
+    });
+    let [near, far] = &ends;
+    // What is not acknowledged first: it can only move on to what the other end has not taken.
+    queue(near, far, 0) + queue(far, near, 1)
+}
+
+/// A queue of a TCP socket, 0 the one to send, 1 the received one; see proc_pid_net(5).
+fn queue(local: &str, remote: &str, which: usize) -> u64 {
+    let table = fs::read_to_string("/proc/net/tcp").expect("/proc/net/tcp");
+    table
+        .lines()
+        .map(|line| line.split_ascii_whitespace().collect::<Vec<_>>())
+        .find(|fields| fields.get(1) == Some(&local) && fields.get(2) == Some(&remote))
+        .and_then(|fields| fields.get(4)?.split(':').nth(which))
+        .and_then(|bytes| u64::from_str_radix(bytes, 16).ok())
+        .unwrap_or_else(|| panic!("no {local} {remote} in\n{table}"))
 }
 
 /// Waits until `done` gives something; panics with `what` when it has not after `timeout`.
