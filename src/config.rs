@@ -522,8 +522,8 @@ pub static OPTIONS: &[OptionRow] = &[
         takes: "a number of seconds from 0 to 86400",
         default: "5",
         group: Group::Storage,
-        help: "look through the database for damage before starting on it, for so long at most; \
-               0 for not at all",
+        help: "look through the database for damage before starting on it, for so long at most, \
+               unless its file is as the last orderly end left it; 0 for not at all",
         action: Action::One(|config, text| {
             config.check = Duration::from_secs(number(text, 0..=86_400)?);
             Some(())

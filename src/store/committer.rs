@@ -6,6 +6,7 @@
 //! is the thread that leads while many send, and looks after positions, purges and the log.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use super::jobs::{Job, Jobs, Turn, Undo};
 use super::limits::Enforced;
 use super::retention::Retention;
 use super::{
-    ChatId, MessageId, Options, Shared, StoreError, UserId, deliveries, lock, mend, messages, purge,
+    ChatId, MessageId, Options, Shared, StoreError, UserId, deliveries, health, lock, mend,
+    messages, purge,
 };
 use crate::sync::atomic::Ordering;
 use crate::sync::thread::{self, JoinHandle};
@@ -133,6 +135,7 @@ impl Committer {
 
 pub(super) fn start(
     pool: Pool,
+    file: &Arc<File>,
     options: &Options,
     shared: Arc<Shared>,
 ) -> Result<(Arc<Jobs>, Committer), StoreError> {
@@ -152,13 +155,12 @@ pub(super) fn start(
         .committed
         .store(memory.next_message - 1, Ordering::Release);
 
-    let mut wal = options.path.as_os_str().to_owned();
-    wal.push("-wal");
     let jobs = Arc::new(Jobs::new(Worker {
         connection,
         memory,
         shared,
-        wal: PathBuf::from(wal),
+        file: Arc::clone(file),
+        wal: health::log_of(&options.path),
         wal_warned: false,
         last_purge: Instant::now(),
         last_rest: Instant::now(),
@@ -220,6 +222,9 @@ pub(super) struct Worker {
     connection: Pooled,
     memory: Memory,
     shared: Arc<Shared>,
+    /// The database file itself. It is not opened anew for anything, as closing it would give up
+    /// SQLite's locks of this process.
+    file: Arc<File>,
     wal: PathBuf,
     wal_warned: bool,
     last_purge: Instant,
@@ -251,10 +256,15 @@ impl Worker {
         // Whoever else holds a lock now must not hold up the end.
         let patience = self.connection.busy_timeout(LAST_WAIT);
         self.save_positions();
-        let checkpoint =
-            patience.and_then(|()| checkpoint_unless_left(&self.connection, "TRUNCATE"));
-        if let Err(error) = checkpoint {
-            log::warn!("the last checkpoint failed: {error}");
+        let ended = patience
+            .map_err(StoreError::from)
+            .and_then(|()| health::note_end(&self.connection))
+            .and_then(|ended| {
+                checkpoint_unless_left(&self.connection, "TRUNCATE")?;
+                Ok(health::seal(&self.file, ended)?)
+            });
+        if let Err(error) = ended {
+            log::warn!("the database could not be put in order at the end: {error}");
         }
     }
 

@@ -1,8 +1,10 @@
 //! Whether a database is whole, looked at before a server starts on it.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, ErrorCode};
 
@@ -45,6 +47,54 @@ pub(super) fn examine(connection: &Connection, limit: Duration) -> Result<Examin
             Ok(Examined::Partly)
         }
         Err(error) => Err(damaged(error.into())),
+    }
+}
+
+/// Notes in the database the time that its file is to carry after an orderly end, in milliseconds
+/// since 1970; [`seal`] gives it to the file when nothing is written any more.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(super) fn note_end(connection: &Connection) -> Result<i64, StoreError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0));
+    connection.execute(
+        "INSERT INTO counter (name, value) VALUES ('ended', ?1)
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        [now],
+    )?;
+    Ok(now)
+}
+
+/// Gives the database file the time that was noted in it. Whoever changes the file later changes
+/// that time, so a start that finds both the same need not look through what it left itself.
+///
+/// # Errors
+/// When the time cannot be set; the next start looks through the database then.
+pub(super) fn seal(file: &File, ended: i64) -> io::Result<()> {
+    file.set_modified(UNIX_EPOCH + Duration::from_millis(u64::try_from(ended).unwrap_or(0)))
+}
+
+/// Whether the database is as the last orderly end left it: no log, of the noted time, as long as
+/// it says. Anything that is in the way of finding out means no.
+pub(super) fn is_sealed(connection: &Connection, path: &Path) -> bool {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let Ok(file) = std::fs::metadata(path) else {
+        return false;
+    };
+    if std::fs::metadata(log_of(path)).is_ok_and(|log| log.len() > 0) {
+        return false;
+    }
+    let modified = file.modified().ok();
+    let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let ended = number("SELECT value FROM counter WHERE name = 'ended'");
+    let (pages, size) = (number("PRAGMA page_count"), number("PRAGMA page_size"));
+    match (modified, ended, pages, size) {
+        (Some(modified), Ok(ended), Ok(pages), Ok(size)) => {
+            u64::try_from(ended).is_ok_and(|ended| modified == Duration::from_millis(ended))
+                && u64::try_from(pages.saturating_mul(size)).is_ok_and(|size| size == file.len())
+        }
+        _ => false,
     }
 }
 

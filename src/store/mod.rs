@@ -96,7 +96,7 @@ struct Inner {
     shared: Arc<Shared>,
     committer: Mutex<Option<Committer>>,
     /// Keeps other servers away. Last, since closing it gives up SQLite's locks of this process too.
-    _lock: File,
+    _lock: Arc<File>,
 }
 
 /// What the committer shares with the threads that call it.
@@ -120,8 +120,10 @@ impl Store {
     /// newer version; nothing is changed then.
     pub fn open(options: &Options) -> Result<Store, StoreError> {
         let (pool, lock) = pool::open(options)?;
+        let lock = Arc::new(lock);
         let shared = Arc::new(Shared::default());
-        let (jobs, committer) = committer::start(pool.clone(), options, Arc::clone(&shared))?;
+        let (jobs, committer) =
+            committer::start(pool.clone(), &lock, options, Arc::clone(&shared))?;
         Ok(Store {
             inner: Arc::new(Inner {
                 path: options.path.clone(),

@@ -72,11 +72,14 @@ fn prepare(path: &Path, check: Duration) -> Result<Connection, StoreError> {
     // Closing must not checkpoint what is refused below.
     first.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     first.busy_timeout(BUSY_TIMEOUT)?;
+    // Before the first look at the database makes a log of its own.
+    let sealed = health::is_sealed(&first, path);
     schema::recognise(&first)?;
     let begin = Instant::now();
-    match health::examine(&first, check)? {
+    let limit = if sealed { Duration::ZERO } else { check };
+    match health::examine(&first, limit)? {
         Examined::Whole => log::debug!("the database is whole ({:?})", begin.elapsed()),
-        Examined::Partly if check.is_zero() => {}
+        Examined::Partly if limit.is_zero() => {}
         Examined::Partly => log::info!(
             "the database was looked through for {} s, in part; nothing wrong was found",
             check.as_secs()

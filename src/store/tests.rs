@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::limits::Limits;
 use super::messages::{self, Sent};
@@ -344,6 +344,30 @@ fn a_backlog_gathered_amid_new_messages_has_no_hole() {
         .unwrap();
     assert_eq!(found, ["1", "2"]);
     assert_eq!(bodies(&scratch, b, 0), ["1", "2", "3", "4"]);
+}
+
+/// What a server left in order needs no look at its next start; whatever was changed since does.
+#[test]
+fn an_orderly_end_is_noticed_and_so_is_every_change_since() {
+    let scratch = Scratch::new();
+    let path = scratch.path().to_owned();
+    let sealed = || {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let connection = rusqlite::Connection::open_with_flags(&path, flags).unwrap();
+        super::health::is_sealed(&connection, &path)
+    };
+    let (a, _, chat) = pair(&scratch);
+    send(&scratch, a, chat, "kept").unwrap();
+    assert!(!sealed(), "beside its log");
+    scratch.stop();
+    assert!(sealed());
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes).unwrap();
+    assert!(!sealed(), "written again");
+    let ended = UNIX_EPOCH + Duration::from_millis(1);
+    let file = std::fs::File::options().append(true).open(&path).unwrap();
+    file.set_modified(ended).unwrap();
+    assert!(!sealed(), "of another time");
 }
 
 #[test]
