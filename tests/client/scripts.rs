@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::person::{command, free_address};
 use crate::relay::Relay;
-use crate::support::people::{login_when_free, pair, register_and_login};
+use crate::support::people::{befriend, login_when_free, open_chat, pair, register_and_login};
 use crate::support::server::TestServer;
 use crate::support::system::TempDir;
 
@@ -31,6 +31,20 @@ fn run(mut command: Command, code: i32) -> Output {
 /// What the program said, after it ended with this code.
 fn says(command: Command, code: i32) -> String {
     String::from_utf8(run(command, code).stderr).expect("UTF-8")
+}
+
+/// What the chat says to these lines from a pipe.
+fn pipe(server: &TestServer, user: &str, lines: &str, code: i32) -> String {
+    let mut command = at(server, user, &[]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("started");
+    let mut stdin = child.stdin.take().expect("stdin");
+    stdin.write_all(lines.as_bytes()).expect("written");
+    drop(stdin);
+    let output = child.wait_with_output().expect("ended");
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    said
 }
 
 #[test]
@@ -71,6 +85,30 @@ fn send_ends_when_the_message_is_kept() {
         0,
     );
     assert_eq!(bernd.recv_push().message, "new here");
+}
+
+/// The server knows a user by many spellings. None of them takes a line to somebody else, nor a
+/// chat that is older.
+#[test]
+fn another_spelling_goes_to_the_same_user() {
+    let server = TestServer::start();
+    let (mut anna, mut xaver, _) = pair(&server, "anna", "xaver");
+    let mut joerg = register_and_login(&server, "J\u{f6}rg");
+    befriend(&mut anna, &mut joerg);
+    open_chat(&mut anna, &joerg);
+    drop(anna);
+    let spellings = ["Jo\u{308}rg", "\u{ff2a}\u{d6}\u{ff32}\u{ff27}", "J\u{d6}RG"];
+    for name in spellings {
+        let text = format!("for {name} alone");
+        run(at(&server, "anna", &["send", "--to", name, &text]), 0);
+        assert_eq!(joerg.recv_push().message, text);
+        let said = pipe(&server, "anna", &format!("/chat {name}\n{text}\n"), 0);
+        assert!(said.contains("chat with J\u{f6}rg"), "{said}");
+        assert_eq!(joerg.recv_push().message, text);
+        let said = pipe(&server, "anna", &format!("/add {name}\n"), 0);
+        assert!(said.contains("you and J\u{f6}rg are contacts"), "{said}");
+    }
+    xaver.silent();
 }
 
 #[test]

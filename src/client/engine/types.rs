@@ -219,8 +219,6 @@ pub(super) enum ContactsFor {
 pub(super) struct Opening {
     pub(super) name: String,
     pub(super) waiter: Waiter,
-    /// The chats known before.
-    pub(super) before: Vec<i64>,
 }
 
 pub(super) enum State {
