@@ -10,7 +10,7 @@
 //! - [`command`]: what can be typed, as a table.
 //! - [`show`]: what becomes of it on a screen; [`harmless`] makes foreign text safe for one.
 //! - [`media`]: files ↔ `data:` URIs.
-//! - [`terminal`] and [`script`]: the two who look on.
+//! - [`terminal`] and [`script`]: the two who look on; `screen` is between the first and the engine.
 //! - [`options`]: the command line and the exit codes, as tables.
 //!
 //! The engine runs in a thread of its own and is told everything through one channel: commands,
@@ -27,6 +27,7 @@ pub mod link;
 pub mod media;
 pub mod options;
 pub mod outbox;
+mod screen;
 pub mod script;
 pub mod show;
 pub mod terminal;

@@ -22,7 +22,7 @@ use super::command::Command;
 use super::connection::Connection;
 use super::options::Exit;
 use super::outbox::{Message, Outbox};
-pub use types::{After, Done, Front, Input, Options, Outcome, Output, Waiter};
+pub use types::{After, Brake, Done, Front, Input, Options, Outcome, Output, Waiter};
 use types::{ChatsFor, ContactsFor, Opening, Purpose, State, Upload};
 
 /// Inputs that may wait; the server is slowed down beyond them.
@@ -74,8 +74,11 @@ pub struct Engine<F> {
     asked_chats: bool,
     /// Whether all users have been asked for, for TAB: once is enough, they may be many.
     asked_people: bool,
-    /// The newest message that was shown and not told to the server as received.
-    read: Option<(i64, i64)>,
+    /// How many things whoever looks on was given to show.
+    given: u64,
+    /// Messages that were not told to the server as received: what `given` was with each, its
+    /// ChatID and TimeStamp.
+    reads: VecDeque<(u64, i64, i64)>,
     /// Media to be looked at, and what is known.
     curious: VecDeque<i64>,
     facts: HashMap<i64, (Option<String>, usize)>,
@@ -119,7 +122,8 @@ impl<F: Front> Engine<F> {
             unnamed: VecDeque::new(),
             asked_chats: false,
             asked_people: false,
-            read: None,
+            given: 0,
+            reads: VecDeque::new(),
             curious: VecDeque::new(),
             facts: HashMap::new(),
             cache: VecDeque::new(),
@@ -146,8 +150,8 @@ impl<F: Front> Engine<F> {
                 Ok(Input::Command(command, waiter)) => self.command(command, waiter),
                 Ok(Input::Connected(number, result)) => self.connected(number, result),
                 Ok(Input::Net(number, happened)) if number == self.number => self.net(happened),
-                // Of a connection that was given up.
-                Ok(Input::Net(..)) | Err(RecvTimeoutError::Timeout) => {}
+                // Of a connection that was given up; or for whoever looks around below.
+                Ok(Input::Net(..) | Input::Shown) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => self.ended = Some(Exit::Failed),
             }
             self.look_around();
@@ -220,6 +224,7 @@ impl<F: Front> Engine<F> {
     }
 
     fn show(&mut self, output: Output) {
+        self.given += 1;
         if let After::End(exit) = self.front.show(output) {
             self.leave(exit);
         }

@@ -59,8 +59,11 @@ impl<F: Front> Engine<F> {
         if number != self.number || !matches!(self.state, State::Connecting) {
             return;
         }
-        let outlet = self.outlet.clone();
-        let tell = move |happened| outlet.send(super::Input::Net(number, happened)).is_ok();
+        let (outlet, brake) = (self.outlet.clone(), self.front.brake());
+        let tell = move |happened| {
+            brake.wait();
+            outlet.send(super::Input::Net(number, happened)).is_ok()
+        };
         match result.and_then(|link| Ok(Connection::start(link, tell)?)) {
             Ok(connection) => {
                 self.connection = Some(connection);
@@ -244,7 +247,7 @@ impl<F: Front> Engine<F> {
         self.settling.clear();
         self.uploads.clear();
         self.download_told = None;
-        self.read = None;
+        self.reads.clear();
         self.outbox.lost();
         self.answers.lost()
     }
@@ -329,7 +332,8 @@ impl<F: Front> Engine<F> {
             return;
         };
         let (received, arrived) = (connection.received(), connection.arrived());
-        if (received, arrived) != (self.alive.1, self.alive.2) {
+        // Where nothing is taken from the network, nothing can come.
+        if (received, arrived) != (self.alive.1, self.alive.2) || self.front.brake().is_on() {
             self.alive = (now, received, arrived);
             return;
         }
