@@ -46,9 +46,14 @@ impl<F: Front> Engine<F> {
     pub(super) fn answered(&mut self, purpose: Purpose, answer: Answer) {
         let logged_out = answer == Answer::Status(Status::ClientNotLoggedIn);
         if logged_out && matches!(self.state, State::Online) {
-            // The message in flight, if it is one, stays in doubt and is looked up.
+            self.outbox.logged_out();
             self.lose("the server ended the login");
             return self.lost_answer(purpose);
+        }
+        // `112` has no other way to say 407 than `211`, which may mean something else. Asked in a way
+        // that has one, the server tells which it was.
+        if let (Purpose::Chats(_), Answer::Refused(_)) = (&purpose, &answer) {
+            self.ping();
         }
         match purpose {
             Purpose::Login(waiter) => self.logged_in(answer, waiter),

@@ -9,6 +9,9 @@ mod arriving;
 mod network;
 mod types;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -203,6 +206,14 @@ impl<F: Front> Engine<F> {
         match self.quitting {
             Some(_) if matches!(self.state, State::Leaving(..)) => {}
             Some(_) if done => self.leave(Exit::Done),
+            // Nothing is tried, so nothing is to be waited for.
+            Some(_)
+                if matches!(self.state, State::Guest | State::Idle)
+                    && self.credentials.is_none()
+                    && self.errand.is_none() =>
+            {
+                self.give_up("nobody is logged in", Exit::Login);
+            }
             // A long file takes its time; as long as something moves, it is waited for.
             Some((ref mut time, _))
                 if *time <= now

@@ -35,6 +35,12 @@ const TELL_PROGRESS: Duration = Duration::from_secs(2);
 /// Requests of at least this size are worth telling the progress of.
 const LARGE: usize = 64 * 1024;
 
+/// Says that nothing was received: there is no such chat.
+const NOTHING: Request<'static> = Request::Received {
+    chat: 0,
+    timestamp: 0,
+};
+
 impl<F: Front> Engine<F> {
     /// Begins an attempt.
     pub(super) fn connect(&mut self) {
@@ -150,11 +156,17 @@ impl<F: Front> Engine<F> {
             password: password.as_str().into(),
         };
         self.send(&login, Purpose::Login(waiter));
-        let nothing = Request::Received {
-            chat: 0,
-            timestamp: 0,
-        };
-        self.send(&nothing, Purpose::Received);
+        self.send(&NOTHING, Purpose::Received);
+    }
+
+    /// Asks for a sign of life, unless one is awaited. Not by `134`, which is answered without a
+    /// login as well: this is refused, by 407 if the login has ended.
+    pub(super) fn ping(&mut self) {
+        let ping = |purpose: &Purpose| matches!(purpose, Purpose::Ping);
+        let asked = self.answers.waiting().any(ping);
+        if !asked && matches!(self.state, State::Online) {
+            self.send(&NOTHING, Purpose::Ping);
+        }
     }
 
     pub(super) fn logged_in(&mut self, answer: Answer, waiter: Waiter) {
@@ -338,10 +350,6 @@ impl<F: Front> Engine<F> {
             return;
         }
         let silent = now.saturating_duration_since(self.alive.0);
-        let asked = self
-            .answers
-            .waiting()
-            .any(|purpose| matches!(purpose, Purpose::Ping));
         let dead = match self.state {
             State::Online => DEAD,
             // A password takes the server its time, and more so when many wait.
@@ -350,8 +358,8 @@ impl<F: Front> Engine<F> {
         };
         if silent > dead {
             self.lose("the server does not answer");
-        } else if silent > QUIET && !asked && matches!(self.state, State::Online) {
-            self.send(&Request::Ping { text: None }, Purpose::Ping);
+        } else if silent > QUIET {
+            self.ping();
         }
     }
 
