@@ -7,12 +7,14 @@
 //! Directions: `protocol` knows nobody; `store` knows nobody; `ops` knows both, and the hub of
 //! `server`; only `server` and [`client`] touch sockets. The terminal client lives on the
 //! other direction of `protocol`, and on the rules for names in `ops`; without the cargo feature `client` it is left out. [`ctl`],
-//! the operator's tool, works on the store without a server.
+//! the operator's tool, works on the store without a server. [`harmless`] makes what others wrote
+//! safe for the terminals of both.
 
 #[cfg(feature = "client")]
 pub mod client;
 pub mod config;
 pub mod ctl;
+pub mod harmless;
 pub mod notify;
 pub mod ops;
 pub mod protocol;

@@ -51,7 +51,7 @@ impl Names {
     /// line cannot show.
     pub(super) fn add(&self, name: &str) {
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let usual = !name.starts_with('~') && super::harmless::word(name) == name;
+        let usual = !name.starts_with('~') && crate::harmless::word(name) == name;
         if usual && names.len() < NAMES_MAX {
             names.insert(mapped(name).into_owned(), name.to_owned());
         }

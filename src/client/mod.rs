@@ -8,7 +8,7 @@
 //! - [`outbox`]: what was typed and is not acknowledged yet; nothing of it is lost or doubled.
 //! - [`engine`]: what the client knows and does, whoever looks on.
 //! - [`command`]: what can be typed, as a table.
-//! - [`show`]: what becomes of it on a screen; [`harmless`] makes foreign text safe for one.
+//! - [`show`]: what becomes of it on a screen; [`crate::harmless`] makes foreign text safe for one.
 //! - [`media`]: files ↔ `data:` URIs.
 //! - [`terminal`] and [`script`]: the two who look on; `screen` is between the first and the engine.
 //! - [`options`]: the command line and the exit codes, as tables.
@@ -22,7 +22,6 @@ mod book;
 pub mod command;
 pub mod connection;
 pub mod engine;
-pub mod harmless;
 pub mod link;
 pub mod media;
 pub mod options;

@@ -321,7 +321,7 @@ impl Terminal {
         }
         loop {
             let prompt = match &self.chat {
-                Some(with) => format!("{}> ", super::harmless::word(with)),
+                Some(with) => format!("{}> ", crate::harmless::word(with)),
                 None => "> ".to_owned(),
             };
             let typed = match self.edit(&prompt) {
@@ -372,7 +372,7 @@ impl Terminal {
         let (true, Some(with)) = (self.interactive, self.chat.clone()) else {
             return true;
         };
-        let with = super::harmless::word(&with);
+        let with = crate::harmless::word(&with);
         let question = format!("Delete the chat with {with} and its messages, for you? [y/N] ");
         self.ask(&question).is_some_and(|answer| is_yes(&answer))
     }
