@@ -21,6 +21,7 @@ use super::engine::{Done, Engine, Input, Names, Options, Outcome};
 use super::options::{Exit, PROGRAM, Settings};
 use super::screen::{Queue, Screen};
 use super::show::Style;
+use crate::harmless;
 use crate::protocol::Status;
 
 /// How long the prompt waits for a command, so that it names the right chat.
@@ -162,6 +163,7 @@ fn start(settings: Settings) -> rustyline::Result<Exit> {
         fetch_media: settings.fetch_media,
         listens: true,
         strict: false,
+        remembers: !interactive,
         deadline: None,
     };
     let (engine, inputs) = Engine::new(screen, options);
@@ -258,6 +260,7 @@ impl Terminal {
         };
         self.user = user;
         let mut known = None;
+        let mut declined = false;
         for _ in 0..TRIES {
             let prompt = format!("Password of {}: ", self.user);
             let Some(password) = known.take().or_else(|| password(&prompt)) else {
@@ -272,7 +275,10 @@ impl Terminal {
                 Outcome::Fine => return Login::Done,
                 Outcome::Refused(Some(Status::PasswordWrong)) if self.interactive => {
                     let question = format!("Register {} as a new user? [y/N] ", self.user);
-                    let yes = self.ask(&question).is_some_and(|answer| is_yes(&answer));
+                    // Whoever has declined has mistyped a password.
+                    let yes =
+                        !declined && self.ask(&question).is_some_and(|answer| is_yes(&answer));
+                    declined |= !yes;
                     if yes && self.register(&password) {
                         known = Some(password);
                         continue;
@@ -321,7 +327,7 @@ impl Terminal {
         }
         loop {
             let prompt = match &self.chat {
-                Some(with) => format!("{}> ", crate::harmless::word(with)),
+                Some(with) => format!("{}> ", harmless::word(with)),
                 None => "> ".to_owned(),
             };
             let typed = match self.edit(&prompt) {
@@ -342,12 +348,12 @@ impl Terminal {
                     continue;
                 }
                 Typed::Wrong(text) => {
-                    println!("!! {text}");
+                    self.wrong(&text);
                     continue;
                 }
                 Typed::Login => {
                     let Some(password) = ask_secret("Password: ") else {
-                        println!("!! /login needs a terminal");
+                        self.wrong("/login needs a terminal");
                         continue;
                     };
                     let user = self.user.clone();
@@ -368,18 +374,25 @@ impl Terminal {
         }
     }
 
+    /// Tells of a line that cannot be carried out.
+    fn wrong(&mut self, text: &str) {
+        println!("!! {text}");
+        // One that has ended has its exit code.
+        let _ = self.engine.send(Input::Wrong(Exit::Usage));
+    }
+
     fn is_sure(&mut self) -> bool {
         let (true, Some(with)) = (self.interactive, self.chat.clone()) else {
             return true;
         };
-        let with = crate::harmless::word(&with);
+        let with = harmless::word(&with);
         let question = format!("Delete the chat with {with} and its messages, for you? [y/N] ");
         self.ask(&question).is_some_and(|answer| is_yes(&answer))
     }
 
     fn new_password(&mut self) -> Option<Command> {
         let Some(old) = ask_secret("Old password: ") else {
-            println!("!! /passwd needs a terminal");
+            self.wrong("/passwd needs a terminal");
             return None;
         };
         let new = ask_secret("New password: ")?;

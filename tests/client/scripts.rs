@@ -43,7 +43,8 @@ fn pipe(server: &TestServer, user: &str, lines: &str, code: i32) -> String {
     drop(stdin);
     let output = child.wait_with_output().expect("ended");
     let said = String::from_utf8(output.stdout).expect("UTF-8");
-    assert_eq!(output.status.code(), Some(code), "{said}");
+    let shown: String = said.chars().take(500).collect();
+    assert_eq!(output.status.code(), Some(code), "{shown}");
     said
 }
 
@@ -155,6 +156,58 @@ fn exit_codes_say_what_went_wrong() {
     let bernd = login_when_free(server.addr(), "bernd");
     assert!(says(at(&server, "bernd", &["tail", "--count", "1"]), 4).contains("elsewhere (405)"));
     drop(bernd);
+}
+
+/// Standard input may end anywhere; what is too long is so before it is looked at as text.
+#[test]
+fn a_text_that_cannot_be_sent_is_refused_for_what_is_wrong_with_it() {
+    let server = TestServer::start();
+    let (anna, bernd, _) = pair(&server, "anna", "bernd");
+    drop((anna, bernd));
+    let send = |text: &[u8], code| {
+        let mut command = at(&server, "anna", &["send", "--to", "bernd", "-"]);
+        command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("started");
+        // It stops reading when it has read enough.
+        let _ = child.stdin.take().expect("stdin").write_all(text);
+        let output = child.wait_with_output().expect("ended");
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        said
+    };
+    for text in ["\u{fc}".repeat(5000), "x".repeat(8193), "x".repeat(8195)] {
+        assert!(send(text.as_bytes(), 5).contains("longer than 8 KiB"));
+    }
+    assert!(send(&[b"x", &[0xff][..]].concat(), 1).contains("not UTF-8"));
+    send(("\u{fc}".repeat(4096) + "\r\n").as_bytes(), 0);
+}
+
+/// The first thing that goes wrong is the exit code; what comes behind it is done all the same.
+#[test]
+fn lines_from_a_pipe_have_an_exit_code() {
+    let server = TestServer::start();
+    let (anna, mut bernd, _) = pair(&server, "anna", "bernd");
+    drop(anna);
+    let long = "x".repeat(9000);
+    for (lines, code) in [
+        (format!("/chat bernd\n{long}\nstill sent\n"), 5),
+        (
+            "/chat nobody\n/chat bernd\n/nope\nstill sent\n".to_owned(),
+            5,
+        ),
+        (
+            "/nope\n/chat bernd\n/send /nonexistent\nstill sent\n".to_owned(),
+            2,
+        ),
+        (
+            "/chat bernd\n/send /nonexistent\n/chat nobody\n/chat bernd\nstill sent\n".to_owned(),
+            1,
+        ),
+        ("/chat bernd\nstill sent\n".to_owned(), 0),
+    ] {
+        pipe(&server, "anna", &lines, code);
+        assert_eq!(bernd.recv_push().message, "still sent");
+    }
 }
 
 #[test]

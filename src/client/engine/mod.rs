@@ -54,6 +54,8 @@ pub struct Engine<F> {
     outlet: Sender<Input>,
     state: State,
     ended: Option<Exit>,
+    /// The first thing that went wrong.
+    wrong: Option<Exit>,
 
     connection: Option<Connection>,
     /// Grows with each attempt, so that news of an older connection are known as such.
@@ -110,6 +112,7 @@ impl<F: Front> Engine<F> {
             outlet: outlet.clone(),
             state: State::Idle,
             ended: None,
+            wrong: None,
             connection: None,
             number: 0,
             attempts: 0,
@@ -151,6 +154,9 @@ impl<F: Front> Engine<F> {
         while self.ended.is_none() {
             match self.inbox.recv_timeout(self.pause()) {
                 Ok(Input::Command(command, waiter)) => self.command(command, waiter),
+                Ok(Input::Wrong(exit)) => {
+                    self.wrong.get_or_insert(exit);
+                }
                 Ok(Input::Connected(number, result)) => self.connected(number, result),
                 Ok(Input::Net(number, happened)) if number == self.number => self.net(happened),
                 // Of a connection that was given up; or for whoever looks around below.
@@ -247,6 +253,7 @@ impl<F: Front> Engine<F> {
 
     /// Tells of something that went wrong. A script ends by that.
     fn problem(&mut self, text: impl Into<String>, exit: Exit) {
+        self.wrong.get_or_insert(exit);
         self.show(Output::Problem(text.into()));
         if self.options.strict {
             self.leave(exit);
@@ -255,6 +262,7 @@ impl<F: Front> Engine<F> {
 
     fn unsent(&mut self, message: Message, why: &str, exit: Exit) {
         let why = why.to_owned();
+        self.wrong.get_or_insert(exit);
         self.show(Output::Unsent { message, why });
         if self.options.strict {
             self.leave(exit);
@@ -290,6 +298,10 @@ impl<F: Front> Engine<F> {
 
     /// Says good-bye. The first reason to leave is the one that counts.
     fn leave(&mut self, exit: Exit) {
+        let exit = match self.wrong {
+            Some(wrong) if self.options.remembers && exit == Exit::Done => wrong,
+            _ => exit,
+        };
         match self.state {
             State::Leaving(..) => {}
             State::Online => {

@@ -37,6 +37,7 @@ fn online() -> (Engine<Nobody>, UnixStream) {
         fetch_media: false,
         listens: true,
         strict: false,
+        remembers: false,
         deadline: None,
     };
     let (mut engine, _) = Engine::new(Nobody, options);

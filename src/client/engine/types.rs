@@ -30,6 +30,8 @@ pub struct Options {
     pub listens: bool,
     /// For scripts: whether to end at the first thing that goes wrong, and write over files.
     pub strict: bool,
+    /// Whether the first thing that goes wrong decides the exit code, if all else goes well.
+    pub remembers: bool,
     /// When to end at the latest.
     pub deadline: Option<Instant>,
 }
@@ -185,6 +187,8 @@ pub enum Input {
     Connected(u64, Result<Link, LinkError>),
     /// Something happened on the connection with this number.
     Net(u64, Happened),
+    /// Something went wrong before it came to be a command.
+    Wrong(Exit),
     /// What was among the unshown has been shown.
     Shown,
 }
