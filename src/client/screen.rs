@@ -112,10 +112,13 @@ impl Screen {
         let (nudges, nudged) = bounded(1);
         let editor = printer.is_some().then(|| Arc::clone(&queue));
         if let Some(mut printer) = printer {
-            // Alone in this thread somebody may wait for the editor, and not for long.
+            let queue = Arc::clone(&queue);
+            // In this thread alone somebody may wait for the editor.
             let nudge = move || {
                 for () in nudged {
-                    if printer.print(NUDGE.to_owned()).is_err() {
+                    // The editor may have drawn its prompt meanwhile.
+                    if !queue.state().waiting.is_empty() && printer.print(NUDGE.to_owned()).is_err()
+                    {
                         return;
                     }
                 }
