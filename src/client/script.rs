@@ -25,6 +25,7 @@ pub fn run(settings: Settings) -> Exit {
     let mut front = Printer {
         out: None,
         left: None,
+        unread: 0,
         style: Style {
             colours: terminal::colours(&io::stdout()),
         },
@@ -118,10 +119,18 @@ struct Printer {
     /// How many messages more, if that is limited.
     left: Option<u64>,
     style: Style,
+    /// What came when nobody read any more.
+    unread: usize,
 }
 
 impl Front for Printer {
+    fn unshown(&self) -> usize {
+        self.unread
+    }
+
     fn show(&mut self, output: Output) -> After {
+        // Behind what could not be shown nothing is.
+        self.unread += usize::from(self.unread > 0);
         let (text, is_message) = match (&output, self.out) {
             // On a terminal somebody may want to know how far it is.
             (Output::Note(_), _) if !io::stderr().is_terminal() => return After::GoOn,
@@ -139,6 +148,7 @@ impl Front for Printer {
         };
         let mut out = io::stdout().lock();
         if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) {
+            self.unread = self.unread.max(1);
             // `tail | head` is done when head is.
             return After::End(match error.kind() {
                 io::ErrorKind::BrokenPipe => Exit::Done,

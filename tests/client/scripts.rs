@@ -250,6 +250,32 @@ fn tail_prints_what_waited_and_what_comes() {
     bernd.silent();
 }
 
+/// What could not be printed, as the reader had gone, does not count as received.
+#[test]
+fn what_nobody_read_comes_again() {
+    let server = TestServer::start();
+    let (mut anna, bernd, chat) = pair(&server, "anna", "bernd");
+    drop(bernd);
+    anna.say(chat, "first");
+    let mut tail = at(&server, "bernd", &["tail"]);
+    let mut child = tail.stdout(Stdio::piped()).spawn().expect("started");
+    let mut out = BufReader::new(child.stdout.take().expect("stdout"));
+    let mut line = String::new();
+    out.read_line(&mut line).expect("a line");
+    assert!(line.ends_with(" anna: first\n"), "{line:?}");
+    drop(out);
+    anna.say(chat, "second");
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+    let tail = at(
+        &server,
+        "bernd",
+        &["tail", "--count", "1", "--timeout", "20"],
+    );
+    let rest = run(tail, 0).stdout;
+    let rest = String::from_utf8(rest).expect("UTF-8");
+    assert!(rest.ends_with(" anna: second\n"), "{rest:?}");
+}
+
 #[test]
 fn fetch_saves_media() {
     let server = TestServer::start();

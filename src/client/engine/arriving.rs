@@ -70,6 +70,8 @@ impl<F: Front> Engine<F> {
                 unread = Some(entry.unread);
             }
             let from = self.book.partner(chat);
+            // Before: whoever looks on may have seen enough with this one, and then it is told.
+            self.reads.push_back((self.given + 1, chat, timestamp));
             self.show(Output::Message {
                 chat,
                 from,
@@ -78,7 +80,6 @@ impl<F: Front> Engine<F> {
                 media,
                 unread,
             });
-            self.reads.push_back((self.given, chat, timestamp));
             if let Some(media) = media {
                 self.be_curious(media);
             }
