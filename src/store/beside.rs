@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::committer::Memory;
 use super::orders::{self, Placed};
+use super::tx::Memory;
 use super::{StoreError, Tx, purge, schema};
 
 /// How often a lock that a busy server holds is tried for, and how often in all: about a minute.

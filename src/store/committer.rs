@@ -5,24 +5,20 @@
 //! while the previous one is being synced; nothing ever waits for a group to fill. The committer
 //! is the thread that leads while many send, and looks after positions, purges and the log.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
-use super::chats::CachedChat;
 use super::jobs::{Job, Jobs, Turn, Undo};
 use super::limits::Enforced;
 use super::retention::Retention;
-use super::{
-    ChatId, MessageId, Options, Shared, StoreError, UserId, deliveries, health, lock, mend,
-    messages, purge,
-};
+use super::tx::{Memory, Tx, milliseconds};
+use super::{Options, Shared, StoreError, deliveries, health, lock, mend, messages, purge};
 use crate::sync::atomic::Ordering;
 use crate::sync::thread::{self, JoinHandle};
 
@@ -54,68 +50,6 @@ const WAL_WARNING: u64 = 64 << 20;
 
 type Pool = r2d2::Pool<SqliteConnectionManager>;
 type Pooled = r2d2::PooledConnection<SqliteConnectionManager>;
-
-/// What a job sees: the open transaction and what the committer knows by heart.
-pub struct Tx<'c> {
-    /// The connection, inside the job's savepoint.
-    pub connection: &'c Connection,
-    pub(super) memory: &'c mut Memory,
-}
-
-/// What the committer keeps between transactions. Everything here can be forgotten at any time.
-#[derive(Default)]
-pub(super) struct Memory {
-    /// The next message's id.
-    next_message: MessageId,
-    /// No message has an id above this one; the stored high-water mark.
-    set_aside: MessageId,
-    /// The clock of this transaction.
-    now: i64,
-    /// What sending into a chat depends on. Other jobs that change it take it out.
-    pub(super) chats: HashMap<ChatId, CachedChat>,
-    /// The newest message of each recipient since the start.
-    last_to: HashMap<UserId, MessageId>,
-    /// There is, or may be, something to purge.
-    purge: bool,
-    /// Media whose parts are coming in: loose, but not for purging.
-    pub(super) uploading: std::collections::HashSet<super::MediaId>,
-    /// What may be added.
-    pub(super) enforced: Enforced,
-    data_version: i64,
-}
-
-impl Tx<'_> {
-    /// Milliseconds since the epoch, the same for all of one transaction.
-    pub fn now(&self) -> i64 {
-        self.memory.now
-    }
-
-    /// A new message's id, above every other's.
-    pub(super) fn next_message(&mut self) -> MessageId {
-        let id = self.memory.next_message;
-        self.memory.next_message += 1;
-        id
-    }
-
-    /// Notes `id` as the newest message to `user` and returns the one before it, or
-    /// [`MessageId::MAX`] when that is not known.
-    pub(super) fn follow(&mut self, user: UserId, id: MessageId) -> MessageId {
-        self.memory
-            .last_to
-            .insert(user, id)
-            .unwrap_or(MessageId::MAX)
-    }
-
-    /// The newest message id given out so far.
-    pub(super) fn newest_message(&self) -> MessageId {
-        self.memory.next_message - 1
-    }
-
-    /// Makes the committer look for something to purge soon.
-    pub(super) fn purge_soon(&mut self) {
-        self.memory.purge = true;
-    }
-}
 
 /// The committer's thread.
 pub(super) struct Committer {
@@ -506,25 +440,6 @@ impl Worker {
     }
 }
 
-impl Memory {
-    /// What another process than the server begins a transaction with: every id up to the stored
-    /// mark may have been given out.
-    pub(super) fn beside(connection: &Connection) -> rusqlite::Result<Memory> {
-        let mark = messages::high_water(connection)?;
-        Ok(Memory {
-            next_message: mark + 1,
-            set_aside: mark,
-            now: milliseconds(),
-            ..Memory::default()
-        })
-    }
-
-    fn forget(&mut self) {
-        self.chats.clear();
-        self.last_to.clear();
-    }
-}
-
 /// Checkpoints the write-ahead log, unless that is another program's business.
 fn checkpoint_unless_left(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
     let every: i64 = connection.query_row("PRAGMA wal_autocheckpoint", [], |row| row.get(0))?;
@@ -555,13 +470,4 @@ fn data_version(connection: &Connection) -> Result<i64, StoreError> {
         .prepare_cached("PRAGMA data_version")?
         .query_row([], |row| row.get(0))?;
     Ok(version)
-}
-
-/// The wall clock; TimeStamps are kept increasing whatever it does.
-fn milliseconds() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        })
 }

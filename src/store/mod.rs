@@ -36,6 +36,7 @@ mod retention;
 pub mod schema;
 #[cfg(test)]
 mod tests;
+mod tx;
 pub mod upkeep;
 pub mod users;
 
@@ -48,10 +49,10 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use committer::Committer;
-pub use committer::Tx;
 use deliveries::{Deliveries, Position};
 pub use error::StoreError;
 use jobs::{Jobs, Undo};
+pub use tx::Tx;
 
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicI64, Ordering};

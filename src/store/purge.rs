@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::committer::{Memory, Tx};
+use super::tx::{Memory, Tx};
 use super::{ChatId, MediaId, MessageId, StoreError, UserId, chats};
 
 /// Messages looked at in one statement; a step goes on until its deadline.
