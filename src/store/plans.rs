@@ -16,7 +16,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("messages.rs", include_str!("messages.rs")),
     ("orders.rs", include_str!("orders.rs")),
     ("purge.rs", include_str!("purge.rs")),
-    ("retention.rs", include_str!("retention.rs")),
+    ("retention/slice.rs", include_str!("retention/slice.rs")),
     ("upkeep.rs", include_str!("upkeep.rs")),
     ("users.rs", include_str!("users.rs")),
 ];
@@ -34,6 +34,7 @@ const WITHOUT: &[&str] = &[
     "mod.rs",
     "plans.rs",
     "pool.rs",
+    "retention.rs",
     "schema.rs",
     "tests",
     "tests.rs",
