@@ -1,21 +1,16 @@
 use super::*;
+use crate::options::tests::{mistake, running};
 
 fn parse(args: &[&str]) -> Result<Invocation, UsageError> {
     Config::from_args(args.iter().map(OsString::from))
 }
 
 fn config(args: &[&str]) -> Config {
-    match parse(args) {
-        Ok(Invocation::Run(config)) => config,
-        other => panic!("{args:?}: {other:?}"),
-    }
+    running(args, parse(args))
 }
 
 fn error(args: &[&str]) -> String {
-    match parse(args) {
-        Err(error) => error.to_string(),
-        other => panic!("{args:?}: {other:?}"),
-    }
+    mistake(args, parse(args))
 }
 
 #[test]
@@ -132,30 +127,30 @@ fn sample(long: &str) -> &'static str {
 fn every_row_is_used_and_its_default_is_the_real_one() {
     for row in OPTIONS {
         let long = format!("--{}", row.long);
-        if matches!(row.action, Action::Absent) {
+        if matches!(row.own.action, Action::Absent) {
             let args = [long.as_str(), "x"];
             let args = &args[..if row.takes_value() { 2 } else { 1 }];
             assert_eq!(error(args), format!("{long}: this build has no TLS"));
             let listed = row.description();
             assert!(listed.ends_with("(this build has no TLS)"), "{listed}");
         } else if TOGETHER.contains(&row.long) {
-            assert!(row.takes_value() && row.default.is_empty(), "{long}");
+            assert!(row.takes_value() && row.own.default.is_empty(), "{long}");
         } else if row.takes_value() {
-            assert!(!row.hint.is_empty() && !row.takes.is_empty(), "{long}");
+            assert!(!row.hint.is_empty() && !row.own.takes.is_empty(), "{long}");
             let changed = config(&[&long, sample(row.long)]);
             assert_ne!(changed, Config::default(), "{long}");
             // Where the sample can be told from the default, the default's text can be, too.
-            let same = config(&[&long, row.default]);
+            let same = config(&[&long, row.own.default]);
             assert_eq!(same, Config::default(), "{long}");
             let listed = help().replace('\n', " ");
             let listed = listed.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(
-                listed.contains(&format!("(default {}", row.default)),
+                listed.contains(&format!("(default {}", row.own.default)),
                 "{long}"
             );
         } else {
-            assert!(row.hint.is_empty() && row.takes.is_empty(), "{long}");
-            assert!(row.default.is_empty(), "{long}");
+            assert!(row.hint.is_empty() && row.own.takes.is_empty(), "{long}");
+            assert!(row.own.default.is_empty(), "{long}");
             let given = parse(&[&long]).unwrap();
             assert_ne!(given, Invocation::Run(Config::default()), "{long}");
         }
@@ -194,7 +189,7 @@ fn names_are_unique_and_rows_stand_by_group() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), count);
-    let mut groups: Vec<_> = OPTIONS.iter().map(|row| row.group).collect();
+    let mut groups: Vec<_> = OPTIONS.iter().map(|row| row.own.group).collect();
     groups.dedup();
     assert_eq!(groups, Group::ALL);
 }
@@ -344,7 +339,7 @@ fn what_an_option_does_not_take() {
         for value in bad {
             assert_eq!(
                 error(&[&format!("--{long}={value}")]),
-                format!("--{long} takes {}, not {value:?}", row.takes)
+                format!("--{long} takes {}, not {value:?}", row.own.takes)
             );
         }
     }
