@@ -163,16 +163,13 @@ impl Echo {
     pub fn talks(&self, pairs: usize, window: usize) -> Result<Vec<Box<dyn Pair>>> {
         // As long as a message of 64 bytes on its way out.
         let line = format!("115 1000 {BODY}\r\n");
-        (0..pairs)
-            .map(|_| {
-                let talk: Box<dyn Pair> = Box::new(EchoTalk {
-                    wire: Wire::connect(self.address)?,
-                    burst: line.repeat(window).into_bytes(),
-                    window,
-                });
-                Ok(talk)
+        load::all(pairs, |_| {
+            Ok(EchoTalk {
+                wire: Wire::connect(self.address)?,
+                burst: line.repeat(window).into_bytes(),
+                window,
             })
-            .collect()
+        })
     }
 }
 
