@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, Row};
 
 use crate::store::{
     ChatId, MediaId, MessageId, StoreError, Tx, UserId, chats, contacts, deliveries,
@@ -81,27 +81,55 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         self.left == 0 || Instant::now() >= self.deadline
     }
 
-    /// Walks up the messages; true when there may be more that are old.
-    pub(super) fn messages(&mut self, cutoff: i64) -> Result<bool, StoreError> {
+    /// Walks up rows by their ids, from where the last walk ended, until `take` finds one that is
+    /// not old; true when there may be more that are.
+    fn walk<R>(
+        &mut self,
+        mark: &str,
+        find: &str,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<(i64, R)>,
+        take: impl Fn(&mut Self, i64, R) -> Result<Verdict, StoreError>,
+    ) -> Result<bool, StoreError> {
         let connection = self.tx.connection;
-        let mut find = connection.prepare_cached(
-            "SELECT id, lane, timestamp, media_id FROM message WHERE id > ?1 ORDER BY id LIMIT ?2",
-        )?;
-        let mut upto = self.mark("kept_message")?;
+        let mut find = connection.prepare_cached(find)?;
+        let mut upto = self.mark(mark)?;
         let began = upto;
         let more = 'walk: loop {
-            let rows: Vec<(MessageId, i64, i64, Option<MediaId>)> = find
-                .query_map((upto, BATCH), |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-                })?
+            let rows: Vec<(i64, R)> = find
+                .query_map((upto, BATCH), &read)?
                 .collect::<Result<_, _>>()?;
             if rows.is_empty() {
                 break false;
             }
-            for (id, lane, timestamp, media) in rows {
-                match self.judge(lane, id, timestamp, cutoff)? {
-                    Verdict::Stop => break 'walk false,
-                    Verdict::Remove => self.remove(id, lane, timestamp, media)?,
+            for (id, row) in rows {
+                if take(self, id, row)? == Verdict::Stop {
+                    break 'walk false;
+                }
+                upto = id;
+                if self.is_over() {
+                    break 'walk true;
+                }
+            }
+        };
+        if upto > began {
+            self.set_mark(mark, upto)?;
+        }
+        Ok(more)
+    }
+
+    /// Walks up the messages; true when there may be more that are old.
+    pub(super) fn messages(&mut self, cutoff: i64) -> Result<bool, StoreError> {
+        type Found = (i64, i64, Option<MediaId>);
+        let connection = self.tx.connection;
+        self.walk(
+            "kept_message",
+            "SELECT id, lane, timestamp, media_id FROM message WHERE id > ?1 ORDER BY id LIMIT ?2",
+            |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?))),
+            |slice, id, (lane, timestamp, media): Found| {
+                let verdict = slice.judge(lane, id, timestamp, cutoff)?;
+                match verdict {
+                    Verdict::Stop => {}
+                    Verdict::Remove => slice.remove(id, lane, timestamp, media)?,
                     Verdict::Hold => {
                         connection
                             .prepare_cached(
@@ -112,16 +140,9 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
                             .execute((lane, id))?;
                     }
                 }
-                upto = id;
-                if self.is_over() {
-                    break 'walk true;
-                }
-            }
-        };
-        if upto > began {
-            self.set_mark("kept_message", upto)?;
-        }
-        Ok(more)
+                Ok(verdict)
+            },
+        )
     }
 
     /// Looks at the held lanes above `after` again; the lane to go on behind when time is up.
@@ -197,22 +218,15 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
     /// Walks up the media, as [`Slice::messages`] does.
     pub(super) fn media(&mut self, cutoff: i64) -> Result<bool, StoreError> {
         let connection = self.tx.connection;
-        let mut find = connection.prepare_cached(
+        self.walk(
+            "kept_media",
             "SELECT id, message_id FROM media WHERE id > ?1 ORDER BY id LIMIT ?2",
-        )?;
-        let mut upto = self.mark("kept_media")?;
-        let began = upto;
-        let more = 'walk: loop {
-            let rows: Vec<(MediaId, Option<MessageId>)> = find
-                .query_map((upto, BATCH), |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<_, _>>()?;
-            if rows.is_empty() {
-                break false;
-            }
-            for (id, message) in rows {
-                match self.judge_media(id, message, cutoff)? {
-                    Verdict::Stop => break 'walk false,
-                    Verdict::Remove => self.loosen(id)?,
+            |row| Ok((row.get(0)?, row.get(1)?)),
+            |slice, id, message: Option<MessageId>| {
+                let verdict = slice.judge_media(id, message, cutoff)?;
+                match verdict {
+                    Verdict::Stop => {}
+                    Verdict::Remove => slice.loosen(id)?,
                     Verdict::Hold => {
                         connection
                             .prepare_cached(
@@ -221,16 +235,9 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
                             .execute([id])?;
                     }
                 }
-                upto = id;
-                if self.is_over() {
-                    break 'walk true;
-                }
-            }
-        };
-        if upto > began {
-            self.set_mark("kept_media", upto)?;
-        }
-        Ok(more)
+                Ok(verdict)
+            },
+        )
     }
 
     fn judge_media(
