@@ -3,8 +3,8 @@
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,6 +78,16 @@ pub fn raise_open_files(wanted: u64) {
 pub fn open_files(pid: u32) -> usize {
     let entries = fs::read_dir(format!("/proc/{pid}/fd"));
     entries.expect("/proc").count()
+}
+
+/// How many sockets a process has open; of other files a database opens some as it needs them.
+pub fn open_sockets(pid: u32) -> usize {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).expect("/proc");
+    // One may be closed since it was listed.
+    let links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    links
+        .filter(|link| link.to_string_lossy().starts_with("socket:"))
+        .count()
 }
 
 /// How many threads a process has.
@@ -191,16 +201,37 @@ impl RssWatch {
 /// Tells the threads of a scope to end, when it is dropped at the latest: a scope waits for its
 /// threads, so a test that fails within it would otherwise hang.
 #[derive(Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop(Stopped);
+
+/// What a thread that is to end looks at.
+#[derive(Clone, Default)]
+pub struct Stopped(Arc<(Mutex<bool>, Condvar)>);
 
 impl Stop {
-    pub fn flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.0)
+    pub fn flag(&self) -> Stopped {
+        self.0.clone()
+    }
+}
+
+impl Stopped {
+    /// Whether it is time to end.
+    pub fn now(&self) -> bool {
+        self.within(Duration::ZERO)
+    }
+
+    /// Waits for the end, or until the pause is over; whether it is time to end.
+    pub fn within(&self, pause: Duration) -> bool {
+        let (stopped, changed) = &*self.0;
+        let stopped = stopped.lock().expect("stop");
+        let waited = changed.wait_timeout_while(stopped, pause, |stopped| !*stopped);
+        *waited.expect("stop").0
     }
 }
 
 impl Drop for Stop {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        let (stopped, changed) = &*self.0.0;
+        *stopped.lock().expect("stop") = true;
+        changed.notify_all();
     }
 }
