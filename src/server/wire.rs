@@ -447,11 +447,17 @@ impl Writing<'_> {
         }
     }
 
-    /// Waits, up to `patience`, until what was marked has arrived.
+    /// Waits, up to `patience`, until what was marked has arrived, or cannot arrive any more.
     pub fn await_arrival(&mut self, store: &Store, patience: Duration) {
+        // No event tells of an acknowledgement, so the kernel is asked; one tells of the end.
+        const PAUSE: Duration = Duration::from_millis(2);
         let end = Instant::now() + patience;
-        while self.settle(store) && !sys::has_failed(&self.wire.stream) && Instant::now() < end {
-            crate::sync::thread::sleep(Duration::from_millis(2));
+        while self.settle(store) && Instant::now() < end {
+            if sys::await_end(&self.wire.stream, false, PAUSE) == Standing::Gone {
+                // The last that it was told of may be newer than the look above.
+                self.settle(store);
+                return;
+            }
         }
     }
 
@@ -479,7 +485,8 @@ impl Writing<'_> {
         let mut pause = Duration::from_millis(1);
         let stream = &self.wire.stream;
         let mut scrap = [0; 4096];
-        // No event tells of an acknowledgement, so the kernel is asked, ever less often.
+        // No event tells of an acknowledgement, so the kernel is asked, ever less often. Waiting in
+        // poll(2) instead would be no waiting: once both sides have ended, it returns at once.
         while stream.set_nonblocking(true).is_ok()
             && sys::unacknowledged(stream).is_ok_and(|bytes| bytes > 0)
             && !sys::has_failed(stream)
