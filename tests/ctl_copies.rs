@@ -172,9 +172,7 @@ fn a_damaged_or_foreign_copy_is_not_restored() {
 /// Makes all messages of a chat so many days older, as if time had passed.
 fn age(database: &Path, chat: i64, days: i64) {
     let connection = rusqlite::Connection::open(database).expect("open");
-    connection
-        .busy_timeout(TIMEOUT)
-        .expect("busy_timeout");
+    connection.busy_timeout(TIMEOUT).expect("busy_timeout");
     connection
         .execute(
             "UPDATE message SET timestamp = timestamp - ?2 WHERE lane / 2 = ?1",

@@ -42,7 +42,14 @@ fn echo() -> Client {
 #[test]
 fn sixty_four_logins_at_once() {
     // The login grace is for those who wait on purpose, not for a machine that takes long.
-    let options = ["--scrypt", "default", "--max-per-ip", "0", "--login-grace", "600"];
+    let options = [
+        "--scrypt",
+        "default",
+        "--max-per-ip",
+        "0",
+        "--login-grace",
+        "600",
+    ];
     let server = TestServer::with(&options);
     let mut bystander = server.connect();
     bystander.silent();

@@ -139,7 +139,7 @@ fn media_cut_off_by_a_reset() {
         assert!(begin.starts_with(b"227 400 data:,mmm"));
         reset(maria);
         maria = login_when_free(server.addr(), "maria");
-            let whole = loop {
+        let whole = loop {
             // What had come only to the machine of the one before may come again.
             maria.send(&format!("119 {id}"));
             let line = maria.recv();

@@ -22,9 +22,7 @@ fn run(arguments: &[&str]) -> Output {
         .expect("plauschd");
     let pid = child.id();
     let what = format!("plauschd {arguments:?} (process {pid}) has ended");
-    wait_for(&what, TIMEOUT, || {
-        child.try_wait().expect("try_wait")
-    });
+    wait_for(&what, TIMEOUT, || child.try_wait().expect("try_wait"));
     child.wait_with_output().expect("plauschd")
 }
 

@@ -1,13 +1,13 @@
 //! What slows down whoever guesses passwords, registers accounts, asks for contacts or sends messages
 //! without end; and that nobody else is slowed down by it.
 
-mod support;
-
+use crate::support::client::{Client, Received, TIMEOUT};
+use crate::support::people::{
+    PASSWORD, befriend, login_when_free, open_chat, pair, register_and_login,
+};
+use crate::support::server::TestServer;
+use crate::support::system::{RssWatch, open_sockets, wait_for};
 use std::time::{Duration, Instant};
-use support::client::{Client, Received, TIMEOUT};
-use support::people::{PASSWORD, befriend, login_when_free, open_chat, pair, register_and_login};
-use support::server::TestServer;
-use support::system::{RssWatch, open_sockets, wait_for};
 
 /// The first failure's pause; each further one doubles it.
 const FIRST: Duration = Duration::from_millis(500);
