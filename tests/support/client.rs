@@ -112,7 +112,7 @@ impl Client {
         self.send_raw(bytes);
         let socket = self.stream.socket();
         wait_for("the server has read everything", self.timeout, || {
-            (unread(socket) == 0).then_some(())
+            (unread(socket) == Some(0)).then_some(())
         });
     }
 

@@ -128,8 +128,9 @@ pub fn take_open_files(pid: u32, limit: u64) {
     assert_eq!(set, 0, "prlimit: {}", std::io::Error::last_os_error());
 }
 
-/// The bytes of a connection (over IPv4) that its other end has not yet read.
-pub fn unread(stream: &TcpStream) -> u64 {
+/// The bytes of a connection (over IPv4) that its other end has not yet read; None where it is not
+/// listed, which happens while others come and go.
+pub fn unread(stream: &TcpStream) -> Option<u64> {
     let ends = [stream.local_addr(), stream.peer_addr()].map(|addr| match addr {
         Ok(SocketAddr::V4(addr)) => format!(
             "{:08X}:{:04X}",
@@ -140,11 +141,11 @@ pub fn unread(stream: &TcpStream) -> u64 {
     });
     let [near, far] = &ends;
     // What is not acknowledged first: it can only move on to what the other end has not taken.
-    queue(near, far, 0) + queue(far, near, 1)
+    Some(queue(near, far, 0)? + queue(far, near, 1)?)
 }
 
 /// A queue of a TCP socket, 0 the one to send, 1 the received one; see proc_pid_net(5).
-fn queue(local: &str, remote: &str, which: usize) -> u64 {
+fn queue(local: &str, remote: &str, which: usize) -> Option<u64> {
     let table = fs::read_to_string("/proc/net/tcp").expect("/proc/net/tcp");
     table
         .lines()
@@ -152,7 +153,6 @@ fn queue(local: &str, remote: &str, which: usize) -> u64 {
         .find(|fields| fields.get(1) == Some(&local) && fields.get(2) == Some(&remote))
         .and_then(|fields| fields.get(4)?.split(':').nth(which))
         .and_then(|bytes| u64::from_str_radix(bytes, 16).ok())
-        .unwrap_or_else(|| panic!("no {local} {remote} in\n{table}"))
 }
 
 /// Waits until `done` gives something; panics with `what` when it has not after `timeout`.
