@@ -496,6 +496,8 @@ fn long_lines_together_stay_within_the_budget() {
                 let mut writer = sender.writer();
                 let line = [&long_line(chat, LINE)[..], b"\n"].concat();
                 let sending = std::thread::spawn(move || writer.write_all(&line));
+                // The last of them waits for all others, each part of whose lines is synced.
+                sender.timeout = 10 * TIMEOUT;
                 sender.expect("219 400");
                 sending.join().expect("a sender").expect("all is taken");
             });
