@@ -11,7 +11,7 @@ use super::{Transport, Wire};
 use crate::store::deliveries::Position;
 use crate::store::{Store, UserId};
 use crate::sync::timed::MutexGuard;
-use crate::sys;
+use crate::sys::{self, Standing};
 #[cfg(feature = "tls")]
 use crate::tls;
 
@@ -175,9 +175,15 @@ impl Writing<'_> {
 
     /// Waits, up to `patience`, until what was marked has arrived.
     pub fn await_arrival(&mut self, store: &Store, patience: Duration) {
+        // No event tells of an acknowledgement, so the kernel is asked; one tells of the end.
+        const PAUSE: Duration = Duration::from_millis(2);
         let end = Instant::now() + patience;
-        while self.settle(store) && !sys::has_failed(&self.wire.stream) && Instant::now() < end {
-            crate::sync::thread::sleep(Duration::from_millis(2));
+        while self.settle(store) && Instant::now() < end {
+            if sys::await_end(&self.wire.stream, false, PAUSE) == Standing::Gone {
+                // The last that it was told of may be newer than the look above.
+                self.settle(store);
+                return;
+            }
         }
     }
 
@@ -205,7 +211,8 @@ impl Writing<'_> {
         let mut pause = Duration::from_millis(1);
         let stream = &self.wire.stream;
         let mut scrap = [0; 4096];
-        // No event tells of an acknowledgement, so the kernel is asked, ever less often.
+        // No event tells of an acknowledgement, so the kernel is asked, ever less often. Waiting in
+        // poll(2) instead would be no waiting: once both sides have ended, it returns at once.
         while stream.set_nonblocking(true).is_ok()
             && sys::unacknowledged(stream).is_ok_and(|bytes| bytes > 0)
             && !sys::has_failed(stream)
@@ -232,6 +239,9 @@ impl Writing<'_> {
             let _ = self.try_send(&sealed);
         }
         if self.wire.stream.shutdown(Shutdown::Write).is_ok() {
+            // What did not leave before it never will.
+            let written = self.out.written;
+            self.out.marks.retain(|mark| mark.end <= written);
             // The FIN takes a number of its own, which the kernel counts as not acknowledged.
             self.out.written += 1;
         }
