@@ -116,7 +116,6 @@ pub static OPTIONS: &[OptionRow] = &[
             default: "plausch.db",
             group: Group::Storage,
             action: Action::One(|config, text| {
-                // SQLite takes the empty name for a temporary database.
                 config.database = file(text)?;
                 Some(())
             }),

@@ -305,7 +305,7 @@ fn sizes() {
 #[test]
 fn what_an_option_does_not_take() {
     for (long, bad) in [
-        ("database", &[""][..]),
+        ("database", &["", ":memory:"][..]),
         #[cfg(feature = "tls")]
         ("tls-listen", &["", "4111", "::1:4111"]),
         #[cfg(feature = "tls")]

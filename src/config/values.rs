@@ -28,7 +28,9 @@ pub(super) fn address(text: &str) -> Option<SocketAddr> {
 
 /// Reads the name of a file.
 pub(super) fn file(text: &str) -> Option<PathBuf> {
-    (!text.is_empty()).then(|| PathBuf::from(text))
+    // SQLite would take these for something else than a file.
+    let special = text.is_empty() || text == ":memory:";
+    (!special).then(|| PathBuf::from(text))
 }
 
 /// Reads a number of bytes, with K, M or G for the powers of 1024.

@@ -200,7 +200,8 @@ impl LineDecoder {
     }
 
     /// Whether the stream stands inside a line (kept or dropped) or inside a telnet command.
-    pub fn pending(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn pending(&self) -> bool {
         self.buffered() > 0
             || self.dropping
             || self.telnet != Telnet::Text

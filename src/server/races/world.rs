@@ -127,7 +127,7 @@ impl World {
             for number in 0..count {
                 let body = format!("{which}-{number}");
                 let text = body.clone();
-                let sent = store.write(1, move |tx| messages::send(tx, sender, chat, &text, None));
+                let sent = store.send(1, move |tx| messages::send(tx, sender, chat, &text, None));
                 let Ok(Sent::Kept(kept)) = sent else {
                     panic!("not kept: {sent:?}");
                 };

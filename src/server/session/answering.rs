@@ -61,6 +61,14 @@ pub(super) fn carry_out(
         Answer::Stream(stream) => return write_stream(session, server, out, request, stream),
         Answer::Enter(reply) => {
             session.wire.set_deadline(None);
+            // An operator may have ended the login since it began.
+            if session
+                .login
+                .as_ref()
+                .is_some_and(|login| login.outbox.has_ended())
+            {
+                session.wire.set_deadline(Some(server.context.login_grace));
+            }
             reply.format(out);
             flush(&session.wire, out)?;
             if let Some(login) = &session.login {
