@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
-use super::jobs::{Job, Jobs, Turn, Undo};
+use super::jobs::{self, Job, Jobs, Turn, Undo};
+use super::lanes::{Indexing, Tail};
 use super::limits::Enforced;
 use super::retention::Retention;
 use super::tx::{Memory, Tx, milliseconds};
-use super::{Options, Shared, StoreError, deliveries, health, lock, mend, messages};
-use crate::sync::atomic::Ordering;
+use super::{Options, Shared, StoreError, chats, deliveries, health, lock, mend, messages};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread::{self, JoinHandle};
 
 mod rest;
@@ -29,6 +30,13 @@ const ID_BLOCK: i64 = 65_536;
 
 /// Positions join a transaction this often: each costs a page of the log.
 const POSITIONS: Duration = Duration::from_millis(100);
+
+/// Bytes in the log from which on a transaction without a sync has a checkpoint made; as many as
+/// after which SQLite makes one by itself.
+const LOG_SIZE: u64 = 4 << 20;
+
+/// How long between two of those, at least.
+const CHECKPOINTS: Duration = Duration::from_millis(50);
 
 /// Chats known to the committer, at most; then it starts afresh.
 const CACHED_CHATS: usize = 65_536;
@@ -47,7 +55,7 @@ impl Committer {
     pub(super) fn stop(self, jobs: &Jobs) {
         jobs.stop();
         let _ = self.thread.join();
-        jobs.answers.stop();
+        jobs.stop_answering();
         let _ = self.answerer.join();
     }
 }
@@ -66,15 +74,17 @@ pub(super) fn start(
         purge: true,
         enforced: Enforced::new(options.limits),
         data_version: data_version(&connection)?,
+        tail: Arc::new(Tail::load(&connection)?),
         ..Memory::default()
     };
     memory.next_message = messages::high_water(&connection)? + 1;
     memory.set_aside = memory.next_message - 1;
+    *lock(&shared.tail) = Arc::clone(&memory.tail);
     shared
         .committed
         .store(memory.next_message - 1, Ordering::Release);
 
-    let jobs = Arc::new(Jobs::new(Worker {
+    let (jobs, groups) = Jobs::new(Worker {
         connection,
         memory,
         shared,
@@ -86,10 +96,11 @@ pub(super) fn start(
         last_positions: Instant::now(),
         postponed: false,
         warm: false,
-        suspect: false,
         checkpoint: false,
+        indexing: Indexing::default(),
         retention: Retention::new(&options.limits),
-    }));
+    });
+    let jobs = Arc::new(jobs);
     let work = Arc::clone(&jobs);
     let thread = thread::Builder::new()
         .name("committer".to_owned())
@@ -101,37 +112,85 @@ pub(super) fn start(
                 std::process::exit(70);
             }
         })?;
-    let work = Arc::clone(&jobs);
     let answerer = thread::Builder::new()
         .name("answerer".to_owned())
         .stack_size(64 << 10)
-        .spawn(move || work.answers.serve())?;
+        .spawn(move || jobs::serve(&groups))?;
     Ok((jobs, Committer { thread, answerer }))
 }
 
 /// What the committer's thread does, until the end.
 fn look_after(jobs: &Jobs, pool: &Pool) {
+    let mut checkpoint = Checkpoint::default();
     loop {
         if let Turn::Last = jobs.turn() {
             jobs.drain();
+            checkpoint.wait();
             return jobs.worker().finish();
         }
         let idle = jobs.is_idle();
-        let (pause, checkpoint) = {
+        let pause = {
             let mut worker = jobs.worker();
             worker.rest(idle);
-            (worker.pause(), std::mem::take(&mut worker.checkpoint))
+            if std::mem::take(&mut worker.checkpoint) {
+                checkpoint.begin(pool, &worker.shared);
+            }
+            worker.pause()
         };
         jobs.end_turn(pause);
-        if checkpoint {
-            // A little now, instead of much at some message's commit; nobody waits for it here.
-            let done = pool
-                .get()
-                .map_err(StoreError::from)
-                .and_then(|connection| Ok(checkpoint_unless_left(&connection, "PASSIVE")?));
-            if let Err(error) = done {
-                log::debug!("a checkpoint beside retention failed: {error}");
+    }
+}
+
+/// A checkpoint now and then, so that no message's commit has to make a large one. It has a thread
+/// of its own, as whoever may be handed the lead must not wait for the disk.
+#[derive(Default)]
+struct Checkpoint {
+    thread: Option<JoinHandle<()>>,
+    last: Option<Instant>,
+    running: Arc<AtomicBool>,
+}
+
+impl Checkpoint {
+    /// Begins one, unless one is still being made or has been just now.
+    fn begin(&mut self, pool: &Pool, shared: &Arc<Shared>) {
+        let lately = |last: Instant| last.elapsed() < CHECKPOINTS;
+        if self.last.is_some_and(lately) || self.running.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        self.wait();
+        let running = Arc::clone(&self.running);
+        let (pool, shared) = (pool.clone(), Arc::clone(shared));
+        let thread = thread::Builder::new()
+            .name("checkpoint".to_owned())
+            .stack_size(256 << 10)
+            .spawn(move || {
+                let done = pool
+                    .get()
+                    .map_err(StoreError::from)
+                    .and_then(|connection| Ok(checkpoint_unless_left(&connection, "PASSIVE")?));
+                if let Err(error) = done {
+                    log::warn!("a checkpoint failed: {error}");
+                    if mend::is_needed(&error) {
+                        shared.suspect.store(true, Ordering::Release);
+                    }
+                }
+                running.store(false, Ordering::Release);
+            });
+        match thread {
+            Ok(thread) => self.thread = Some(thread),
+            Err(error) => {
+                log::debug!("there is no thread for a checkpoint: {error}");
+                self.running.store(false, Ordering::Release);
             }
+        }
+    }
+
+    /// Waits until the last one has come to its end.
+    fn wait(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // It has said what there was to say.
+            let _ = thread.join();
         }
     }
 }
@@ -153,10 +212,9 @@ pub(super) struct Worker {
     postponed: bool,
     /// There was a transaction since the cache was last given back.
     warm: bool,
-    /// A sync may have failed; the log is to be settled before anything is acknowledged.
-    suspect: bool,
     /// The committer is to write pages of the log back, outside the lead.
     checkpoint: bool,
+    indexing: Indexing,
     retention: Retention,
 }
 
@@ -186,7 +244,7 @@ impl Worker {
                 log::error!("a transaction of {} jobs failed: {why}", group.len());
                 self.abandon();
                 if mend::is_needed(&error) {
-                    self.suspect = true;
+                    self.shared.suspect.store(true, Ordering::Release);
                     if let Err(error) = self.relaxed(|connection, _| mend::take_back(connection)) {
                         log::warn!("the log cannot be written either: {error}");
                     }
@@ -204,9 +262,9 @@ impl Worker {
         positions: &deliveries::Snapshot,
     ) -> Result<(), StoreError> {
         let connection: &Connection = &self.connection;
-        if self.suspect {
+        if self.shared.suspect.load(Ordering::Acquire) {
             mend::settle(connection)?;
-            self.suspect = false;
+            self.shared.suspect.store(false, Ordering::Release);
         }
         begin(connection)?;
         let version = data_version(connection)?;
@@ -234,6 +292,8 @@ impl Worker {
         };
         for job in group.iter_mut() {
             let first = self.memory.next_message;
+            let pending = self.memory.pending.len();
+            self.memory.relisted.clear();
             let undo = job.undo();
             if undo == Undo::Savepoint {
                 execute(connection, "SAVEPOINT job")?;
@@ -259,21 +319,42 @@ impl Worker {
                         execute(connection, "ROLLBACK TO job")?;
                         execute(connection, "RELEASE job")?;
                     }
-                    Undo::Messages => messages::take_back(connection, first)?,
+                    Undo::Messages => {
+                        messages::take_back(connection, first)?;
+                        for (user, chat) in self.memory.relisted.drain(..) {
+                            chats::unlist(connection, user, chat)?;
+                        }
+                    }
                 }
+                self.memory.pending.truncate(pending);
                 self.memory.forget();
             }
         }
+        let Memory { tail, pending, .. } = &mut self.memory;
+        self.indexing.advance(connection, tail, pending)?;
         deliveries::save(connection, positions)?;
         execute(connection, "COMMIT")?;
+        self.indexed();
         if let Some(upto) = set_aside {
             self.memory.set_aside = upto;
         }
         Ok(())
     }
 
+    /// After a COMMIT: shows the readers the tail that is right now.
+    fn indexed(&mut self) {
+        let Memory { tail, pending, .. } = &mut self.memory;
+        if let Some(new) = self.indexing.committed(tail, pending) {
+            *tail = Arc::new(new);
+            *lock(&self.shared.tail) = Arc::clone(tail);
+        }
+        pending.clear();
+    }
+
     /// Leaves no transaction open and nothing in memory that was only true inside it.
     fn abandon(&mut self) {
+        self.memory.pending.clear();
+        self.indexing.abandoned();
         if !self.connection.is_autocommit()
             && let Err(error) = execute(&self.connection, "ROLLBACK")
         {
@@ -282,13 +363,15 @@ impl Worker {
         self.memory.forget();
     }
 
-    /// A transaction of the committer's own with synchronous=NORMAL, thus without an fsync.
+    /// A transaction of the committer's own with synchronous=NORMAL, thus without an fsync; nor does
+    /// it make a checkpoint, whose failed sync SQLite would not tell of.
     fn relaxed<T>(
         &mut self,
         f: impl FnOnce(&Connection, &mut Memory) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let every = checkpoint_every(&self.connection)?;
         self.connection
-            .execute_batch("PRAGMA synchronous = NORMAL;")?;
+            .execute_batch("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;")?;
         let result = (|| {
             begin(&self.connection)?;
             let value = f(&self.connection, &mut self.memory)?;
@@ -298,23 +381,42 @@ impl Worker {
         if result.is_err() {
             self.abandon();
         }
+        let restored = full_sync(&self.connection)
+            .and_then(|()| Ok(set_checkpoint_every(&self.connection, every)?));
         // Without this no acknowledgement could be trusted: better to end than to go on.
-        if let Err(error) = full_sync(&self.connection) {
+        if let Err(error) = restored {
             log::error!("synchronous=FULL cannot be set: {error}");
             std::process::exit(70);
         }
+        if every > 0 && self.log_size() >= LOG_SIZE {
+            self.checkpoint = true;
+        }
         result
+    }
+
+    /// The length of the write-ahead log, in bytes.
+    fn log_size(&self) -> u64 {
+        std::fs::metadata(&self.wal).map_or(0, |data| data.len())
     }
 }
 
 /// Checkpoints the write-ahead log, unless that is another program's business.
 fn checkpoint_unless_left(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
-    let every: i64 = connection.query_row("PRAGMA wal_autocheckpoint", [], |row| row.get(0))?;
-    if every > 0 {
+    if checkpoint_every(connection)? > 0 {
         let sql = format!("PRAGMA wal_checkpoint({mode})");
         connection.query_row(&sql, [], |_| Ok(()))?;
     }
     Ok(())
+}
+
+/// After how many pages in the log a COMMIT of this connection makes a checkpoint; 0 for never.
+fn checkpoint_every(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA wal_autocheckpoint", [], |row| row.get(0))
+}
+
+fn set_checkpoint_every(connection: &Connection, pages: i64) -> rusqlite::Result<()> {
+    let sql = format!("PRAGMA wal_autocheckpoint = {pages}");
+    connection.query_row(&sql, [], |_| Ok(()))
 }
 
 fn begin(connection: &Connection) -> Result<(), StoreError> {

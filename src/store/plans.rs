@@ -11,6 +11,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("committer.rs", include_str!("committer.rs")),
     ("contacts.rs", include_str!("contacts.rs")),
     ("deliveries.rs", include_str!("deliveries.rs")),
+    ("lanes.rs", include_str!("lanes.rs")),
     ("media.rs", include_str!("media.rs")),
     ("mend.rs", include_str!("mend.rs")),
     ("messages.rs", include_str!("messages.rs")),
@@ -52,6 +53,7 @@ const MEANT: &[(&str, &str)] = &[
     ),
     ("SCAN purge", "the orders to purge, all of which are due"),
     ("SCAN departure", "the same for accounts"),
+    ("SCAN given", "ids that are bound to the statement"),
     (
         "SCAN media USING INDEX media_loose",
         "a partial index of what is to be purged, all of it",
@@ -69,7 +71,11 @@ fn statements(source: &str) -> Vec<String> {
                 .iter()
                 .any(|verb| literal.starts_with(verb))
         })
-        .map(|literal| literal.replace("{order}", "DESC"))
+        .map(|literal| {
+            literal
+                .replace("{marks}", "(?1)")
+                .replace("{pairs}", "(?1, ?2)")
+        })
         .collect()
 }
 

@@ -1,11 +1,13 @@
 //! What a job of the committer sees: the open transaction, and what is known by heart.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
 
 use super::chats::CachedChat;
+use super::lanes::{Entry, Tail, View};
 use super::limits::Enforced;
 use super::{ChatId, MediaId, MessageId, UserId, messages};
 
@@ -29,6 +31,12 @@ pub(super) struct Memory {
     pub(super) chats: HashMap<ChatId, CachedChat>,
     /// The newest message of each recipient since the start.
     pub(super) last_to: HashMap<UserId, MessageId>,
+    /// What is committed and not in the index of the lanes, as the readers have it too.
+    pub(super) tail: Arc<Tail>,
+    /// The messages of the open transaction.
+    pub(super) pending: Vec<Entry>,
+    /// Chats that messages of the running job have brought back into a member's list.
+    pub(super) relisted: Vec<(UserId, ChatId)>,
     /// There is, or may be, something to purge.
     pub(super) purge: bool,
     /// Media whose parts are coming in: loose, but not for purging.
@@ -60,6 +68,11 @@ impl Tx<'_> {
             .unwrap_or(MessageId::MAX)
     }
 
+    /// The database as this transaction sees it.
+    pub(super) fn view(&self) -> View<'_> {
+        View::new(self.connection, &self.memory.tail, &self.memory.pending)
+    }
+
     /// The newest message id given out so far.
     pub(super) fn newest_message(&self) -> MessageId {
         self.memory.next_message - 1
@@ -79,6 +92,7 @@ impl Memory {
         Ok(Memory {
             next_message: mark + 1,
             set_aside: mark,
+            tail: Arc::new(Tail::load(connection)?),
             now: milliseconds(),
             ..Memory::default()
         })

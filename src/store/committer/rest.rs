@@ -20,6 +20,9 @@ const PURGE_PAUSE: Duration = Duration::from_millis(10);
 /// then, nobody is to be held up for more than 20 ms.
 const PURGE_SLICE: Duration = Duration::from_millis(8);
 
+/// Rows that a pause puts into the index of the lanes: about five milliseconds.
+const INDEX_STEP: usize = 4_096;
+
 /// The write-ahead log is worth a warning from this size on: something keeps it from being
 /// checkpointed.
 const WAL_WARNING: u64 = 64 << 20;
@@ -27,7 +30,7 @@ const WAL_WARNING: u64 = 64 << 20;
 impl Worker {
     /// How soon the committer should look for something to do beside the jobs.
     pub(in crate::store) fn pause(&self) -> Duration {
-        if self.memory.purge {
+        if self.memory.purge || self.indexing.is_going_on() {
             PURGE_PAUSE
         } else {
             self.retention.pause().min(IDLE)
@@ -37,22 +40,35 @@ impl Worker {
     /// Saves what is only in memory; nothing is written after this.
     pub(super) fn finish(&mut self) {
         // Whoever else holds a lock now must not hold up the end.
-        let patience = self.connection.busy_timeout(LAST_WAIT);
+        if let Err(error) = self.connection.busy_timeout(LAST_WAIT) {
+            log::debug!("the last writes wait as long as all others: {error}");
+        }
         self.save_positions();
-        let ended = patience
-            .map_err(StoreError::from)
-            .and_then(|()| health::note_end(&self.connection))
-            .and_then(|ended| {
-                checkpoint_unless_left(&self.connection, "TRUNCATE")?;
-                Ok(health::seal(&self.file, ended)?)
-            });
-        if let Err(error) = ended {
-            log::warn!("the database could not be put in order at the end: {error}");
+        self.index();
+        while self.indexing.is_going_on() && self.index() {}
+        let noted = health::note_end(&self.connection);
+        let emptied = checkpoint_unless_left(&self.connection, "TRUNCATE");
+        let ended = match (noted, emptied) {
+            (Ok(ended), Ok(())) => ended,
+            (noted, emptied) => {
+                let errors = [noted.err(), emptied.err().map(StoreError::from)];
+                for error in errors.into_iter().flatten() {
+                    log::warn!("the database could not be put in order at the end: {error}");
+                }
+                return;
+            }
+        };
+        // Only the owner of a file may give it a time.
+        if let Err(error) = health::seal(&self.file, ended) {
+            log::debug!("the next start will look through the database: {error}");
         }
     }
 
     /// What is to be done beside the jobs; less of it while some wait.
     pub(super) fn rest(&mut self, idle: bool) {
+        if idle && self.indexing.is_going_on() {
+            self.index();
+        }
         if self.memory.purge && (idle || self.last_purge.elapsed() > 5 * PURGE_SLICE) {
             self.purge();
         }
@@ -61,6 +77,7 @@ impl Worker {
             self.last_rest = Instant::now();
             if idle {
                 self.save_positions();
+                self.index();
                 if std::mem::take(&mut self.warm) {
                     // Gives the cache's memory back.
                     let _ = self.connection.execute_batch("PRAGMA shrink_memory;");
@@ -85,6 +102,27 @@ impl Worker {
             Ok(()) => lock(&self.shared.deliveries).saved(&positions),
             Err(error) => log::warn!("delivery positions could not be saved: {error}"),
         }
+    }
+
+    /// A step of a run, or the first of a new one; false when it failed. Its loss in a power cut only
+    /// means that it is made again.
+    fn index(&mut self) -> bool {
+        self.indexing.begin(&self.memory.tail);
+        if !self.indexing.is_going_on() {
+            return true;
+        }
+        self.warm = true;
+        let mut indexing = std::mem::take(&mut self.indexing);
+        let result = self.relaxed(|connection, _| indexing.step(connection, INDEX_STEP));
+        self.indexing = indexing;
+        match &result {
+            Ok(()) => self.indexed(),
+            Err(error) => {
+                self.indexing.abandoned();
+                log::warn!("the index of the messages could not be brought forward: {error}");
+            }
+        }
+        result.is_ok()
     }
 
     /// One slice of purging; its loss in a power cut is harmless too, the order to purge stays.
@@ -133,7 +171,7 @@ impl Worker {
     }
 
     fn look_at_wal(&mut self) {
-        let size = std::fs::metadata(&self.wal).map_or(0, |data| data.len());
+        let size = self.log_size();
         if size > WAL_WARNING && !self.wal_warned {
             log::warn!(
                 "the write-ahead log has grown to {} MiB; a long read or a backup keeps it",

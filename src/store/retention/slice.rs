@@ -6,11 +6,14 @@ use std::time::Instant;
 use rusqlite::{OptionalExtension, Row};
 
 use crate::store::{
-    ChatId, MediaId, MessageId, StoreError, Tx, UserId, chats, contacts, deliveries,
+    ChatId, MediaId, MessageId, StoreError, Tx, UserId, chats, contacts, deliveries, lanes,
 };
 
 /// Rows found by one statement.
 const BATCH: u32 = 64;
+
+/// Messages of a held lane that are removed at a time.
+const LANE_BATCH: usize = 16;
 
 /// What was held stays so long after it was found to have arrived, in milliseconds.
 const GRACE: i64 = 24 * 3_600 * 1_000;
@@ -177,12 +180,16 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
                     }
                 }
                 // What is younger, since a clock was wrong, keeps the row for a later pass.
-                connection
-                    .prepare_cached(
-                        "DELETE FROM held_lane WHERE lane = ?1 AND NOT EXISTS
-                           (SELECT 1 FROM message WHERE message.lane = ?1 AND id <= ?2)",
-                    )?
-                    .execute((lane, upto))?;
+                let mut younger = false;
+                self.tx.view().up(lane, MessageId::MIN, |row| {
+                    younger = row.get::<_, MessageId>(0)? <= upto;
+                    Ok(false)
+                })?;
+                if !younger {
+                    connection
+                        .prepare_cached("DELETE FROM held_lane WHERE lane = ?1")?
+                        .execute([lane])?;
+                }
             }
             after = lane;
             if self.is_over() {
@@ -193,17 +200,14 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
 
     /// Removes some old messages of a lane; false when there are none left.
     fn lane_batch(&mut self, lane: i64, upto: MessageId, cutoff: i64) -> Result<bool, StoreError> {
-        let rows: Vec<(MessageId, i64, Option<MediaId>)> = self
-            .tx
-            .connection
-            .prepare_cached(
-                "SELECT id, timestamp, media_id FROM message WHERE lane = ?1 AND id <= ?2
-                 ORDER BY id LIMIT 16",
-            )?
-            .query_map((lane, upto), |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?
-            .collect::<Result<_, _>>()?;
+        let mut rows: Vec<(MessageId, i64, Option<MediaId>)> = Vec::new();
+        self.tx.view().up(lane, MessageId::MIN, |row| {
+            let id = row.get(0)?;
+            if id <= upto {
+                rows.push((id, row.get(1)?, row.get(3)?));
+            }
+            Ok(id < upto && rows.len() < LANE_BATCH)
+        })?;
         let some = !rows.is_empty();
         self.left = self.left.saturating_sub(rows.len() as u32);
         for (id, timestamp, media) in rows {
@@ -247,8 +251,8 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         cutoff: i64,
     ) -> Result<Verdict, StoreError> {
         if self.tx.memory.uploading.contains(&id) {
-            // It is new, and so is what comes behind it.
-            return Ok(Verdict::Stop);
+            // Looked at again once it has a message. (Should it never get one, it holds nothing up.)
+            return Ok(Verdict::Hold);
         }
         Ok(match self.message_of(message)? {
             Some((message, lane, timestamp)) => self.judge(lane, message, timestamp, cutoff)?,
@@ -281,7 +285,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
                 .optional()?
                 .flatten();
             let done = match self.message_of(message)? {
-                None => true,
+                None => !self.tx.memory.uploading.contains(&id),
                 Some((message, lane, timestamp)) => {
                     let known = self.lane(lane)?;
                     if known.arrived < message || known.pinned || timestamp >= cutoff {
@@ -344,10 +348,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         }
         let connection = self.tx.connection;
         let chat = lane / 2;
-        let newest: Option<MessageId> = connection
-            .prepare_cached("SELECT id FROM message WHERE lane = ?1 ORDER BY id DESC LIMIT 1")?
-            .query_row([lane], |row| row.get(0))
-            .optional()?;
+        let newest = self.tx.view().newest(lane, MessageId::MAX)?;
         let arrived = match chats::members(connection, chat)? {
             Some((creator, other)) => {
                 let recipient = if lane % 2 == 0 { creator } else { other };
@@ -358,7 +359,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         let known = Lane {
             arrived,
             pinned: (self.pinned)(chat),
-            newest: newest.unwrap_or(0),
+            newest: newest.map_or(0, |(id, _)| id),
         };
         self.lanes.insert(lane, known);
         Ok(known)
@@ -412,9 +413,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
                 )?
                 .execute((lane / 2, timestamp))?;
         }
-        connection
-            .prepare_cached("DELETE FROM message WHERE id = ?1")?
-            .execute([id])?;
+        lanes::remove(connection, lane, id)?;
         if let Some(media) = media {
             self.unlink(media)?;
         }
