@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use super::memory::NO_MEMORY;
 use super::table::{self, Packet, Sender};
 use super::value;
 
@@ -16,6 +17,8 @@ pub enum Refusal {
     Unknown(Cow<'static, str>),
     /// The wrong form or size: `211`. The reason is for people and repeats nothing of the line.
     Invalid(Cow<'static, str>),
+    /// There is no memory for its values: `211`.
+    NoMemory,
 }
 
 impl Refusal {
@@ -36,6 +39,7 @@ impl Refusal {
         match self {
             Refusal::Blank => None,
             Refusal::Unknown(reason) | Refusal::Invalid(reason) => Some(reason),
+            Refusal::NoMemory => Some(NO_MEMORY),
         }
     }
 }

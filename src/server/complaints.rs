@@ -29,6 +29,8 @@ pub struct Complaints {
     pub inflight: Complaint,
     /// The longest line.
     pub lines: Complaint,
+    /// What the system has of memory.
+    pub memory: Complaint,
 }
 
 /// One kind of log line: the first is written at once, further ones at most every ten seconds, with

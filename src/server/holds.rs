@@ -58,3 +58,13 @@ pub(super) fn note_too_long(session: &Session) {
         wire.peer()
     ));
 }
+
+/// Says that there was no memory for what a connection has sent.
+pub(super) fn note_no_memory(session: &Session) {
+    let wire = &session.wire;
+    session.context.complaints.memory.warn(format_args!(
+        "connection {} from {}: there is no memory for what it sent; it was refused",
+        wire.id(),
+        wire.peer()
+    ));
+}

@@ -17,6 +17,7 @@ use super::{Server, holds};
 use crate::ops::message::{self, Batch};
 use crate::ops::{self, Answer, Context, Refused, Stream};
 use crate::protocol::line::PLAIN_LIMIT;
+use crate::protocol::memory::{self, NoMemory};
 use crate::protocol::{Event, LineDecoder, Refusal, Reply, Request, table};
 use crate::store::lock;
 use crate::sys;
@@ -254,11 +255,17 @@ impl Session {
                 self.pace.spend();
                 send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                 refuse(
-                    &self.ops.wire,
+                    &self.ops,
                     &self.server,
                     &mut self.out,
                     &Refusal::Invalid(Cow::Borrowed("the line is too long")),
                 );
+                Ok(())
+            }
+            Some(Event::NoMemory) => {
+                self.pace.spend();
+                send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
+                refuse(&self.ops, &self.server, &mut self.out, &Refusal::NoMemory);
                 Ok(())
             }
             Some(Event::Line(line)) => match Request::parse(line, &limits) {
@@ -274,8 +281,11 @@ impl Session {
                     if self.worn == Worn::Fresh {
                         self.worn = Worn::Used;
                     }
-                    self.batch.push(chat, &message);
                     self.pace.spend();
+                    if self.batch.push(chat, &message).is_err() {
+                        send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
+                        refuse(&self.ops, &self.server, &mut self.out, &Refusal::NoMemory);
+                    }
                     Ok(())
                 }
                 Ok(mut request) => {
@@ -300,7 +310,7 @@ impl Session {
                     send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                     help = self.server.explain && line.trim_ascii().eq_ignore_ascii_case(b"help");
                     if !help {
-                        refuse(&self.ops.wire, &self.server, &mut self.out, &refusal);
+                        refuse(&self.ops, &self.server, &mut self.out, &refusal);
                     }
                     Ok(())
                 }
@@ -391,7 +401,7 @@ fn send_batch(session: &ops::Session, server: &Server, batch: &mut Batch, out: &
         let why = Refused::from(error);
         refused(session, server, out, what, &why);
         for _ in 1..count {
-            refuse(&session.wire, server, out, &refusal(what, &why));
+            refuse(session, server, out, &refusal(what, &why));
         }
     }
 }
@@ -415,7 +425,10 @@ fn carry_out(
         }
     };
     match answer {
-        Answer::Reply(reply) => reply.format(out),
+        Answer::Reply(reply) => match memory::reserve(out, reply.room_for_echo()) {
+            Ok(()) => reply.format(out),
+            Err(NoMemory) => refuse(session, server, out, &Refusal::NoMemory),
+        },
         Answer::Stream(stream) => return write_stream(session, server, out, request, stream),
         Answer::Enter(reply) => {
             session.wire.set_deadline(None);
@@ -489,7 +502,8 @@ fn write_stream(
 }
 
 /// Appends `210` or `211`, with the reason if the operator wants it told.
-fn refuse(wire: &Wire, server: &Server, out: &mut Vec<u8>, refusal: &Refusal) {
+fn refuse(session: &ops::Session, server: &Server, out: &mut Vec<u8>, refusal: &Refusal) {
+    let wire = &session.wire;
     if let Some(reason) = refusal.reason() {
         log::debug!("connection {}: {reason}", wire.id());
     }
@@ -501,6 +515,10 @@ fn refuse(wire: &Wire, server: &Server, out: &mut Vec<u8>, refusal: &Refusal) {
         Refusal::Blank => {}
         Refusal::Unknown(_) => Reply::Unknown { reason }.format(out),
         Refusal::Invalid(_) => Reply::Invalid { reason }.format(out),
+        Refusal::NoMemory => {
+            holds::note_no_memory(session);
+            Reply::Invalid { reason }.format(out);
+        }
     }
 }
 
@@ -509,11 +527,14 @@ fn refused(session: &ops::Session, server: &Server, out: &mut Vec<u8>, what: &st
     if let Refused::Store(error) = why {
         log::warn!("connection {}: {what} failed: {error}", session.wire.id());
     }
-    refuse(&session.wire, server, out, &refusal(what, why));
+    refuse(session, server, out, &refusal(what, why));
 }
 
 /// `211` with the reason why `what` could not be carried out.
 fn refusal(what: &str, why: &Refused) -> Refusal {
+    if let Refused::NoMemory = why {
+        return Refusal::NoMemory;
+    }
     Refusal::Invalid(Cow::Owned(format!("{what}: {}", why.reason())))
 }
 
