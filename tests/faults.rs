@@ -67,8 +67,9 @@ fn another_process_that_holds_the_database_is_waited_for() {
         client.timeout = 3 * BUSY;
         client.expect("211");
     }
+    // It tries for all of its time: SQLite counts the pauses between its tries, so never less.
     let took = begin.elapsed();
-    assert!(took > BUSY / 2 && took < 3 * BUSY, "{took:?}");
+    assert!(took >= BUSY && took < 3 * BUSY, "{took:?}");
     other.execute_batch("ROLLBACK").expect("ROLLBACK");
 
     hans.say(chat, "after");

@@ -100,7 +100,10 @@ fn passwords_do_not_stay_in_memory() {
     all.push(marker);
     if count_in_memory(server.pid(), &all).is_none() {
         let why = "this system forbids to read a child's memory";
-        assert!(std::env::var_os("CI").is_none(), "CI must see it, but {why}");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI must see it, but {why}"
+        );
         eprintln!("not looked at: {why}");
         return;
     }

@@ -251,7 +251,7 @@ impl Session {
                 Ok(())
             }
             Some(Event::TooLong) => {
-                holds::note_too_long(&self.ops);
+                holds::note_long_line(&self.ops);
                 self.pace.spend();
                 send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                 refuse(
@@ -503,10 +503,7 @@ fn write_stream(
 
 /// Appends `210` or `211`, with the reason if the operator wants it told.
 fn refuse(session: &ops::Session, server: &Server, out: &mut Vec<u8>, refusal: &Refusal) {
-    let wire = &session.wire;
-    if let Some(reason) = refusal.reason() {
-        log::debug!("connection {}: {reason}", wire.id());
-    }
+    holds::note_refusal(session, refusal);
     let reason = refusal
         .reason()
         .filter(|_| server.explain)
@@ -514,9 +511,7 @@ fn refuse(session: &ops::Session, server: &Server, out: &mut Vec<u8>, refusal: &
     match refusal {
         Refusal::Blank => {}
         Refusal::Unknown(_) => Reply::Unknown { reason }.format(out),
-        Refusal::Invalid(_) => Reply::Invalid { reason }.format(out),
-        Refusal::NoMemory => {
-            holds::note_no_memory(session);
+        Refusal::Invalid(_) | Refusal::TooLong(_) | Refusal::NoMemory => {
             Reply::Invalid { reason }.format(out);
         }
     }
