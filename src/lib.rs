@@ -7,7 +7,8 @@
 //! Directions: `protocol` knows nobody; `store` knows nobody; `ops` knows both, and the hub of
 //! `server`; only `server` and [`client`] touch sockets. The terminal client lives on `protocol`
 //! alone, on the other direction of it; without the cargo feature `client` it is left out. [`ctl`],
-//! the operator's tool, works on the store without a server.
+//! the operator's tool, works on the store without a server. The command lines of all three share
+//! [`options`].
 
 #[cfg(feature = "client")]
 pub mod client;
@@ -15,6 +16,7 @@ pub mod config;
 pub mod ctl;
 pub mod notify;
 pub mod ops;
+pub mod options;
 pub mod protocol;
 pub mod server;
 pub mod store;

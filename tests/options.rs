@@ -7,6 +7,7 @@ mod support;
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
+use support::client::{Client, TIMEOUT};
 use support::people::{PASSWORD, pair};
 use support::server::{TestServer, program};
 use support::system::{TempDir, wait_for};
@@ -22,9 +23,7 @@ fn run(arguments: &[&str]) -> Output {
         .expect("plauschd");
     let pid = child.id();
     let what = format!("plauschd {arguments:?} (process {pid}) has ended");
-    wait_for(&what, Duration::from_secs(20), || {
-        child.try_wait().expect("try_wait")
-    });
+    wait_for(&what, TIMEOUT, || child.try_wait().expect("try_wait"));
     child.wait_with_output().expect("plauschd")
 }
 
@@ -134,9 +133,9 @@ fn help_and_version_go_to_stdout() {
 #[test]
 fn it_listens_on_several_addresses() {
     let server = TestServer::with(&["--listen", "[::1]:0"]);
-    let line = server.wait_for_log("listening on [::1]:", Duration::from_secs(10));
+    let line = server.wait_for_log("listening on [::1]:", TIMEOUT);
     let addr = line.split("listening on ").nth(1).expect("an address");
-    let mut six = support::client::Client::connect(addr.trim().parse().expect("an address"));
+    let mut six = Client::connect(addr.trim().parse().expect("an address"));
     let mut four = server.connect();
     for client in [&mut six, &mut four] {
         client.silent();

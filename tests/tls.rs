@@ -246,9 +246,11 @@ fn certificates_are_read_again_without_dropping_anybody() {
 /// A handshake that stops half-way costs its own connection alone, and that not for long.
 #[test]
 fn a_handshake_that_stalls_is_ended() {
-    let both = Both::start(&["--login-grace", "2"]);
+    const GRACE: Duration = Duration::from_secs(4);
+    const STALLED: usize = 20;
+    let both = Both::start(&["--login-grace", "4"]);
     let begin = Instant::now();
-    let stalled: Vec<TcpStream> = (0..20)
+    let stalled: Vec<TcpStream> = (0..STALLED)
         .map(|number| {
             let mut stream = both.tcp();
             // From nothing at all to half of a ClientHello.
@@ -259,21 +261,17 @@ fn a_handshake_that_stalls_is_ended() {
             stream
         })
         .collect();
-    // Nobody else waits for them.
+    // Nobody else waits for them: not one of them has been ended yet.
     let mut anna = both.connect();
     anna.register("anna");
     anna.login("anna");
-    assert!(
-        begin.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        begin.elapsed()
-    );
+    assert!(begin.elapsed() < GRACE, "{:?}", begin.elapsed());
     for stream in &stalled {
         rest(stream);
     }
     let taken = begin.elapsed();
-    assert!(taken >= Duration::from_secs(1), "{taken:?}");
-    assert!(taken < TIMEOUT, "{taken:?}");
+    assert!(taken >= GRACE, "{taken:?}");
+    assert!(taken < GRACE * STALLED as u32 / 2, "{taken:?}");
     anna.silent();
 }
 

@@ -280,6 +280,9 @@ fn waiting<T, E>(
     let left = wire.time_left();
     wire.set_deadline(None);
     let result = work(Arc::new(move || !wire.is_gone()));
-    session.wire.set_deadline(left);
+    // An order to end the login has set a deadline of its own meanwhile.
+    if session.wire.time_left().is_none() {
+        session.wire.set_deadline(left);
+    }
     result
 }

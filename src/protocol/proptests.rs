@@ -333,7 +333,6 @@ proptest! {
         line.extend(bytes);
         let _ = Request::parse(&line, &LIMITS);
         let _ = Reply::parse(&line);
-        let _ = Request::is_message(&line);
     }
 
     /// What is read and written again is read the same: no line has two meanings.

@@ -323,14 +323,6 @@ impl<'a> Request<'a> {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// A cheap look at a line: is it a MessageSend, if it is anything? Of use for taking runs of
-    /// them together; the form is not checked.
-    pub fn is_message(line: &[u8]) -> bool {
-        let start = line.iter().position(|&byte| byte != b' ');
-        let rest = start.and_then(|start| line[start..].strip_prefix(b"115"));
-        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b' ')))
-    }
-
     /// The opcode.
     pub fn number(&self) -> u16 {
         match self {

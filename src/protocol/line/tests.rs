@@ -266,5 +266,5 @@ fn nothing_is_quadratic() {
         let chunk = pattern.repeat(300_000 / pattern.len());
         feed(&mut LineDecoder::new(), &chunk, 100_000);
     }
-    assert!(started.elapsed().as_secs() < 10);
+    assert!(started.elapsed().as_secs() < 60);
 }

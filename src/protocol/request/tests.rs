@@ -510,16 +510,6 @@ fn debug_shows_names_and_ids_only() {
 }
 
 #[test]
-fn a_message_is_told_at_a_glance() {
-    for line in ["115 7 x", "115", "  115 ", "115 \"x"] {
-        assert!(Request::is_message(line.as_bytes()), "{line}");
-    }
-    for line in ["", " ", "1150 7", "114 115", "x115", "115\t", "11"] {
-        assert!(!Request::is_message(line.as_bytes()), "{line}");
-    }
-}
-
-#[test]
 fn a_message_that_ends_like_media_is_quoted() {
     let mut out = Vec::new();
     send("see data:,hi", None).format(&mut out);
