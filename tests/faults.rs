@@ -64,8 +64,9 @@ fn another_process_that_holds_the_database_is_waited_for() {
     for client in [&mut hans, &mut maria] {
         client.expect("211");
     }
+    // It tries for all of its time: SQLite counts the pauses between its tries, so never less.
     let took = begin.elapsed();
-    assert!(took > BUSY / 2, "{took:?}");
+    assert!(took >= BUSY, "{took:?}");
     other.execute_batch("ROLLBACK").expect("ROLLBACK");
 
     hans.say(chat, "after");

@@ -31,6 +31,19 @@ fn login(server: &TestServer, name: &str) -> Client {
     client
 }
 
+/// Pages that retention frees can be given back to the system (`PRAGMA incremental_vacuum`) without
+/// writing the whole file anew; SQLite takes this setting only before the first table.
+#[test]
+fn a_new_database_can_give_pages_back() {
+    let mut server = TestServer::start();
+    server.stop();
+    let database = rusqlite::Connection::open(server.database()).expect("the database");
+    let mode: i64 = database
+        .query_row("PRAGMA auto_vacuum", [], |row| row.get(0))
+        .expect("the mode");
+    assert_eq!(mode, 2, "INCREMENTAL");
+}
+
 /// The texts of a chat, oldest first.
 fn history(client: &mut Client, chat: i64) -> Vec<String> {
     client.send(&format!("130 {chat} 0 1000"));

@@ -134,7 +134,9 @@ impl<T> Answers<T> {
             Err(Refusal::Blank) => return Ok(Taken::More),
             // What a newer server may push some day is none of our business.
             Err(Refusal::Unknown(_)) => return Ok(Taken::More),
-            Err(Refusal::Invalid(_)) => return Err(OutOfOrder),
+            Err(Refusal::Invalid(_) | Refusal::TooLong(_) | Refusal::NoMemory) => {
+                return Err(OutOfOrder);
+            }
         };
         let number = reply.number();
         match reply {

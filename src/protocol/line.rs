@@ -12,6 +12,7 @@ use std::fmt;
 use memchr::{memchr, memchr3};
 use zeroize::Zeroize;
 
+use super::memory::{self, NoMemory};
 pub use limit::PLAIN_LIMIT;
 use limit::{ceiling, count_backslashes, overflow};
 use telnet::{IAC, Telnet};
@@ -28,6 +29,9 @@ pub enum Event<'a> {
     /// The line being read is longer than the limit. Said once, as soon as that is certain; the
     /// rest of the line is dropped silently.
     TooLong,
+    /// The system has no memory for the line being read. Said once; the rest of the line is dropped
+    /// silently.
+    NoMemory,
     /// `IAC DO TIMING-MARK`, to be answered by `IAC WONT TIMING-MARK`. The line around it goes on.
     TimingMark,
 }
@@ -38,6 +42,7 @@ impl fmt::Debug for Event<'_> {
         match self {
             Event::Line(line) => write!(f, "Line({} bytes)", line.len()),
             Event::TooLong => f.write_str("TooLong"),
+            Event::NoMemory => f.write_str("NoMemory"),
             Event::TimingMark => f.write_str("TimingMark"),
         }
     }
@@ -167,8 +172,13 @@ impl LineDecoder {
                     used: at + over,
                     event: Some(Event::TooLong),
                 };
+            } else if self.keep(run, limit).is_err() {
+                self.drop_line();
+                return Step {
+                    used: end,
+                    event: Some(Event::NoMemory),
+                };
             } else {
-                self.keep(run, limit);
                 at = end;
             }
             match chunk.get(at) {
@@ -235,7 +245,7 @@ impl LineDecoder {
     }
 
     /// Appends text that fits. Room grows by doubling, but not beyond the limit before it must.
-    fn keep(&mut self, text: &[u8], limit: usize) {
+    fn keep(&mut self, text: &[u8], limit: usize) -> Result<(), NoMemory> {
         let (length, room) = (self.buffer.len(), self.buffer.capacity());
         let needed = length + text.len();
         if needed > room {
@@ -248,16 +258,18 @@ impl LineDecoder {
             let goal = goal.max(needed);
             if length <= PLAIN_LIMIT {
                 // Not realloc, which would leave a password behind where the line was.
-                let mut grown = Vec::with_capacity(goal);
+                let mut grown = Vec::new();
+                memory::reserve_exact(&mut grown, goal)?;
                 grown.extend_from_slice(&self.buffer);
                 self.buffer.zeroize();
                 self.buffer = grown;
             } else {
-                self.buffer.reserve_exact(goal - length);
+                memory::reserve_exact(&mut self.buffer, goal - length)?;
             }
         }
         self.buffer.extend_from_slice(text);
         self.backslashes += count_backslashes(text);
+        Ok(())
     }
 
     /// Takes back the last character. Of bytes that are no UTF-8, the last one.

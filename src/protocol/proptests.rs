@@ -269,6 +269,7 @@ fn events(chunks: &[&[u8]], limit: usize) -> Vec<Option<Vec<u8>>> {
                     seen.push(Some(line.to_vec()));
                 }
                 Some(Event::TooLong) => seen.push(None),
+                Some(Event::NoMemory) => panic!("no memory"),
                 Some(Event::TimingMark) => seen.push(Some(b"\nmark".to_vec())),
                 None => assert_eq!(used, chunk.len()),
             }

@@ -374,8 +374,12 @@ impl fmt::Debug for Request<'_> {
 
 fn check_text(packet: &Packet, kind: Kind, text: &str, limits: &Limits) -> Result<(), Refusal> {
     let reason = match kind {
-        Kind::Message if text.len() > MESSAGE_MAX => "Message is too long",
-        Kind::Media if text.len() > limits.media => "Media is too long",
+        Kind::Message if text.len() > MESSAGE_MAX => {
+            return Err(Refusal::too_long(packet, "Message"));
+        }
+        Kind::Media if text.len() > limits.media => {
+            return Err(Refusal::too_long(packet, "Media"));
+        }
         Kind::Media if text.is_empty() => "Media is empty",
         // They can only have come as escapes.
         Kind::Str if text.contains(char::is_control) => "a value holds a control character",

@@ -250,15 +250,21 @@ impl Session {
                 Ok(())
             }
             Some(Event::TooLong) => {
-                holds::note_too_long(&self.ops);
+                holds::note_long_line(&self.ops);
                 self.pace.spend();
                 send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                 refuse(
-                    &self.ops.wire,
+                    &self.ops,
                     &self.server,
                     &mut self.out,
                     &Refusal::Invalid(Cow::Borrowed("the line is too long")),
                 );
+                Ok(())
+            }
+            Some(Event::NoMemory) => {
+                self.pace.spend();
+                send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
+                refuse(&self.ops, &self.server, &mut self.out, &Refusal::NoMemory);
                 Ok(())
             }
             Some(Event::Line(line)) => match Request::parse(line, &limits) {
@@ -274,8 +280,11 @@ impl Session {
                     if self.worn == Worn::Fresh {
                         self.worn = Worn::Used;
                     }
-                    self.batch.push(chat, &message);
                     self.pace.spend();
+                    if self.batch.push(chat, &message).is_err() {
+                        send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
+                        refuse(&self.ops, &self.server, &mut self.out, &Refusal::NoMemory);
+                    }
                     Ok(())
                 }
                 Ok(mut request) => {
@@ -300,7 +309,7 @@ impl Session {
                     send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                     help = self.server.explain && line.trim_ascii().eq_ignore_ascii_case(b"help");
                     if !help {
-                        refuse(&self.ops.wire, &self.server, &mut self.out, &refusal);
+                        refuse(&self.ops, &self.server, &mut self.out, &refusal);
                     }
                     Ok(())
                 }

@@ -46,6 +46,7 @@ fn decode(bytes: &[u8], limit: usize, chunk: usize) -> Vec<Option<Vec<u8>>> {
                     found.push(Some(line.to_vec()));
                 }
                 Some(Event::TooLong) => found.push(None),
+                Some(Event::NoMemory) => panic!("no memory"),
                 Some(Event::TimingMark) => found.push(Some(b"\n".to_vec())),
             }
             let used = step.used;

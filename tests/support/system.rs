@@ -114,6 +114,37 @@ pub fn limit_open_files(pid: u32, limit: Option<u64>) {
     assert_eq!(set, 0, "prlimit: {}", std::io::Error::last_os_error());
 }
 
+/// The memory of a process that it can write to, in bytes, used or not.
+pub fn writable_memory(pid: u32) -> u64 {
+    1024 * status_kib(pid, "VmData:")
+}
+
+/// Limits that of a running process, in bytes; None for no limit. (Of its address space, the
+/// allocator has some reserved that nothing is in.)
+#[allow(unsafe_code)]
+pub fn limit_writable_memory(pid: u32, limit: Option<u64>) {
+    let pid = libc::pid_t::try_from(pid).expect("a process id");
+    let limit = libc::rlimit {
+        rlim_cur: limit.unwrap_or(libc::RLIM_INFINITY),
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    let which = libc::RLIMIT_DATA;
+    // SAFETY: both pointers are null or valid, and point to a struct of the type expected.
+    let set = unsafe { libc::prlimit(pid, which, &raw const limit, std::ptr::null_mut()) };
+    assert_eq!(set, 0, "prlimit: {}", std::io::Error::last_os_error());
+}
+
+/// A figure of /proc/PID/status that is given in KiB.
+fn status_kib(pid: u32, name: &str) -> u64 {
+    let path = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let line = text.lines().find(|line| line.starts_with(name));
+    let words = line.and_then(|line| line.split_ascii_whitespace().nth(1));
+    words
+        .and_then(|kib| kib.parse().ok())
+        .unwrap_or_else(|| panic!("no {name} in {path}:\n{text}"))
+}
+
 /// Takes files from a running process for good: the hard limit is lowered, too.
 #[allow(unsafe_code)]
 pub fn take_open_files(pid: u32, limit: u64) {
@@ -170,31 +201,20 @@ pub fn wait_for<T>(what: &str, timeout: Duration, mut done: impl FnMut() -> Opti
     }
 }
 
-/// The highest resident memory of a process while this lives, in KiB, sampled by a thread.
-pub struct RssWatch {
-    stop: std::sync::mpsc::Sender<()>,
-    thread: thread::JoinHandle<u64>,
-}
+/// The highest resident memory of a process since this was made, as the kernel keeps it: no peak is
+/// too short for it.
+pub struct RssWatch(u32);
 
 impl RssWatch {
     pub fn start(pid: u32) -> RssWatch {
-        let (stop, stopped) = std::sync::mpsc::channel();
-        let thread = thread::spawn(move || {
-            let mut highest = rss_kib(pid);
-            // Only the sender's end makes anything but a time-out of this.
-            while stopped.recv_timeout(Duration::from_millis(20))
-                == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
-            {
-                highest = highest.max(rss_kib(pid));
-            }
-            highest.max(rss_kib(pid))
-        });
-        RssWatch { stop, thread }
+        // proc(5): this sets the mark back to what is resident now.
+        let path = format!("/proc/{pid}/clear_refs");
+        fs::write(&path, "5").unwrap_or_else(|error| panic!("{path}: {error}"));
+        RssWatch(pid)
     }
 
     pub fn highest_kib(self) -> u64 {
-        drop(self.stop);
-        self.thread.join().expect("the memory sampler failed")
+        status_kib(self.0, "VmHWM:")
     }
 }
 

@@ -125,7 +125,10 @@ impl LineDecoder {
             self.drop_line();
             return Some(Event::TooLong);
         }
-        self.keep(&[IAC], limit);
+        if self.keep(&[IAC], limit).is_err() {
+            self.drop_line();
+            return Some(Event::NoMemory);
+        }
         None
     }
 }

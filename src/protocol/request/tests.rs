@@ -21,7 +21,7 @@ fn send<'a>(message: &'a str, media: Option<&'a str>) -> Request<'a> {
 fn invalid(line: impl AsRef<[u8]>) -> String {
     let line = line.as_ref();
     match Request::parse(line, &LIMITS) {
-        Err(Refusal::Invalid(reason)) => reason.into_owned(),
+        Err(Refusal::Invalid(reason) | Refusal::TooLong(reason)) => reason.into_owned(),
         other => panic!("{}: {other:?}", String::from_utf8_lossy(line)),
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::ops::message::{self, Batch};
 use crate::ops::{self, Answer, Context, Refused, Stream};
+use crate::protocol::memory::{self, NoMemory};
 use crate::protocol::{Refusal, Reply, Request};
 use crate::server::wire::Wire;
 use crate::server::{Server, holds};
@@ -33,7 +34,7 @@ pub(super) fn send_batch(
         let why = Refused::from(error);
         refused(session, server, out, what, &why);
         for _ in 1..count {
-            refuse(&session.wire, server, out, &refusal(what, &why));
+            refuse(session, server, out, &refusal(what, &why));
         }
     }
 }
@@ -57,7 +58,10 @@ pub(super) fn carry_out(
         }
     };
     match answer {
-        Answer::Reply(reply) => reply.format(out),
+        Answer::Reply(reply) => match memory::reserve(out, reply.room_for_echo()) {
+            Ok(()) => reply.format(out),
+            Err(NoMemory) => refuse(session, server, out, &Refusal::NoMemory),
+        },
         Answer::Stream(stream) => return write_stream(session, server, out, request, stream),
         Answer::Enter(reply) => {
             session.wire.set_deadline(None);
@@ -139,10 +143,13 @@ fn write_stream(
 }
 
 /// Appends `210` or `211`, with the reason if the operator wants it told.
-pub(super) fn refuse(wire: &Wire, server: &Server, out: &mut Vec<u8>, refusal: &Refusal) {
-    if let Some(reason) = refusal.reason() {
-        log::debug!("connection {}: {reason}", wire.id());
-    }
+pub(super) fn refuse(
+    session: &ops::Session,
+    server: &Server,
+    out: &mut Vec<u8>,
+    refusal: &Refusal,
+) {
+    holds::note_refusal(session, refusal);
     let reason = refusal
         .reason()
         .filter(|_| server.explain)
@@ -150,7 +157,9 @@ pub(super) fn refuse(wire: &Wire, server: &Server, out: &mut Vec<u8>, refusal: &
     match refusal {
         Refusal::Blank => {}
         Refusal::Unknown(_) => Reply::Unknown { reason }.format(out),
-        Refusal::Invalid(_) => Reply::Invalid { reason }.format(out),
+        Refusal::Invalid(_) | Refusal::TooLong(_) | Refusal::NoMemory => {
+            Reply::Invalid { reason }.format(out);
+        }
     }
 }
 
@@ -159,11 +168,14 @@ fn refused(session: &ops::Session, server: &Server, out: &mut Vec<u8>, what: &st
     if let Refused::Store(error) = why {
         log::warn!("connection {}: {what} failed: {error}", session.wire.id());
     }
-    refuse(&session.wire, server, out, &refusal(what, why));
+    refuse(session, server, out, &refusal(what, why));
 }
 
 /// `211` with the reason why `what` could not be carried out.
 fn refusal(what: &str, why: &Refused) -> Refusal {
+    if let Refused::NoMemory = why {
+        return Refusal::NoMemory;
+    }
     Refusal::Invalid(Cow::Owned(format!("{what}: {}", why.reason())))
 }
 
