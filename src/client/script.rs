@@ -33,7 +33,7 @@ pub fn run(settings: Settings) -> Exit {
         Mode::Send { to, text, file } => {
             let text = match text.map_or_else(read_text, Ok) {
                 Ok(text) => text,
-                Err(error) => return failed(Exit::Failed, &format!("no text: {error}")),
+                Err((exit, why)) => return failed(exit, &why),
             };
             commands.push(Command::Chat(to));
             commands.push(match file {
@@ -65,6 +65,7 @@ pub fn run(settings: Settings) -> Exit {
         fetch_media: false,
         listens: front.out.is_some(),
         strict: true,
+        remembers: false,
         deadline,
     };
     let (engine, inputs) = Engine::new(front, options);
@@ -84,15 +85,24 @@ fn failed(exit: Exit, text: &str) -> Exit {
     exit
 }
 
-/// All of standard input, without the line end at its end.
-fn read_text() -> io::Result<String> {
-    let mut text = String::new();
+/// All of standard input, without the line end at its end; or why it cannot be sent.
+fn read_text() -> Result<String, (Exit, String)> {
+    let mut bytes = Vec::new();
     // One more than fits, line end included, so that what is too long is seen to be.
-    io::stdin()
+    let read = io::stdin()
         .take(MESSAGE_MAX as u64 + 3)
-        .read_to_string(&mut text)?;
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+        .read_to_end(&mut bytes);
+    read.map_err(|error| (Exit::Failed, format!("no text: {error}")))?;
+    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    // Before it is looked at as text: the cut may be amid a character.
+    if line.len() > MESSAGE_MAX {
+        let why = "not sent: the text is longer than 8 KiB".to_owned();
+        return Err((Exit::Refused, why));
+    }
+    let text = std::str::from_utf8(line);
+    let text = text.map_err(|_| (Exit::Failed, "no text: it is not UTF-8".to_owned()))?;
+    Ok(text.to_owned())
 }
 
 /// How `tail` prints.

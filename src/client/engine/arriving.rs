@@ -70,7 +70,6 @@ impl<F: Front> Engine<F> {
                 unread = Some(entry.unread);
             }
             let from = self.book.partner(chat);
-            self.read = Some((chat, timestamp));
             self.show(Output::Message {
                 chat,
                 from,
@@ -79,11 +78,12 @@ impl<F: Front> Engine<F> {
                 media,
                 unread,
             });
+            self.reads.push_back((self.given, chat, timestamp));
             if let Some(media) = media {
                 self.be_curious(media);
             }
         } else {
-            self.read = Some((chat, timestamp));
+            self.reads.push_back((self.given, chat, timestamp));
         }
     }
 
@@ -92,7 +92,12 @@ impl<F: Front> Engine<F> {
         if !matches!(self.state, State::Online) {
             return;
         }
-        if let Some((chat, timestamp)) = self.read.take() {
+        let shown = self.given.saturating_sub(self.front.unshown() as u64);
+        let mut newest = None;
+        while let Some(read) = self.reads.pop_front_if(|(given, ..)| *given <= shown) {
+            newest = Some(read);
+        }
+        if let Some((_, chat, timestamp)) = newest {
             self.send(&Request::Received { chat, timestamp }, Purpose::Received);
         }
     }
