@@ -53,11 +53,11 @@ run: build
 	@echo
 	@exec "$(TARGET)/release/plauschd" --explain
 
-# The slow tests wait most of the time, so they run beside the others.
+# The slow tests wait most of the time, so they run beside the others, even while those are built,
+# and more of them at once than there are cores.
 test:
-	@$(CARGO) test --all-targets --no-run
 	@$(CARGO) test --test slow --no-run
-	@$(CARGO) test --test slow & slow=$$!; \
+	@$(CARGO) test --test slow -- --test-threads=8 & slow=$$!; \
 	    $(CARGO) test --all-targets && $(CARGO) test --doc; others=$$?; \
 	    wait $$slow && exit $$others
 

@@ -66,9 +66,8 @@ CREATE TABLE member (
 CREATE UNIQUE INDEX member_pair ON member (user_id, other_id);
 
 -- Ids grow in commit order over all chats. A lane is one direction of a chat: chat_id * 2 for
--- messages to the creator, chat_id * 2 + 1 for messages to the other. One index serves both
--- the backlog of a user (one lane of each chat) and the history of a chat (both its lanes).
--- No foreign keys: this is the table that every message pays for.
+-- messages to the creator, chat_id * 2 + 1 for messages to the other.
+-- No foreign keys and no index: this is the table that every message pays for.
 CREATE TABLE message (
     id        INTEGER PRIMARY KEY,
     lane      INTEGER NOT NULL,
@@ -77,7 +76,14 @@ CREATE TABLE message (
     media_id  INTEGER
 ) STRICT;
 
-CREATE INDEX message_lane ON message (lane);
+-- The messages of each lane: for the backlog of a user (one lane of each chat) and the history of
+-- a chat (both its lanes). It is filled behind the messages, in sorted runs, and complete up to
+-- the id that counter has as 'indexed'; rows above that are of a run that has not come to its end.
+CREATE TABLE lane_message (
+    lane       INTEGER NOT NULL,
+    message_id INTEGER NOT NULL,
+    PRIMARY KEY (lane, message_id)
+) WITHOUT ROWID, STRICT;
 
 -- message_id is NULL while parts are still coming in, and again once its message was removed:
 -- then the parts are purged in small steps.
@@ -142,11 +148,14 @@ CREATE TABLE held_media (
     arrived  INTEGER
 ) STRICT;
 
--- High-water marks: message is an id that no message has passed yet; retention has looked at
--- the messages up to kept_message and the media up to kept_media.
+-- Numbers by name. message is an id that no message has passed yet; retention has looked at the
+-- messages up to kept_message and the media up to kept_media; lane_message is complete up to
+-- indexed; ended is the time that the file got at an orderly end. Rows order:… are what plauschctl
+-- asks of a running server.
 CREATE TABLE counter (
     name  TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 
-INSERT INTO counter (name, value) VALUES ('message', 0), ('kept_message', 0), ('kept_media', 0);
+INSERT INTO counter (name, value) VALUES ('message', 0), ('kept_message', 0), ('kept_media', 0),
+    ('indexed', 0);

@@ -3,8 +3,7 @@
 
 mod support;
 
-use std::time::Duration;
-use support::client::Client;
+use support::client::{Client, TIMEOUT};
 use support::ctl::{Flood, ctl, ctl_with, json, refused};
 use support::people::{PASSWORD, befriend, open_chat, pair, register_and_login};
 use support::server::{CHEAP_SCRYPT, TestServer};
@@ -89,7 +88,7 @@ fn accounts_change_beside_a_busy_server_and_the_next_packet_knows() {
         ["214 1", &format!("215 {chat} ~Johann maria"), "216"]
     );
     // Its contacts are taken away by the server, which has been told.
-    wait_for("the contact is gone", Duration::from_secs(10), || {
+    wait_for("the contact is gone", TIMEOUT, || {
         maria.send("118");
         (maria.recv_until("226")[1] == "224 0").then_some(())
     });
@@ -102,7 +101,8 @@ fn accounts_change_beside_a_busy_server_and_the_next_packet_knows() {
 
 #[test]
 fn a_kicked_session_that_does_nothing_is_closed_after_the_login_grace() {
-    let server = TestServer::with(&["--login-grace", "1"]);
+    // Long enough to log in on a busy machine.
+    let server = TestServer::with(&["--login-grace", "4"]);
     let mut hans = register_and_login(&server, "hans");
     ctl(&server.database(), &["user", "kick", "hans"]);
     hans.closed();
@@ -186,7 +186,7 @@ fn figures_are_right() {
     hans.say(chat, "one");
     maria.recv();
     // Saved before it counts.
-    wait_for("it has arrived", Duration::from_secs(10), || {
+    wait_for("it has arrived", TIMEOUT, || {
         let stats = json(&database, &["stats", "--json"]);
         (stats["undelivered"] == 0).then_some(())
     });

@@ -6,7 +6,7 @@ mod support;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
+use support::client::TIMEOUT;
 use support::ctl::{Flood, ctl, json, refused, run};
 use support::people::pair;
 use support::server::TestServer;
@@ -261,9 +261,7 @@ fn a_copy_gets_no_log_of_another_database() {
 /// Makes all messages of a chat so many days older, as if time had passed.
 fn age(database: &Path, chat: i64, days: i64) {
     let connection = rusqlite::Connection::open(database).expect("open");
-    connection
-        .busy_timeout(Duration::from_secs(10))
-        .expect("busy_timeout");
+    connection.busy_timeout(TIMEOUT).expect("busy_timeout");
     connection
         .execute(
             "UPDATE message SET timestamp = timestamp - ?2 WHERE lane / 2 = ?1",
@@ -286,7 +284,7 @@ fn old_messages_go_when_they_have_arrived_and_new_ones_stay() {
     }
     maria.say(chat, "an old answer");
     hans.recv();
-    wait_for("all has arrived", Duration::from_secs(10), || {
+    wait_for("all has arrived", TIMEOUT, || {
         let stats = json(&database, &["stats", "--json"]);
         (stats["undelivered"] == 0).then_some(())
     });
@@ -302,7 +300,7 @@ fn old_messages_go_when_they_have_arrived_and_new_ones_stay() {
     let none = ctl(&database, &["prune", "--days", "50", "--media-days", "50"]);
     assert!(none.starts_with("0 messages"), "{none}");
     ctl(&database, &["prune", "--days", "30"]);
-    wait_for("the old ones are gone", Duration::from_secs(20), || {
+    wait_for("the old ones are gone", TIMEOUT, || {
         hans.send(&format!("130 {chat} 0 1000"));
         let lines = hans.recv_until("243");
         (lines[1] == "241 2").then(|| {
@@ -320,7 +318,7 @@ fn old_messages_go_when_they_have_arrived_and_new_ones_stay() {
     assert!(maria.recv().contains("new media"));
 
     // Media alone: the message stays, its media do not.
-    wait_for("it has arrived", Duration::from_secs(10), || {
+    wait_for("it has arrived", TIMEOUT, || {
         let maria = json(&database, &["user", "show", "maria", "--json"]);
         (maria["undelivered"] == 0).then_some(())
     });
@@ -367,12 +365,12 @@ fn time_stamps_do_not_go_back_after_pruning() {
     let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
     hans.say(chat, "one");
     let newest = maria.recv_push().timestamp;
-    wait_for("it has arrived", Duration::from_secs(10), || {
+    wait_for("it has arrived", TIMEOUT, || {
         let stats = json(&database, &["stats", "--json"]);
         (stats["undelivered"] == 0).then_some(())
     });
     ctl(&database, &["prune", "--days", "0"]);
-    wait_for("it is gone", Duration::from_secs(10), || {
+    wait_for("it is gone", TIMEOUT, || {
         let stats = json(&database, &["stats", "--json"]);
         (stats["messages"] == 0).then_some(())
     });

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use support::client::{Client, Received};
+use support::client::{Client, Received, TIMEOUT};
 use support::people::pair;
 use support::server::{TestServer, program};
 use support::system::wait_for;
@@ -46,14 +46,12 @@ fn another_process_that_holds_the_database_is_waited_for() {
     // For a moment: the message waits, and is kept.
     let other = lock(&server.database());
     hans.send(&format!("115 {chat} it waits"));
-    match hans.next(Duration::from_secs(1)) {
+    match hans.next(BUSY / 10) {
         Received::TimedOut => {}
         more => panic!("answered while the database was held: {more:?}"),
     }
-    // Who only reads does not wait.
-    let begin = Instant::now();
+    // Who only reads does not wait: it is still held.
     assert_eq!(history(&mut maria, chat), ["before"]);
-    assert!(begin.elapsed() < Duration::from_secs(1));
     other.execute_batch("ROLLBACK").expect("ROLLBACK");
     hans.expect("219 400");
     assert_eq!(maria.recv_push().message, "it waits");
@@ -64,11 +62,11 @@ fn another_process_that_holds_the_database_is_waited_for() {
     hans.send(&format!("115 {chat} refused"));
     maria.send(&format!("115 {chat} refused"));
     for client in [&mut hans, &mut maria] {
-        client.timeout = 3 * BUSY;
         client.expect("211");
     }
+    // It tries for all of its time: SQLite counts the pauses between its tries, so never less.
     let took = begin.elapsed();
-    assert!(took > BUSY / 2 && took < 3 * BUSY, "{took:?}");
+    assert!(took >= BUSY, "{took:?}");
     other.execute_batch("ROLLBACK").expect("ROLLBACK");
 
     hans.say(chat, "after");
@@ -118,7 +116,7 @@ impl Files {
             .stderr(Stdio::piped())
             .spawn()
             .expect("plauschd");
-        let ended = wait_for("the server has ended", Duration::from_secs(20), || {
+        let ended = wait_for("the server has ended", TIMEOUT, || {
             child.try_wait().expect("try_wait")
         });
         let output = child.wait_with_output().expect("plauschd");
@@ -230,7 +228,7 @@ fn damage_met_while_running_is_logged_with_what_to_do() {
     let mut hans = server.connect();
     hans.login("hans");
     assert!(hans.ask(&format!("130 {chat} 0 1000")).starts_with("211"));
-    let line = server.wait_for_log("malformed", Duration::from_secs(10));
+    let line = server.wait_for_log("malformed", TIMEOUT);
     assert!(line.contains("docs/RELIABILITY.md"), "{line}");
     // The others' requests, and this user's that do not meet the damage, are served.
     hans.silent();

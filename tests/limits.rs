@@ -3,15 +3,11 @@
 
 mod support;
 
-use std::thread;
 use std::time::{Duration, Instant};
-use support::client::{Client, Received};
+use support::client::{Client, Received, TIMEOUT};
 use support::people::register_and_login;
 use support::server::TestServer;
 use support::system::{limit_open_files, open_files, threads, wait_for};
-
-/// How long a line of the log may take to come.
-const LOG: Duration = Duration::from_secs(10);
 
 /// Closed at once, with no more than one 211 before.
 fn turned_away(mut client: Client) -> Vec<String> {
@@ -23,10 +19,10 @@ fn turned_away(mut client: Client) -> Vec<String> {
 
 /// Connects until it is served: the place of one who left is free as soon as the server has seen it.
 fn served(server: &TestServer) -> Client {
-    wait_for("a connection is served", Duration::from_secs(10), || {
+    wait_for("a connection is served", TIMEOUT, || {
         let mut client = server.connect();
         client.send_raw_if_open(b"134 hello\n");
-        match client.next(Duration::from_secs(10)) {
+        match client.next(TIMEOUT) {
             Received::Line(line) if line == "247 hello" => Some(client),
             _ => None,
         }
@@ -43,7 +39,7 @@ fn max_clients_is_for_all_together() {
     for _ in 0..5 {
         assert!(turned_away(server.connect()).len() <= 1);
     }
-    server.wait_for_log("the server is full", LOG);
+    server.wait_for_log("the server is full", TIMEOUT);
     // Those who are there do not notice, and one who leaves makes room for one.
     for client in &mut clients {
         client.silent();
@@ -66,7 +62,7 @@ fn max_per_ip_is_for_each_address() {
         lines.len() == 1 && lines[0].len() > "211 ".len(),
         "{lines:?}"
     );
-    server.wait_for_log("too many connections from this address", LOG);
+    server.wait_for_log("too many connections from this address", TIMEOUT);
     let mut neighbour = Client::connect_from(2, server.addr());
     neighbour.silent();
     clients.pop().expect("a client").close();
@@ -75,7 +71,8 @@ fn max_per_ip_is_for_each_address() {
 
 #[test]
 fn who_never_logs_in_is_closed_after_the_login_grace() {
-    let server = TestServer::with(&["--login-grace", "2"]);
+    const GRACE: Duration = Duration::from_secs(4);
+    let server = TestServer::with(&["--login-grace", "4"]);
     let mut member = register_and_login(&server, "hans");
     let begin = Instant::now();
     // One says nothing, one talks without logging in, one never ends a line.
@@ -83,18 +80,20 @@ fn who_never_logs_in_is_closed_after_the_login_grace() {
     let mut talker = server.connect();
     let mut endless = server.connect();
     endless.send_raw(b"110 hans ");
-    let mut pings = 0;
-    while talker.send_raw_if_open(b"134\n") {
-        pings += 1;
+    loop {
+        talker.send_raw_if_open(b"134\n");
+        match talker.next(TIMEOUT) {
+            Received::Line(line) => assert_eq!(line, "247"),
+            Received::Closed => break,
+            Received::TimedOut => panic!("neither answered nor closed"),
+        }
         endless.send_raw_if_open(b"x");
-        assert!(
-            begin.elapsed() < Duration::from_secs(10),
-            "still not closed"
-        );
-        thread::sleep(Duration::from_millis(50));
+        assert!(begin.elapsed() < TIMEOUT, "still not closed");
+        // So that neither floods: the wait ends when the connection does.
+        if let Received::Closed = talker.next(Duration::from_millis(50)) {
+            break;
+        }
     }
-    let answers = talker.recv_to_end();
-    assert!(answers.len() <= pings);
     for client in [&mut quiet, &mut endless] {
         // Closed without a word, or with one 211.
         let lines = client.recv_to_end();
@@ -103,12 +102,9 @@ fn who_never_logs_in_is_closed_after_the_login_grace() {
             "{lines:?}"
         );
     }
-    server.wait_for_log("--login-grace", LOG);
+    server.wait_for_log("--login-grace", TIMEOUT);
     let lived = begin.elapsed();
-    assert!(
-        lived > Duration::from_millis(1500),
-        "closed after {lived:?}"
-    );
+    assert!(lived >= GRACE, "closed after {lived:?}");
     // Who is logged in may be silent for as long as he likes; who logs out may come back in time.
     member.silent();
     member.logout();
@@ -129,7 +125,10 @@ fn one_too_many_is_told_why() {
         let lines = stranger.recv_to_end();
         assert_eq!(lines, ["211 the server is full"]);
     }
-    assert_eq!(threads(server.pid()), before);
+    // While a session that has come to rest moves to a fresh thread, there is one more.
+    wait_for("no thread is left of them", TIMEOUT, || {
+        (threads(server.pid()) <= before).then_some(())
+    });
     client.silent();
 }
 
@@ -143,7 +142,7 @@ fn strangers_have_short_lines() {
     stranger.send(&format!("134 {}", "x".repeat(4093)));
     stranger.expect("211 the line is too long");
     stranger.silent();
-    server.wait_for_log("a line that is too long", LOG);
+    server.wait_for_log("a line that is too long", TIMEOUT);
 }
 
 /// More than a server of these tests can serve.

@@ -355,3 +355,31 @@ fn the_completions_know_what_help_says() {
         );
     }
 }
+
+/// The README shows the server's options as `--help` does.
+#[test]
+fn the_readme_has_the_options() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(&path).expect("README.md");
+    let output = Command::new(env!("CARGO_BIN_EXE_plauschd"))
+        .arg("--help")
+        .output();
+    let help = String::from_utf8(output.expect("--help").stdout).expect("UTF-8");
+    let block = |text: &str| {
+        let from = text.find("\nNetwork:\n").expect("the options") + 1;
+        let text = &text[from..];
+        let until = text.find("  -V, --version").expect("the last option");
+        let line = text[until..].find('\n').map_or(text.len(), |at| until + at);
+        (from, text[..line].to_owned())
+    };
+    let ((at, shown), (_, wanted)) = (block(&readme), block(&help));
+    if shown != wanted && std::env::var_os("PLAUSCH_WRITE").is_some() {
+        let written = format!("{}{wanted}{}", &readme[..at], &readme[at + shown.len()..]);
+        std::fs::write(&path, written).expect("README.md");
+        return;
+    }
+    assert_eq!(
+        shown, wanted,
+        "the options in README.md; `make manual` writes them"
+    );
+}

@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::time::Duration;
 use support::client::Client;
 use support::people::{pair, register_and_login};
 use support::server::TestServer;
@@ -13,16 +12,6 @@ const MAX: usize = 8 * MIB;
 
 /// Room for what the server needs besides the media that nobody reads.
 const GROWTH_KIB: u64 = 16 * 1024;
-
-/// Eight mebibytes may take a while on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn patient_pair(server: &TestServer) -> (Client, Client, i64) {
-    let (mut hans, mut maria, chat) = pair(server, "hans", "maria");
-    hans.timeout = PATIENCE;
-    maria.timeout = PATIENCE;
-    (hans, maria, chat)
-}
 
 /// Sends a message with media (as it is on the wire) and gives the MediaID that the other receives.
 fn send_media(from: &mut Client, to: &mut Client, chat: i64, media: &str) -> i64 {
@@ -55,7 +44,7 @@ fn refused(client: &mut Client, chat: i64, media: &str) {
 #[test]
 fn from_one_byte_to_eight_mebibytes() {
     let server = TestServer::start();
-    let (mut hans, mut maria, chat) = patient_pair(&server);
+    let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
     for size in [1, 2, 4095, 4096, 65_537, MIB, MAX - 1, MAX] {
         let media = "x".repeat(size);
         let id = send_media(&mut hans, &mut maria, chat, &media);
@@ -68,7 +57,7 @@ fn from_one_byte_to_eight_mebibytes() {
 #[test]
 fn bytes_of_utf8_are_counted() {
     let server = TestServer::start();
-    let (mut hans, mut maria, chat) = patient_pair(&server);
+    let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
     let media = "😀".repeat(MAX / 4);
     let id = send_media(&mut hans, &mut maria, chat, &media);
     fetch([&mut hans, &mut maria], id, &media);
@@ -80,7 +69,7 @@ fn bytes_of_utf8_are_counted() {
 #[test]
 fn escapes_do_not_count() {
     let server = TestServer::start();
-    let (mut hans, mut maria, chat) = patient_pair(&server);
+    let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
     let media = format!("\"{}\"", "\\\"".repeat(MAX));
     let id = send_media(&mut hans, &mut maria, chat, &media);
     fetch([&mut hans, &mut maria], id, &media);
@@ -91,7 +80,7 @@ fn escapes_do_not_count() {
 #[test]
 fn a_data_uri_behind_a_bare_message_may_be_as_long() {
     let server = TestServer::start();
-    let (mut hans, mut maria, chat) = patient_pair(&server);
+    let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
     let head = "data:application/octet-stream;base64,";
     let digits = (MAX - head.len()) / 4 * 4;
     let media = format!("{head}{}", "AAAA".repeat(digits / 4));
@@ -113,7 +102,7 @@ fn a_data_uri_behind_a_bare_message_may_be_as_long() {
 #[test]
 fn a_third_party_gets_none_of_it() {
     let server = TestServer::start();
-    let (mut hans, mut maria, chat) = patient_pair(&server);
+    let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
     let mut otto = register_and_login(&server, "otto");
     let id = send_media(&mut hans, &mut maria, chat, "secret");
     otto.send(&format!("119 {id}"));
@@ -125,7 +114,7 @@ fn a_third_party_gets_none_of_it() {
 #[test]
 fn max_media_sets_the_limit() {
     let server = TestServer::with(&["--max-media", "1000"]);
-    let (mut hans, mut maria, chat) = patient_pair(&server);
+    let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
     let media = "x".repeat(1000);
     // Six bytes on the wire for each byte of media are the most that escapes can make of it.
     let escaped = format!("\"{}\"", "\\u0078".repeat(1000));
@@ -144,7 +133,7 @@ fn max_media_sets_the_limit() {
 #[test]
 fn media_that_nobody_reads_is_not_held_in_memory() {
     let server = TestServer::start();
-    let (mut hans, mut maria, chat) = patient_pair(&server);
+    let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
     let media = "x".repeat(MAX);
     let id = send_media(&mut hans, &mut maria, chat, &media);
     fetch([&mut hans, &mut maria], id, &media);

@@ -6,8 +6,8 @@ mod support;
 use rusqlite::{Connection, OpenFlags};
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::Write;
-use std::time::{Duration, Instant};
-use support::client::{Client, Received};
+use std::time::Duration;
+use support::client::{Client, Received, TIMEOUT};
 use support::people::{Push, login_when_free, pair, register_and_login};
 use support::server::TestServer;
 use support::system::wait_for;
@@ -29,8 +29,17 @@ fn a_receiver_reset_in_mid_stream_misses_nothing() {
     let server = TestServer::start();
     let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
     let mut read = 0;
-    let mut longest = Duration::ZERO;
     for round in 0..ROUNDS {
+        // Up to its first `135` a connection counts as received what the kernel took: all of that
+        // comes before the answer.
+        maria.send(&format!("135 {chat} 0"));
+        for line in maria.recv_until("248 400") {
+            if let Some(push) = Push::parse(&line) {
+                let number: usize = push.message.parse().expect("a number");
+                assert!(number <= read, "{number} came, {read} is missing");
+                read = read.max(number + 1);
+            }
+        }
         let sent = round * A_ROUND;
         let lines: Vec<String> = (sent..sent + A_ROUND)
             .map(|number| format!("115 {chat} {number}"))
@@ -51,14 +60,11 @@ fn a_receiver_reset_in_mid_stream_misses_nothing() {
             while maria.recv() != "248 400" {}
         }
         reset(maria);
-        let begin = Instant::now();
         maria = login_when_free(server.addr(), "maria");
-        longest = longest.max(begin.elapsed());
         for _ in lines {
             hans.expect("219 400");
         }
     }
-    assert!(longest < Duration::from_secs(5), "free after {longest:?}");
     while read < ROUNDS * A_ROUND {
         let number: usize = maria.recv_push().message.parse().expect("a number");
         assert!(number <= read, "{number} came, {read} is missing");
@@ -127,10 +133,8 @@ fn media_cut_off_by_a_reset() {
     reset(hans);
     let mut hans = login_when_free(server.addr(), "hans");
     hans.send(&format!("115 {chat} \"look\" data:,{media}"));
-    hans.timeout = Duration::from_secs(30);
     hans.expect("219 400");
     let mut ids = Vec::new();
-    maria.timeout = Duration::from_secs(30);
     while ids.last().is_none_or(|(text, _)| text != "\"look\"") {
         let line = maria.recv();
         let words: Vec<&str> = line.split(' ').collect();
@@ -145,7 +149,6 @@ fn media_cut_off_by_a_reset() {
         assert!(begin.starts_with(b"227 400 data:,mmm"));
         reset(maria);
         maria = login_when_free(server.addr(), "maria");
-        maria.timeout = Duration::from_secs(30);
         let whole = loop {
             // What had come only to the machine of the one before may come again.
             maria.send(&format!("119 {id}"));
@@ -160,7 +163,7 @@ fn media_cut_off_by_a_reset() {
     // Parts without a message do not stay.
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let database = Connection::open_with_flags(server.database(), flags).expect("open");
-    wait_for("loose parts are purged", Duration::from_secs(20), || {
+    wait_for("loose parts are purged", TIMEOUT, || {
         let loose: i64 = database
             .query_row(
                 "SELECT count(*) FROM media_part p JOIN media m ON m.id = p.media_id

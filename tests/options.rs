@@ -7,6 +7,7 @@ mod support;
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
+use support::client::{Client, TIMEOUT};
 use support::people::{PASSWORD, pair};
 use support::server::{TestServer, program};
 use support::system::{TempDir, wait_for};
@@ -22,9 +23,7 @@ fn run(arguments: &[&str]) -> Output {
         .expect("plauschd");
     let pid = child.id();
     let what = format!("plauschd {arguments:?} (process {pid}) has ended");
-    wait_for(&what, Duration::from_secs(20), || {
-        child.try_wait().expect("try_wait")
-    });
+    wait_for(&what, TIMEOUT, || child.try_wait().expect("try_wait"));
     child.wait_with_output().expect("plauschd")
 }
 
@@ -134,9 +133,9 @@ fn help_and_version_go_to_stdout() {
 #[test]
 fn it_listens_on_several_addresses() {
     let server = TestServer::with(&["--listen", "[::1]:0"]);
-    let line = server.wait_for_log("listening on [::1]:", Duration::from_secs(10));
+    let line = server.wait_for_log("listening on [::1]:", TIMEOUT);
     let addr = line.split("listening on ").nth(1).expect("an address");
-    let mut six = support::client::Client::connect(addr.trim().parse().expect("an address"));
+    let mut six = Client::connect(addr.trim().parse().expect("an address"));
     let mut four = server.connect();
     for client in [&mut six, &mut four] {
         client.silent();
@@ -147,7 +146,7 @@ fn it_listens_on_several_addresses() {
 /// password.
 #[test]
 fn reasons_repeat_no_values() {
-    let server = TestServer::with(&["--explain"]);
+    let mut server = TestServer::after_shell("export RUST_LOG=trace", &["--explain"]);
     let mut client = server.connect();
     for line in [
         "1110 hans hunter22",
@@ -170,14 +169,51 @@ fn reasons_repeat_no_values() {
         assert!(answer.starts_with("210 ") || answer.starts_with("211 "));
         assert!(!answer.contains("hunter22"), "`{line}` gets `{answer}`");
     }
+    // Only an ended server has surely logged all that it will.
+    server.stop();
     let log = server.log().join("\n");
+    // The reasons are there, so the log is one that could hold them.
+    assert!(log.contains("114 ChatDelete: ChatID is not"), "{log}");
     assert!(!log.contains("hunter22"), "{log}");
+}
+
+/// Contract, section 5: the same reason is in the log, at the level that it has by default; but not
+/// once for each line, since strangers can send any number of them.
+#[test]
+fn reasons_are_in_the_log() {
+    let mut server = TestServer::start();
+    let mut client = server.connect();
+    for _ in 0..50 {
+        assert_eq!(client.ask("114 x"), "211");
+    }
+    server.stop();
+    let log = server.log();
+    let reasons = log
+        .iter()
+        .filter(|line| line.contains("114 ChatDelete: ChatID is not a number"));
+    // One in ten seconds, on a machine that may be slow.
+    let reasons = reasons.count();
+    assert!((1..10).contains(&reasons), "{}", log.join("\n"));
+}
+
+/// What is longer than `--max-media` lets it be is answered by 211, as a line and as a value.
+#[test]
+fn max_media_says_so_when_it_bites() {
+    let server = TestServer::with(&["--max-media", "1K"]);
+    let (mut hans, _maria, chat) = pair(&server, "hans", "maria");
+    let log = |text| server.wait_for_log(text, Duration::from_secs(10));
+    let mut send = |bytes: usize| hans.ask(&format!("115 {chat} \"m\" {}", "x".repeat(bytes)));
+    assert_eq!(send(1024), "219 400");
+    assert_eq!(send(1025), "211");
+    log("115 MessageSend: Media is too long (--max-media");
+    assert_eq!(send(20_000), "211");
+    log("sent a line that is too long (--max-media)");
 }
 
 /// No passwords and no messages are logged, however much is.
 #[test]
 fn the_log_tells_no_secrets() {
-    let server = TestServer::after_shell("export RUST_LOG=trace", &["--explain"]);
+    let mut server = TestServer::after_shell("export RUST_LOG=trace", &["--explain"]);
     let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
     hans.send(&format!("115 {chat} \"between us\" data:,private"));
     hans.expect("219 400");
@@ -192,7 +228,12 @@ fn the_log_tells_no_secrets() {
     assert!(hans.recv().starts_with("211 "));
     hans.close();
     maria.close();
+    // Only an ended server has surely logged all that it will.
+    server.stop();
     let log = server.log().join("\n");
+    // It did log what these connections did, at the levels that are off by default.
+    assert!(log.contains("110 Login: "), "{log}");
+    assert!(log.contains("ended: closed by the peer"), "{log}");
     for secret in [PASSWORD, "secret", "between us", "private"] {
         assert!(!log.contains(secret), "`{secret}` is in the log:\n{log}");
     }

@@ -6,14 +6,14 @@ mod support;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::client::{Client, Received};
+use support::client::{Client, Received, TIMEOUT};
 use support::people::{Push, pair, register_and_login};
 use support::server::TestServer;
 use support::system::wait_for;
 
 /// Long enough for every test here; a scope waits for its threads, so a flood without an end would
 /// make a failing test hang.
-const FLOOD: Duration = Duration::from_secs(60);
+const FLOOD: Duration = Duration::from_secs(300);
 
 /// Sends numbered messages, many at once, until the connection ends; counts the acknowledged ones.
 fn flood(mut client: Client, chat: i64, acknowledged: &AtomicUsize) {
@@ -28,7 +28,7 @@ fn flood(mut client: Client, chat: i64, acknowledged: &AtomicUsize) {
         }
         sent += lines.len();
         for _ in lines {
-            match client.next(Duration::from_secs(20)) {
+            match client.next(TIMEOUT) {
                 Received::Line(line) => assert_eq!(line, "219 400"),
                 Received::Closed => return,
                 Received::TimedOut => panic!("neither answered nor closed"),
@@ -72,7 +72,7 @@ fn nothing_acknowledged_is_lost(end: fn(&mut TestServer)) {
     let acknowledged = AtomicUsize::new(0);
     thread::scope(|scope| {
         let flood = scope.spawn(|| flood(hans, chat, &acknowledged));
-        wait_for("the flood has begun", Duration::from_secs(10), || {
+        wait_for("the flood has begun", TIMEOUT, || {
             (acknowledged.load(Ordering::SeqCst) > 1000).then_some(())
         });
         end(&mut server);
@@ -109,7 +109,7 @@ fn sigterm_ends_it_whatever_the_clients_do() {
     thread::scope(|scope| {
         scope.spawn(|| flood(hans, chat, &acknowledged));
         // More than the sockets hold, so that maria's writer and greedy's reader are stuck.
-        wait_for("the flood has begun", Duration::from_secs(30), || {
+        wait_for("the flood has begun", FLOOD / 2, || {
             (acknowledged.load(Ordering::SeqCst) > 20_000).then_some(())
         });
         let mut writer = greedy.writer();

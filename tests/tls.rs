@@ -247,7 +247,7 @@ fn certificates_are_read_again_without_dropping_anybody() {
 /// A handshake that stops half-way costs its own connection alone, and that not for long.
 #[test]
 fn a_handshake_that_stalls_is_ended() {
-    let both = Both::start(&["--login-grace", "6"]);
+    let both = Both::start(&["--login-grace", "10"]);
     let stalled: Vec<TcpStream> = (0..20)
         .map(|number| {
             let mut stream = both.tcp();
@@ -259,7 +259,7 @@ fn a_handshake_that_stalls_is_ended() {
             stream
         })
         .collect();
-    // Nobody else waits for them.
+    // Nobody else waits for them: not one of them has been ended yet.
     let mut anna = both.connect();
     anna.register("anna");
     anna.login("anna");

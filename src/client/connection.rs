@@ -188,6 +188,9 @@ fn read(mut reader: Box<dyn Read + Send>, progress: &Progress, tell: &impl Fn(Ha
                 Some(Event::TooLong) => {
                     break 'reading "the server sent a line that is too long".to_owned();
                 }
+                Some(Event::NoMemory) => {
+                    break 'reading "there is no memory for what the server sent".to_owned();
+                }
                 // Servers do not ask for it.
                 Some(Event::TimingMark) | None => {}
             }

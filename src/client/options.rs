@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::link::{Address, Security};
+use crate::options::{self, entry};
 
 mod tables;
 
 pub use tables::{
-    EXITS, Exit, ExitRow, FORMS, FormRow, OPTIONS, OptionRow, VARIABLES, VariableRow,
+    EXITS, Exit, ExitRow, FORMS, FormRow, OPTIONS, OptionRow, Own, VARIABLES, VariableRow,
 };
 
 /// The name of the program.
@@ -24,20 +25,11 @@ pub const DEFAULT_HOST: &str = "127.0.0.1";
 
 const ABOUT: &str = "A terminal client for the Plausch chat server.";
 
-/// The widest that a line of `--help` may be.
-const WIDTH: usize = 80;
-
 /// How long `send` and `fetch` try when `--timeout` is not given.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the command line asks for.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Invocation {
-    /// To do something.
-    Run(Settings),
-    /// To print this, without a newline at its end, and to end.
-    Print(String),
-}
+/// What the command line asks for: to do something, mostly.
+pub type Invocation = options::Invocation<Settings>;
 
 /// Everything that can be chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,22 +110,11 @@ fn parse_with(
     args: impl Iterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Invocation, UsageError> {
-    let mut parser = getopts::Options::new();
-    for row in OPTIONS {
-        if row.hint.is_empty() {
-            parser.optflag(row.short, row.long, "");
-        } else {
-            parser.optopt(row.short, row.long, "", "");
-        }
-    }
-    let mut words = Vec::new();
-    for arg in args {
-        match arg.into_string() {
-            Ok(word) => words.push(word),
-            Err(arg) => return wrong(format!("argument {arg:?} is not UTF-8")),
-        }
-    }
-    let matches = match parser.parse(&words) {
+    let words = match options::words(args) {
+        Ok(words) => words,
+        Err(arg) => return wrong(format!("argument {arg:?} is not UTF-8")),
+    };
+    let matches = match options::parser(OPTIONS, |_| false).parse(&words) {
         Ok(matches) => matches,
         // Control characters in an argument must not reach the terminal as they are.
         Err(fail) => return wrong(fail.to_string().escape_debug().to_string()),
@@ -147,20 +128,13 @@ fn parse_with(
     let given = |name: &str| matches.opt_str(name);
     let mut free = matches.free.iter().map(String::as_str).peekable();
     let word = free.next_if(|word| matches!(*word, "send" | "tail" | "fetch"));
-    let only = |option: &str, mode: Option<&str>| match matches.opt_present(option) {
-        true if word != mode => {
-            let mode = mode.unwrap_or("chatting");
-            wrong(format!("--{option} is for {mode} only"))
+    for row in OPTIONS {
+        if let Some(mode) = row.own.only
+            && word != Some(mode)
+            && matches.opt_present(row.long)
+        {
+            return wrong(format!("--{} is for {mode} only", row.long));
         }
-        _ => Ok(()),
-    };
-    for (option, mode) in [
-        ("to", "send"),
-        ("file", "send"),
-        ("json", "tail"),
-        ("count", "tail"),
-    ] {
-        only(option, Some(mode))?;
     }
     let number = |name: &str| match given(name).map(|text| (number(&text), text)) {
         None => Ok(None),
@@ -241,21 +215,7 @@ fn parse_with(
 
 /// Reads a number from 1 on, of decimal digits only.
 fn number(text: &str) -> Option<u64> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|&number| digits && number > 0)
-}
-
-impl OptionRow {
-    /// The names and the hint: `-u, --user NAME`.
-    #[must_use]
-    pub fn synopsis(&self) -> String {
-        let short = match self.short {
-            "" => "    ".to_owned(),
-            short => format!("-{short}, "),
-        };
-        let space = if self.hint.is_empty() { "" } else { " " };
-        format!("{short}--{}{space}{}", self.long, self.hint)
-    }
+    options::number(text, 1..=u64::MAX)
 }
 
 /// The text of `--help`, without a newline at its end.
@@ -267,56 +227,31 @@ pub fn help() -> String {
         text.push_str(&format!("{start}{PROGRAM} {}\n", form.synopsis));
     }
     text.push_str(ABOUT);
-    text.push_str("\n\n");
+    text.push('\n');
     for form in FORMS {
         let word = form.synopsis.split(' ').next().unwrap_or_default();
         let word = if word.starts_with('[') { PROGRAM } else { word };
-        entry(&mut text, word, form.help, 7);
+        entry(&mut text, word, form.help, 11);
     }
-    text.push_str("\nOptions:\n");
+    text.push_str("\n\nOptions:");
     for row in OPTIONS {
-        entry(&mut text, &row.synopsis(), row.help, 26);
+        entry(&mut text, &row.synopsis(), row.help, 30);
     }
-    text.push_str("\nEnvironment:\n");
+    text.push_str("\n\nEnvironment:");
     for row in VARIABLES {
-        entry(&mut text, row.name, row.help, 18);
+        entry(&mut text, row.name, row.help, 22);
     }
-    text.push_str("\nExit codes:\n");
+    text.push_str("\n\nExit codes:");
     for row in EXITS {
-        entry(&mut text, &(row.exit as u8).to_string(), row.help, 3);
+        entry(&mut text, &(row.exit as u8).to_string(), row.help, 7);
     }
-    text.pop();
     text
-}
-
-/// A word, and what it means beside it, in a column behind `width` characters.
-fn entry(text: &mut String, word: &str, help: &str, width: usize) {
-    let column = width + 4;
-    let mut line = format!("  {word:width$}  ");
-    let empty = line.chars().count().max(column);
-    let mut fresh = true;
-    for word in help.split(' ') {
-        let length = line.chars().count();
-        if !fresh && length + 1 + word.chars().count() > WIDTH {
-            text.push_str(&line);
-            text.push('\n');
-            line = " ".repeat(empty.min(column));
-            fresh = true;
-        }
-        if !fresh {
-            line.push(' ');
-        }
-        line.push_str(word);
-        fresh = false;
-    }
-    text.push_str(&line);
-    text.push('\n');
 }
 
 /// The text of `--version`, without a newline at its end.
 #[must_use]
 pub fn version() -> String {
-    format!("{PROGRAM} {}", env!("CARGO_PKG_VERSION"))
+    options::version(PROGRAM)
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ pub(super) fn show(call: &Call) -> Outcome {
         Some(name) => database.named(
             database
                 .beside
-                .read(|connection| upkeep::details(connection, &name.mapped)),
+                .view(|connection| upkeep::details(connection, &name.mapped)),
         )?,
         None => None,
     };

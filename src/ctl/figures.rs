@@ -11,7 +11,7 @@ pub(super) fn stats(call: &Call) -> Outcome {
     let database = Database::open(call)?;
     let census = database
         .beside
-        .read(|connection| census::count(connection, &database.path));
+        .view(|connection| census::count(connection, &database.path));
     let census = database.named(census)?;
     let live = database.beside.is_live();
     let live = database.named(live)?;

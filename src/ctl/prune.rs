@@ -56,7 +56,7 @@ fn prune_messages(database: &mut Database, before: i64, dry_run: bool) -> Result
     loop {
         let found = database
             .beside
-            .read(|connection| upkeep::old_lanes(connection, last, STEP, before));
+            .view(|connection| upkeep::old_lanes(connection, last, STEP, before));
         let (upto, old) = database.named(found)?;
         let Some(upto) = upto else { return Ok(sum) };
         last = upto;

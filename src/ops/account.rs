@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::passwords::StillWanted;
 use super::{Answer, LoggedIn, Outcome, Refused, Session, names, reply};
+use crate::protocol::memory;
 use crate::protocol::{Reply, Status};
 use crate::server::outbox::Outbox;
 use crate::server::wire::Rest;
@@ -13,10 +14,11 @@ use crate::store::users::{self, Account, NewAccount};
 
 /// `110 User Password` → `212`.
 pub(super) fn login(session: &mut Session, user: &str, password: &str) -> Outcome {
+    // As typed, and that may be as long as a line.
     let refuse = |status| {
         reply(Reply::LoginResponse {
             status,
-            user: Cow::Owned(user.to_owned()),
+            user: Cow::Owned(memory::copy(user)?),
         })
     };
     if session.login.is_some() {
@@ -278,6 +280,9 @@ fn waiting<T, E>(
     let left = wire.time_left();
     wire.set_deadline(None);
     let result = work(Arc::new(move || !wire.is_gone()));
-    session.wire.set_deadline(left);
+    // An order to end the login has set a deadline of its own meanwhile.
+    if session.wire.time_left().is_none() {
+        session.wire.set_deadline(left);
+    }
     result
 }

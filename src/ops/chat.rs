@@ -37,14 +37,10 @@ pub(super) fn list(session: &Session) -> Outcome {
 /// `113 Contact` → `217`.
 pub(super) fn create(session: &Session, name: &str) -> Outcome {
     let respond = |status| reply(Reply::ChatCreateResponse { status });
-    let login = match logged_in(session) {
-        Ok(login) => login,
+    let (user, with) = match contact::both(session, name)? {
+        Ok(both) => both,
         Err(status) => return respond(status),
     };
-    let Some(with) = contact::other(session, login.user, name)? else {
-        return respond(Status::ContactNotFound);
-    };
-    let user = login.user;
     let created = session
         .context
         .store

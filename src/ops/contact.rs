@@ -9,14 +9,10 @@ use crate::store::{StoreError, UserId, users};
 /// `121 User` → `232`.
 pub(super) fn confirm(session: &Session, name: &str) -> Outcome {
     let respond = |status| reply(Reply::ConfirmContactResponse { status });
-    let login = match logged_in(session) {
-        Ok(login) => login,
+    let (user, contact) = match both(session, name)? {
+        Ok(both) => both,
         Err(status) => return respond(status),
     };
-    let Some(contact) = other(session, login.user, name)? else {
-        return respond(Status::ContactNotFound);
-    };
-    let user = login.user;
     let context = &session.context;
     let most = context.max_requests;
     let requested = context
@@ -47,14 +43,10 @@ pub(super) fn confirm(session: &Session, name: &str) -> Outcome {
 /// `131 User` → `244`.
 pub(super) fn delete(session: &Session, name: &str) -> Outcome {
     let respond = |status| reply(Reply::ContactDeleteResponse { status });
-    let login = match logged_in(session) {
-        Ok(login) => login,
+    let (user, contact) = match both(session, name)? {
+        Ok(both) => both,
         Err(status) => return respond(status),
     };
-    let Some(contact) = other(session, login.user, name)? else {
-        return respond(Status::ContactNotFound);
-    };
-    let user = login.user;
     let removed = session
         .context
         .store
@@ -127,18 +119,24 @@ pub(super) fn list(session: &Session) -> Outcome {
     )))
 }
 
-/// The account of a name, unless it is the asker's own.
-pub(super) fn other(
+/// Who asks, and the account of a name that is not the asker's own; or what to answer instead.
+pub(super) fn both(
     session: &Session,
-    user: UserId,
     name: &str,
-) -> Result<Option<UserId>, StoreError> {
+) -> Result<Result<(UserId, UserId), Status>, StoreError> {
+    let user = match logged_in(session) {
+        Ok(login) => login.user,
+        Err(status) => return Ok(Err(status)),
+    };
     let Some(name) = names::username(name) else {
-        return Ok(None);
+        return Ok(Err(Status::ContactNotFound));
     };
     let found = session
         .context
         .store
         .read(|connection| users::id_of(connection, &name.mapped))?;
-    Ok(found.filter(|id| *id != user))
+    Ok(match found.filter(|id| *id != user) {
+        Some(other) => Ok((user, other)),
+        None => Err(Status::ContactNotFound),
+    })
 }

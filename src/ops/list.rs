@@ -2,17 +2,15 @@
 
 use std::vec;
 
-use rusqlite::Connection;
-
 use super::Stream;
 use crate::protocol::Reply;
-use crate::store::{Pin, Store, StoreError};
+use crate::store::{Pin, Store, StoreError, View};
 
 /// Bytes of one piece of a reply.
 pub(super) const PIECE: usize = 16 << 10;
 
 /// Turns a key into its line.
-type Element = Box<dyn Fn(&Connection, i64, &mut Vec<u8>) -> rusqlite::Result<()>>;
+type Element = Box<dyn Fn(&View<'_>, i64, &mut Vec<u8>) -> rusqlite::Result<()>>;
 
 /// A list between its begin and its end packet.
 pub(super) struct List {
@@ -30,7 +28,7 @@ impl List {
         store: &Store,
         head: &[Reply<'_>],
         keys: Vec<i64>,
-        element: impl Fn(&Connection, i64, &mut Vec<u8>) -> rusqlite::Result<()> + 'static,
+        element: impl Fn(&View<'_>, i64, &mut Vec<u8>) -> rusqlite::Result<()> + 'static,
         tail: Reply<'static>,
         pin: Option<Pin>,
     ) -> Box<List> {

@@ -1,6 +1,7 @@
 //! Media: kept in parts, given back in pieces.
 
 use super::{Answer, Outcome, Refused, Session, Stream, logged_in, reply};
+use crate::protocol::memory;
 use crate::protocol::value::{needs_quotes, push_escaped};
 use crate::protocol::{Reply, Status};
 use crate::store::media::{self, Found, Media, PART};
@@ -103,8 +104,8 @@ pub(super) fn send(
     };
     let (size, quoted) = (data.len(), needs_quotes(data));
     let mut parts = parts(data);
-    let first = parts.next().unwrap_or("").to_owned();
-    let body = message.to_owned();
+    let first = memory::copy(parts.next().unwrap_or(""))?;
+    let body = memory::copy(message)?;
     if size <= PART {
         let sent = store.grow(rows(&first), move |tx| {
             let Some(id) = media::begin(tx, sender, chat, size, quoted)? else {
@@ -125,7 +126,7 @@ pub(super) fn send(
     let id = begun.ok_or(StoreError::OverQuota)?;
     upload.id = Some(id);
     for (number, part) in (1..).zip(parts) {
-        let part = part.to_owned();
+        let part = memory::copy(part)?;
         store.grow(rows(&part), move |tx| media::add(tx, id, number, &part))?;
     }
     let sent = store.grow(2, move |tx| media::finish(tx, sender, chat, &body, id))?;

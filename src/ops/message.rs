@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::{LoggedIn, Outcome, Session, logged_in, media, reply};
+use crate::protocol::memory::{self, NoMemory};
 use crate::protocol::{Reply, Status};
 use crate::server::outbox::Push;
 use crate::store::chats::{self, Access};
@@ -40,14 +41,19 @@ impl Batch {
     }
 
     /// Adds a message.
-    pub fn push(&mut self, chat: ChatId, message: &str) {
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn push(&mut self, chat: ChatId, message: &str) -> Result<(), NoMemory> {
         let start = self.text.len();
-        self.text.push_str(message);
+        self.items.try_reserve(1)?;
+        memory::append(&mut self.text, message)?;
         self.items.push(Item {
             chat,
             body: start..self.text.len(),
             result: None,
         });
+        Ok(())
     }
 
     fn clear(&mut self) {
@@ -109,7 +115,7 @@ pub(super) fn send(session: &Session, chat: ChatId, message: &str, data: Option<
     let store = &session.context.store;
     let Some(data) = data else {
         let mut batch = Batch::default();
-        batch.push(chat, message);
+        batch.push(chat, message)?;
         let mut status = Status::Ok;
         return match send_batch(session, login, &mut batch, |given| status = given) {
             Ok(_) => respond(status),

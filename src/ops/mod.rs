@@ -18,6 +18,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::protocol::memory::{self, NO_MEMORY, NoMemory};
 use crate::protocol::{Reply, Request, Status};
 use crate::server::brakes::{LoginBrake, Registrations};
 use crate::server::complaints::Complaints;
@@ -102,6 +103,8 @@ pub enum Refused {
     Because(&'static str),
     /// The store failed; the log says why.
     Store(StoreError),
+    /// There is no memory for what it needs.
+    NoMemory,
     /// The connection went away, or the server is ending, before the answer.
     Gone,
 }
@@ -116,6 +119,12 @@ impl From<StoreError> for Refused {
             }
             error => Refused::Store(error),
         }
+    }
+}
+
+impl From<NoMemory> for Refused {
+    fn from(_: NoMemory) -> Self {
+        Refused::NoMemory
     }
 }
 
@@ -134,6 +143,7 @@ impl Refused {
         match self {
             Refused::Because(reason) => reason,
             Refused::Store(_) => "the server cannot keep anything just now; try again",
+            Refused::NoMemory => NO_MEMORY,
             Refused::Gone => "the server is ending",
         }
     }
@@ -184,8 +194,12 @@ pub fn handle(session: &mut Session, request: &Request<'_>) -> Outcome {
         R::PasswordChange { old, new } => account::change_password(session, old, new),
         R::AccountDelete { password } => account::delete(session, password),
         R::Received { chat, timestamp } => history::received(session, *chat, *timestamp),
+        // It may be as long as a line.
         R::Ping { text } => Ok(Answer::Reply(Reply::Pong {
-            text: text.as_ref().map(|text| Cow::Owned(text.to_string())),
+            text: match text {
+                Some(text) => Some(Cow::Owned(memory::copy(text)?)),
+                None => None,
+            },
         })),
     }
 }

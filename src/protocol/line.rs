@@ -5,28 +5,21 @@
 //! into reads. It works on runs of bytes only to be quick.
 
 mod limit;
+mod telnet;
 
 use std::fmt;
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr, memchr3};
 use zeroize::Zeroize;
 
+use super::memory::{self, NoMemory};
 pub use limit::PLAIN_LIMIT;
 use limit::{ceiling, count_backslashes, overflow};
+use telnet::{IAC, Telnet};
 
 const BACKSPACE: u8 = 0x08;
 const DELETE: u8 = 0x7F;
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
-
-// RFC 854 and, for the first command, RFC 1184; TIMING-MARK is RFC 860.
-const FIRST_COMMAND: u8 = 236;
-const SE: u8 = 240;
-const SB: u8 = 250;
-const WILL: u8 = 251;
-const DO: u8 = 253;
-const DONT: u8 = 254;
-const IAC: u8 = 255;
-const TIMING_MARK: u8 = 6;
 
 /// What the bytes so far amounted to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,6 +29,9 @@ pub enum Event<'a> {
     /// The line being read is longer than the limit. Said once, as soon as that is certain; the
     /// rest of the line is dropped silently.
     TooLong,
+    /// The system has no memory for the line being read. Said once; the rest of the line is dropped
+    /// silently.
+    NoMemory,
     /// `IAC DO TIMING-MARK`, to be answered by `IAC WONT TIMING-MARK`. The line around it goes on.
     TimingMark,
 }
@@ -46,6 +42,7 @@ impl fmt::Debug for Event<'_> {
         match self {
             Event::Line(line) => write!(f, "Line({} bytes)", line.len()),
             Event::TooLong => f.write_str("TooLong"),
+            Event::NoMemory => f.write_str("NoMemory"),
             Event::TimingMark => f.write_str("TimingMark"),
         }
     }
@@ -59,26 +56,6 @@ pub struct Step<'a> {
     pub used: usize,
     /// What they amounted to, if anything yet.
     pub event: Option<Event<'a>>,
-}
-
-/// Where in a telnet command the stream stands (RFC 854, RFC 855).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Telnet {
-    /// In none: bytes are text.
-    Text,
-    /// After IAC.
-    Command,
-    /// After IAC WILL, WONT, DO (`asked`) or DONT: the next byte is the option.
-    Option { asked: bool },
-    /// In a subnegotiation.
-    Sub,
-    /// After IAC in a subnegotiation.
-    SubCommand,
-    /// In a subnegotiation that outgrew the limit: an LF ends it as well, so that an endless one
-    /// cannot make the connection deaf.
-    Overgrown,
-    /// After IAC in such a one.
-    OvergrownCommand,
 }
 
 /// Makes lines from the bytes of one connection.
@@ -195,8 +172,13 @@ impl LineDecoder {
                     used: at + over,
                     event: Some(Event::TooLong),
                 };
+            } else if self.keep(run, limit).is_err() {
+                self.drop_line();
+                return Step {
+                    used: end,
+                    event: Some(Event::NoMemory),
+                };
             } else {
-                self.keep(run, limit);
                 at = end;
             }
             match chunk.get(at) {
@@ -228,7 +210,8 @@ impl LineDecoder {
     }
 
     /// Whether the stream stands inside a line (kept or dropped) or inside a telnet command.
-    pub fn pending(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn pending(&self) -> bool {
         self.buffered() > 0
             || self.dropping
             || self.telnet != Telnet::Text
@@ -248,79 +231,6 @@ impl LineDecoder {
         }
     }
 
-    /// One step through a telnet command; `bytes` is not empty. Returns how many it took.
-    fn telnet_bytes(&mut self, bytes: &[u8], limit: usize) -> (usize, Option<Event<'static>>) {
-        let byte = bytes[0];
-        let mut event = None;
-        self.telnet = match self.telnet {
-            Telnet::Text => return (0, None),
-            Telnet::Command => match byte {
-                SB => {
-                    self.sub_length = 0;
-                    Telnet::Sub
-                }
-                WILL..=DONT => Telnet::Option { asked: byte == DO },
-                // Doubled, it is data: 0xFF, which no UTF-8 holds.
-                IAC => {
-                    event = self.keep_stray(limit);
-                    Telnet::Text
-                }
-                FIRST_COMMAND.. => Telnet::Text,
-                // No command: a stray 0xFF in the text, and this byte (perhaps the LF) is text.
-                _ => {
-                    self.telnet = Telnet::Text;
-                    return (0, self.keep_stray(limit));
-                }
-            },
-            Telnet::Option { asked } => {
-                event = (asked && byte == TIMING_MARK).then_some(Event::TimingMark);
-                Telnet::Text
-            }
-            Telnet::Sub if byte == IAC => Telnet::SubCommand,
-            Telnet::Sub => {
-                let data = memchr(IAC, bytes).unwrap_or(bytes.len());
-                return self.count_sub(data, Telnet::Overgrown, limit);
-            }
-            Telnet::SubCommand if byte == SE => Telnet::Text,
-            // Data (IAC IAC), or nonsense that must count for the limit all the same.
-            Telnet::SubCommand => {
-                self.telnet = Telnet::Sub;
-                return self.count_sub(1, Telnet::OvergrownCommand, limit);
-            }
-            Telnet::Overgrown | Telnet::OvergrownCommand if byte == b'\n' => {
-                self.dropping = false;
-                Telnet::Text
-            }
-            Telnet::Overgrown if byte == IAC => Telnet::OvergrownCommand,
-            Telnet::Overgrown => {
-                let data = memchr2(IAC, b'\n', bytes).unwrap_or(bytes.len());
-                return (data, None);
-            }
-            Telnet::OvergrownCommand if byte == SE => Telnet::Text,
-            Telnet::OvergrownCommand => Telnet::Overgrown,
-        };
-        (1, event)
-    }
-
-    /// Counts bytes of a subnegotiation, which are not kept. If they are too many, the rest of
-    /// them is left to the state `overgrown`, for an LF may be among them.
-    fn count_sub(
-        &mut self,
-        data: usize,
-        overgrown: Telnet,
-        limit: usize,
-    ) -> (usize, Option<Event<'static>>) {
-        let room = limit.saturating_sub(self.sub_length);
-        if data <= room {
-            self.sub_length += data;
-            return (data, None);
-        }
-        self.telnet = overgrown;
-        let event = (!self.dropping).then_some(Event::TooLong);
-        self.drop_line();
-        (room, event)
-    }
-
     /// Takes a byte of a byte order mark at the start of the connection. If it turns out to be
     /// none, what was taken of it becomes text.
     fn takes_mark(&mut self, byte: u8) -> bool {
@@ -334,24 +244,8 @@ impl LineDecoder {
         false
     }
 
-    /// Keeps an 0xFF that is text.
-    fn keep_stray(&mut self, limit: usize) -> Option<Event<'static>> {
-        if self.mark < 3 {
-            self.takes_mark(IAC);
-        }
-        if self.dropping {
-            return None;
-        }
-        if overflow(self.buffer.len(), self.backslashes, &[IAC], limit).is_some() {
-            self.drop_line();
-            return Some(Event::TooLong);
-        }
-        self.keep(&[IAC], limit);
-        None
-    }
-
     /// Appends text that fits. Room grows by doubling, but not beyond the limit before it must.
-    fn keep(&mut self, text: &[u8], limit: usize) {
+    fn keep(&mut self, text: &[u8], limit: usize) -> Result<(), NoMemory> {
         let (length, room) = (self.buffer.len(), self.buffer.capacity());
         let needed = length + text.len();
         if needed > room {
@@ -364,16 +258,18 @@ impl LineDecoder {
             let goal = goal.max(needed);
             if length <= PLAIN_LIMIT {
                 // Not realloc, which would leave a password behind where the line was.
-                let mut grown = Vec::with_capacity(goal);
+                let mut grown = Vec::new();
+                memory::reserve_exact(&mut grown, goal)?;
                 grown.extend_from_slice(&self.buffer);
                 self.buffer.zeroize();
                 self.buffer = grown;
             } else {
-                self.buffer.reserve_exact(goal - length);
+                memory::reserve_exact(&mut self.buffer, goal - length)?;
             }
         }
         self.buffer.extend_from_slice(text);
         self.backslashes += count_backslashes(text);
+        Ok(())
     }
 
     /// Takes back the last character. Of bytes that are no UTF-8, the last one.

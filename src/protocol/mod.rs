@@ -4,6 +4,7 @@
 //!
 //! - [`table`]: one row a packet, from which parsing, `help` and the reasons of `--explain` come.
 //! - [`status`]: one line a status code.
+//! - [`memory`]: room for what comes from the wire, or that there is none.
 //! - [`mod@line`]: bytes → bounded lines, telnet commands taken out.
 //! - [`value`]: bare and quoted values, both ways.
 //! - `unescape`: what a quoted value's escapes stand for.
@@ -17,6 +18,7 @@
 
 mod data_uri;
 pub mod line;
+pub mod memory;
 pub mod refusal;
 pub mod reply;
 pub mod request;

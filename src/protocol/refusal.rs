@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use super::memory::NO_MEMORY;
 use super::table::{self, Packet, Sender};
 use super::value;
 
@@ -16,6 +17,10 @@ pub enum Refusal {
     Unknown(Cow<'static, str>),
     /// The wrong form or size: `211`. The reason is for people and repeats nothing of the line.
     Invalid(Cow<'static, str>),
+    /// A Message or Media is longer than it may be: `211`. The reason is as above.
+    TooLong(Cow<'static, str>),
+    /// There is no memory for its values: `211`.
+    NoMemory,
 }
 
 impl Refusal {
@@ -31,11 +36,22 @@ impl Refusal {
         )))
     }
 
+    /// The same, for a value that is too long: `115 MessageSend: Media is too long`.
+    pub(super) fn too_long(packet: &Packet, value: &str) -> Refusal {
+        Refusal::TooLong(Cow::Owned(format!(
+            "{} {}: {value} is too long",
+            packet.number, packet.name
+        )))
+    }
+
     /// The reason, without the packet that says it; none for a blank line.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Refusal::Blank => None,
-            Refusal::Unknown(reason) | Refusal::Invalid(reason) => Some(reason),
+            Refusal::Unknown(reason) | Refusal::Invalid(reason) | Refusal::TooLong(reason) => {
+                Some(reason)
+            }
+            Refusal::NoMemory => Some(NO_MEMORY),
         }
     }
 }

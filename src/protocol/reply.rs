@@ -216,6 +216,17 @@ impl Line<'_> {
 }
 
 impl<'a> Reply<'a> {
+    /// The room that the line may take for a text that it gives back as a client has sent it, in
+    /// bytes: such a text may be as long as a line, and escapes at most double it. For all other
+    /// replies 0; they are short.
+    pub fn room_for_echo(&self) -> usize {
+        match self {
+            Reply::LoginResponse { user, .. } => 2 * user.len(),
+            Reply::Pong { text: Some(text) } => 2 * text.len(),
+            _ => 0,
+        }
+    }
+
     /// Appends the reply as a line, with CR LF. Allocates nothing but room in `out`.
     pub fn format(&self, out: &mut Vec<u8>) {
         value::push_count(out, u64::from(self.number()));

@@ -323,14 +323,6 @@ impl<'a> Request<'a> {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// A cheap look at a line: is it a MessageSend, if it is anything? Of use for taking runs of
-    /// them together; the form is not checked.
-    pub fn is_message(line: &[u8]) -> bool {
-        let start = line.iter().position(|&byte| byte != b' ');
-        let rest = start.and_then(|start| line[start..].strip_prefix(b"115"));
-        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b' ')))
-    }
-
     /// The opcode.
     pub fn number(&self) -> u16 {
         match self {
@@ -382,8 +374,12 @@ impl fmt::Debug for Request<'_> {
 
 fn check_text(packet: &Packet, kind: Kind, text: &str, limits: &Limits) -> Result<(), Refusal> {
     let reason = match kind {
-        Kind::Message if text.len() > MESSAGE_MAX => "Message is too long",
-        Kind::Media if text.len() > limits.media => "Media is too long",
+        Kind::Message if text.len() > MESSAGE_MAX => {
+            return Err(Refusal::too_long(packet, "Message"));
+        }
+        Kind::Media if text.len() > limits.media => {
+            return Err(Refusal::too_long(packet, "Media"));
+        }
         Kind::Media if text.is_empty() => "Media is empty",
         // They can only have come as escapes.
         Kind::Str if text.contains(char::is_control) => "a value holds a control character",

@@ -6,22 +6,27 @@
 use memchr::memchr;
 use zeroize::Zeroize;
 
+use super::memory::{self, NoMemory};
+
 /// The longest escape is of one code point beyond the basic plane.
 const LEAD: std::ops::Range<u32> = 0xD800..0xDC00;
 const TRAIL: std::ops::Range<u32> = 0xDC00..0xE000;
 
 /// What stands between the quotes, without its escapes; `None` if one is wrong, or is half of a
 /// surrogate pair. Characters that JSON wants escaped are for the caller to refuse.
-pub(super) fn unescape(inside: &str) -> Option<String> {
+///
+/// # Errors
+/// When there is no memory for the text.
+pub(super) fn unescape(inside: &str) -> Result<Option<String>, NoMemory> {
     // No escape is shorter than what it stands for, so this never grows, and never moves.
-    let mut text = String::with_capacity(inside.len());
-    match append(inside, &mut text) {
+    let mut text = memory::text(inside.len())?;
+    Ok(match append(inside, &mut text) {
         Some(()) => Some(text),
         None => {
             text.zeroize();
             None
         }
-    }
+    })
 }
 
 fn append(inside: &str, text: &mut String) -> Option<()> {
@@ -72,8 +77,11 @@ fn unit(rest: &mut &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::unescape;
     use proptest::prelude::*;
+
+    fn unescape(inside: &str) -> Option<String> {
+        super::unescape(inside).expect("memory")
+    }
 
     fn by_serde(inside: &str) -> Option<String> {
         serde_json::from_str(&format!("\"{inside}\"")).ok()

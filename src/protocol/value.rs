@@ -10,6 +10,7 @@ use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 use zeroize::Zeroize;
 
 use super::data_uri;
+use super::memory::NoMemory;
 use super::refusal::Refusal;
 use super::status::Status;
 use super::table::{Field, Kind, Packet, VALUES_MAX};
@@ -287,8 +288,10 @@ fn string<'a>(
     if memchr(b'\\', inside.as_bytes()).is_none() {
         return Ok((Value::Text(Cow::Borrowed(inside)), behind));
     }
-    let Some(text) = unescape(inside) else {
-        return Err(refusal(packet, field, "holds a wrong escape"));
+    let text = match unescape(inside) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Err(refusal(packet, field, "holds a wrong escape")),
+        Err(NoMemory) => return Err(Refusal::NoMemory),
     };
     if memchr(0, text.as_bytes()).is_some() {
         return Err(refusal(packet, field, "holds the character NUL"));

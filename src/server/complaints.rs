@@ -29,6 +29,12 @@ pub struct Complaints {
     pub inflight: Complaint,
     /// The longest line.
     pub lines: Complaint,
+    /// `--max-media`, and the longest Message.
+    pub values: Complaint,
+    /// Why a line was answered by `210` or `211`; at level debug each of them is logged instead.
+    pub refusals: Complaint,
+    /// What the system has of memory.
+    pub memory: Complaint,
 }
 
 /// One kind of log line: the first is written at once, further ones at most every ten seconds, with
@@ -47,10 +53,19 @@ struct State {
 impl Complaint {
     /// Writes a warning, unless one was written a moment ago.
     pub fn warn(&self, line: fmt::Arguments<'_>) {
+        self.log(log::Level::Warn, line);
+    }
+
+    /// The same for what is nothing to look into.
+    pub fn info(&self, line: fmt::Arguments<'_>) {
+        self.log(log::Level::Info, line);
+    }
+
+    fn log(&self, level: log::Level, line: fmt::Arguments<'_>) {
         match self.due(Instant::now()) {
             None => {}
-            Some(0) => log::warn!("{line}"),
-            Some(left_out) => log::warn!("{line} ({left_out} such lines were left out)"),
+            Some(0) => log::log!(level, "{line}"),
+            Some(left_out) => log::log!(level, "{line} ({left_out} such lines were left out)"),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::budget::Share;
 use super::pace::Pace;
 use crate::ops::Session;
-use crate::protocol::Request;
+use crate::protocol::{Refusal, Request};
 
 /// Whether the answer to a request may take long, behind a hash or a brake: what was earned before
 /// it is not to wait for it.
@@ -50,11 +50,46 @@ pub(super) fn wait_for_room(
 }
 
 /// Says that a line was longer than it may be.
-pub(super) fn note_too_long(session: &Session) {
+pub(super) fn note_long_line(session: &Session) {
     let wire = &session.wire;
+    let limit = match session.login {
+        Some(_) => " (--max-media)",
+        None => "",
+    };
     session.context.complaints.lines.warn(format_args!(
-        "connection {} from {} sent a line that is too long",
+        "connection {} from {} sent a line that is too long{limit}",
         wire.id(),
         wire.peer()
     ));
+}
+
+/// Says why a line was refused: each one at level debug, otherwise one now and then. A reason
+/// repeats nothing of the line.
+pub(super) fn note_refusal(session: &Session, refusal: &Refusal) {
+    let Some(reason) = refusal.reason() else {
+        return;
+    };
+    let (wire, complaints) = (&session.wire, &session.context.complaints);
+    if log::log_enabled!(log::Level::Debug) {
+        log::debug!("connection {}: {reason}", wire.id());
+    } else {
+        complaints.refusals.info(format_args!(
+            "connection {} from {}: refused: {reason}",
+            wire.id(),
+            wire.peer()
+        ));
+    }
+    match refusal {
+        Refusal::TooLong(_) => complaints.values.warn(format_args!(
+            "connection {} from {}: {reason} (--max-media for Media, 8 KiB for a Message)",
+            wire.id(),
+            wire.peer()
+        )),
+        Refusal::NoMemory => complaints.memory.warn(format_args!(
+            "connection {} from {}: there is no memory for what it sent; it was refused",
+            wire.id(),
+            wire.peer()
+        )),
+        _ => {}
+    }
 }

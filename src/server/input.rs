@@ -9,6 +9,7 @@ use std::time::Duration;
 use zeroize::Zeroize;
 
 use super::wire::Wire;
+use crate::protocol::memory::{self, NoMemory};
 
 /// The buffer of an idle connection.
 const SMALL: usize = 512;
@@ -53,7 +54,7 @@ impl Input {
     pub(super) fn new(wire: &Arc<Wire>) -> Input {
         Input {
             wire: Arc::clone(wire),
-            buffer: room(SMALL),
+            buffer: vec![0; SMALL].into_boxed_slice(),
             start: 0,
             end: 0,
             was_filled: false,
@@ -110,15 +111,20 @@ impl Input {
         }
     }
 
-    /// Replaces an empty buffer.
+    /// Replaces an empty buffer, if there is memory for the other one.
     fn resize(&mut self, size: usize) {
-        if self.buffer.len() != size {
-            self.buffer = room(size);
+        if self.buffer.len() != size
+            && let Ok(buffer) = room(size)
+        {
+            self.buffer = buffer;
             (self.start, self.end) = (0, 0);
         }
     }
 }
 
-fn room(size: usize) -> Box<[u8]> {
-    vec![0; size].into_boxed_slice()
+fn room(size: usize) -> Result<Box<[u8]>, NoMemory> {
+    let mut buffer = Vec::new();
+    memory::reserve_exact(&mut buffer, size)?;
+    buffer.resize(size, 0);
+    Ok(buffer.into_boxed_slice())
 }

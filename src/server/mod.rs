@@ -146,6 +146,10 @@ impl Server {
                 Err(error) => Err(StartError::Listen(address, error)),
             })
             .collect::<Result<Vec<_>, _>>()?;
+        let threads = Arc::new(Threads::new());
+        let clients = max_clients(config, threads.limit())?;
+        // What can fail comes before the store, which has threads of its own.
+        let hasher = Hasher::start(config.cost)?;
         let store = Store::open(&store::Options {
             path: config.database.clone(),
             readers: config.pool,
@@ -155,13 +159,11 @@ impl Server {
         })
         .map_err(|error| StartError::Database(config.database.clone(), error))?;
         warn_if_open(&config.database);
-        let threads = Arc::new(Threads::new());
-        let clients = max_clients(config, threads.limit())?;
         let server = Arc::new(Server {
             context: Arc::new(Context {
                 store,
                 hub: Hub::default(),
-                hasher: Hasher::start(config.cost)?,
+                hasher,
                 threads,
                 registration_open: config.registration_open,
                 login_grace: config.login_grace,

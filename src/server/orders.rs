@@ -62,7 +62,7 @@ impl Orders {
             return;
         }
         let store = &server.context.store;
-        let waiting = match store.read(orders::waiting) {
+        let waiting = match store.read(|connection| orders::waiting(connection)) {
             Ok(waiting) => waiting,
             Err(error) => {
                 log::debug!("orders cannot be read: {error}");
@@ -96,8 +96,9 @@ fn obey(server: &Server, order: Order) {
             );
             // From here on no push goes out, and the session takes itself for a guest, who has the
             // usual time to log in; then the name is free.
-            outbox.wire().set_deadline(Some(context.login_grace));
+            // Refused first: a session that lifts its limit looks whether its login has ended then.
             outbox.refuse();
+            outbox.wire().set_deadline(Some(context.login_grace));
             context.hub.leave(&outbox);
         }
         // Done along with the removal, within the committer.

@@ -14,12 +14,15 @@ use super::listener::Place;
 use super::pace::Pace;
 use super::wire::Wire;
 use super::{Server, holds};
-use crate::ops::message::{self, Batch};
-use crate::ops::{self, Answer, Context, Refused, Stream};
+use crate::ops;
+use crate::ops::message::Batch;
 use crate::protocol::line::PLAIN_LIMIT;
 use crate::protocol::{Event, LineDecoder, Refusal, Reply, Request, table};
 use crate::store::lock;
 use crate::sys;
+use answering::{carry_out, flush, refuse, send_batch};
+
+mod answering;
 
 /// Replies gathered before they are written.
 const REPLIES: usize = 16 << 10;
@@ -29,9 +32,6 @@ const WONT_TIMING_MARK: &[u8] = &[255, 252, 6];
 
 /// How long a push that is being written may hold up the end of a connection.
 const LAST_PUSH: Duration = Duration::from_secs(3);
-
-/// How long a logout waits for the acknowledgement of what was pushed before it.
-const LAST_PUSHES: Duration = Duration::from_millis(50);
 
 /// How long the last bytes may take to arrive, so that they count as delivered.
 const LAST_BYTES: Duration = Duration::from_secs(1);
@@ -250,15 +250,21 @@ impl Session {
                 Ok(())
             }
             Some(Event::TooLong) => {
-                holds::note_too_long(&self.ops);
+                holds::note_long_line(&self.ops);
                 self.pace.spend();
                 send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                 refuse(
-                    &self.ops.wire,
+                    &self.ops,
                     &self.server,
                     &mut self.out,
                     &Refusal::Invalid(Cow::Borrowed("the line is too long")),
                 );
+                Ok(())
+            }
+            Some(Event::NoMemory) => {
+                self.pace.spend();
+                send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
+                refuse(&self.ops, &self.server, &mut self.out, &Refusal::NoMemory);
                 Ok(())
             }
             Some(Event::Line(line)) => match Request::parse(line, &limits) {
@@ -274,8 +280,11 @@ impl Session {
                     if self.worn == Worn::Fresh {
                         self.worn = Worn::Used;
                     }
-                    self.batch.push(chat, &message);
                     self.pace.spend();
+                    if self.batch.push(chat, &message).is_err() {
+                        send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
+                        refuse(&self.ops, &self.server, &mut self.out, &Refusal::NoMemory);
+                    }
                     Ok(())
                 }
                 Ok(mut request) => {
@@ -300,7 +309,7 @@ impl Session {
                     send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                     help = self.server.explain && line.trim_ascii().eq_ignore_ascii_case(b"help");
                     if !help {
-                        refuse(&self.ops.wire, &self.server, &mut self.out, &refusal);
+                        refuse(&self.ops, &self.server, &mut self.out, &refusal);
                     }
                     Ok(())
                 }
@@ -374,154 +383,4 @@ impl Session {
             context.hub.leave(&login.outbox);
         }
     }
-}
-
-/// Answers the messages gathered so far.
-fn send_batch(session: &ops::Session, server: &Server, batch: &mut Batch, out: &mut Vec<u8>) {
-    if batch.is_empty() {
-        return;
-    }
-    let Some(login) = &session.login else { return };
-    let sent = message::send_batch(session, login, batch, |status| {
-        Reply::MessageSendResponse { status }.format(out);
-    });
-    if let Err((count, error)) = sent {
-        // Logged once, not once a message: the log may be on the same full disk.
-        let what = "115 MessageSend";
-        let why = Refused::from(error);
-        refused(session, server, out, what, &why);
-        for _ in 1..count {
-            refuse(&session.wire, server, out, &refusal(what, &why));
-        }
-    }
-}
-
-/// Carries one request out and appends, or writes, its reply.
-fn carry_out(
-    session: &mut ops::Session,
-    server: &Server,
-    out: &mut Vec<u8>,
-    request: &Request<'_>,
-) -> io::Result<()> {
-    if holds::may_take_long(request) {
-        flush(&session.wire, out)?;
-    }
-    let answer = match ops::handle(session, request) {
-        Ok(answer) => answer,
-        Err(why) => {
-            let what = format!("{} {}", request.number(), request.name());
-            refused(session, server, out, &what, &why);
-            return Ok(());
-        }
-    };
-    match answer {
-        Answer::Reply(reply) => reply.format(out),
-        Answer::Stream(stream) => return write_stream(session, server, out, request, stream),
-        Answer::Enter(reply) => {
-            session.wire.set_deadline(None);
-            reply.format(out);
-            flush(&session.wire, out)?;
-            if let Some(login) = &session.login {
-                login.outbox.begin();
-            }
-        }
-        Answer::Leave(reply) => {
-            reply.format(out);
-            leave(session, out)?;
-        }
-    }
-    Ok(())
-}
-
-/// Ends the login and writes the reply that says so, with no push between or behind.
-fn leave(session: &mut ops::Session, out: &mut Vec<u8>) -> io::Result<()> {
-    let Context {
-        store,
-        hub,
-        login_grace,
-        ..
-    } = &*session.context;
-    let mut writing = session.wire.lock();
-    if let Some(login) = session.login.take() {
-        login.outbox.close(&writing);
-        // What is on its way would otherwise be sent again to a login that follows at once.
-        writing.await_arrival(store, LAST_PUSHES);
-        store.save_soon();
-        hub.leave(&login.outbox);
-    }
-    session.wire.set_deadline(Some(*login_grace));
-    let result = writing.write(out);
-    out.clear();
-    result
-}
-
-/// Writes a reply of several pieces without letting a push in between.
-fn write_stream(
-    session: &ops::Session,
-    server: &Server,
-    out: &mut Vec<u8>,
-    request: &Request<'_>,
-    mut stream: Box<dyn Stream>,
-) -> io::Result<()> {
-    // The first piece is made before anything is written: until then it can be refused.
-    let mut piece = Vec::new();
-    let mut more = match stream.next(&mut piece) {
-        Ok(more) => more,
-        Err(error) => {
-            let what = format!("{} {}", request.number(), request.name());
-            refused(session, server, out, &what, &Refused::Store(error));
-            return Ok(());
-        }
-    };
-    let mut writing = session.wire.lock();
-    writing.write(out)?;
-    out.clear();
-    while more {
-        writing.write(&piece)?;
-        piece.clear();
-        more = stream.next(&mut piece).map_err(|error| {
-            log::error!("half a reply was written, its connection is ended: {error}");
-            session.wire.cut("the store failed within a reply");
-            io::Error::other(error)
-        })?;
-    }
-    Ok(())
-}
-
-/// Appends `210` or `211`, with the reason if the operator wants it told.
-fn refuse(wire: &Wire, server: &Server, out: &mut Vec<u8>, refusal: &Refusal) {
-    if let Some(reason) = refusal.reason() {
-        log::debug!("connection {}: {reason}", wire.id());
-    }
-    let reason = refusal
-        .reason()
-        .filter(|_| server.explain)
-        .map(Cow::Borrowed);
-    match refusal {
-        Refusal::Blank => {}
-        Refusal::Unknown(_) => Reply::Unknown { reason }.format(out),
-        Refusal::Invalid(_) => Reply::Invalid { reason }.format(out),
-    }
-}
-
-/// Answers a request that could not be carried out.
-fn refused(session: &ops::Session, server: &Server, out: &mut Vec<u8>, what: &str, why: &Refused) {
-    if let Refused::Store(error) = why {
-        log::warn!("connection {}: {what} failed: {error}", session.wire.id());
-    }
-    refuse(&session.wire, server, out, &refusal(what, why));
-}
-
-/// `211` with the reason why `what` could not be carried out.
-fn refusal(what: &str, why: &Refused) -> Refusal {
-    Refusal::Invalid(Cow::Owned(format!("{what}: {}", why.reason())))
-}
-
-fn flush(wire: &Wire, out: &mut Vec<u8>) -> io::Result<()> {
-    if out.is_empty() {
-        return Ok(());
-    }
-    let result = wire.lock().write(out);
-    out.clear();
-    result
 }

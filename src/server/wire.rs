@@ -4,20 +4,22 @@
 //! bytes written less `SIOCOUTQ`. With TLS those are the bytes of its records, and a message ends
 //! where the record ends that it ends in.
 
-use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
 
-use crate::store::deliveries::Position;
-use crate::store::{Store, UserId, lock};
+use crate::store::{Store, lock};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::timed::{Mutex, MutexGuard};
+use crate::sync::timed::Mutex;
 use crate::sys::{self, Standing};
 #[cfg(feature = "tls")]
-use crate::tls::{self, Channel, Taken};
+use crate::tls::{Channel, Taken};
+use writing::Out;
+pub use writing::Writing;
+
+mod writing;
 
 /// What the kernel may queue for a peer that does not read. It doubles the number for its own
 /// book-keeping; without a cap it queued 3 MB a connection, invisible in resident memory.
@@ -28,9 +30,6 @@ const SILENT: Duration = Duration::from_secs(45);
 
 /// Where no event can tell of the server's end, it is looked for so often.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// Marks kept before the kernel is asked what has arrived; a mark is 40 bytes.
-const MARKS: usize = 64;
 
 /// How [`Wire::rest`] came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,22 +65,6 @@ pub enum Transport {
     /// The records of a TLS session.
     #[cfg(feature = "tls")]
     Tls(Box<Channel>),
-}
-
-#[derive(Default)]
-struct Out {
-    /// Bytes that the kernel took, as they go over the network.
-    written: u64,
-    /// Of the same kind: what the kernel did not take when it was asked not to wait; it goes out before all else.
-    pending: Vec<u8>,
-    marks: VecDeque<Mark>,
-}
-
-/// When the bytes up to `end` have arrived, `user` has received everything up to `position`.
-struct Mark {
-    end: u64,
-    user: UserId,
-    position: Position,
 }
 
 impl Wire {
@@ -162,7 +145,7 @@ impl Wire {
     /// Notes what has arrived by now, unless somebody is writing just now.
     pub fn settle_if_free(&self, store: &Store) {
         if let Some(out) = self.out.try_lock()
-            && !out.marks.is_empty()
+            && out.has_marks()
         {
             Writing { wire: self, out }.settle(store);
         }
@@ -312,202 +295,6 @@ impl Wire {
             let mut sealed = Vec::new();
             channel.close(&mut sealed);
             let _ = writing.try_send(&sealed);
-        }
-    }
-}
-
-/// The right to write to a [`Wire`].
-pub struct Writing<'w> {
-    wire: &'w Wire,
-    out: MutexGuard<'w, Out>,
-}
-
-impl Writing<'_> {
-    /// Writes all of `text`; waits as long as a living peer does not read.
-    ///
-    /// # Errors
-    /// When the connection is gone.
-    pub fn write(&mut self, text: &[u8]) -> io::Result<()> {
-        match &self.wire.transport {
-            Transport::Plain => self.send(text),
-            #[cfg(feature = "tls")]
-            Transport::Tls(channel) => {
-                let mut sealed = Vec::new();
-                // At least once, for what the session itself has to say.
-                let (first, rest) = text.split_at(text.len().min(tls::PIECE));
-                for piece in std::iter::once(first).chain(rest.chunks(tls::PIECE)) {
-                    sealed.clear();
-                    channel.seal(piece, &mut sealed)?;
-                    self.send(&sealed)?;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Writes what the kernel takes without waiting. False when something is left: the caller sees
-    /// to it that somebody who may wait calls [`Writing::write`] soon.
-    ///
-    /// # Errors
-    /// When the connection is gone.
-    pub fn try_write(&mut self, text: &[u8]) -> io::Result<bool> {
-        match &self.wire.transport {
-            Transport::Plain => self.try_send(text),
-            #[cfg(feature = "tls")]
-            Transport::Tls(channel) => {
-                let mut sealed = Vec::new();
-                channel.seal(text, &mut sealed)?;
-                self.try_send(&sealed)
-            }
-        }
-    }
-
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if !self.out.pending.is_empty() {
-            let pending = std::mem::take(&mut self.out.pending);
-            self.send_all(&pending)?;
-        }
-        self.send_all(bytes)
-    }
-
-    fn send_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match (&self.wire.stream).write(bytes) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    // Counted piece by piece, so that what went out before an error counts too.
-                    self.out.written += count as u64;
-                    bytes = &bytes[count..];
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    fn try_send(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
-        let socket = SockRef::from(&self.wire.stream);
-        while self.out.pending.is_empty() && !bytes.is_empty() {
-            match socket.send_with_flags(bytes, sys::DO_NOT_WAIT) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    self.out.written += count as u64;
-                    bytes = &bytes[count..];
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        self.out.pending.extend_from_slice(bytes);
-        Ok(self.out.pending.is_empty())
-    }
-
-    /// Whether the kernel has not taken all yet.
-    pub fn has_pending(&self) -> bool {
-        !self.out.pending.is_empty()
-    }
-
-    /// When all that was written so far has arrived, `user` has received up to `position`.
-    pub fn mark(&mut self, user: UserId, position: Position, store: &Store) {
-        let end = self.out.written + self.out.pending.len() as u64;
-        self.out.marks.push_back(Mark {
-            end,
-            user,
-            position,
-        });
-        if self.out.marks.len() > MARKS {
-            self.settle(store);
-            if self.out.marks.len() > MARKS {
-                // Many small pushes at once: the newest of them speaks for all.
-                self.thin_out();
-            }
-        }
-    }
-
-    /// Joins each two neighbouring marks of one user: known a little later, but nothing is lost.
-    fn thin_out(&mut self) {
-        let mut marks = std::mem::take(&mut self.out.marks).into_iter().peekable();
-        while let Some(mut mark) = marks.next() {
-            if let Some(next) = marks.next_if(|next| next.user == mark.user) {
-                mark.end = next.end;
-                mark.position.raise(next.position);
-            }
-            self.out.marks.push_back(mark);
-        }
-    }
-
-    /// From now on only `135` moves `user`'s position on this connection, not what has arrived.
-    pub fn count_explicitly(&mut self, user: UserId) {
-        for mark in &mut self.out.marks {
-            if mark.user == user {
-                mark.position.message = 0;
-            }
-        }
-    }
-
-    /// Waits, up to `patience`, until what was marked has arrived.
-    pub fn await_arrival(&mut self, store: &Store, patience: Duration) {
-        let end = Instant::now() + patience;
-        while self.settle(store) && !sys::has_failed(&self.wire.stream) && Instant::now() < end {
-            crate::sync::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    /// Hands what has arrived by now to the store; returns whether anything is still on its way.
-    pub fn settle(&mut self, store: &Store) -> bool {
-        let Ok(waiting) = sys::unacknowledged(&self.wire.stream) else {
-            return false;
-        };
-        let arrived = self.out.written.saturating_sub(waiting);
-        while let Some(mark) = self.out.marks.front() {
-            if mark.end > arrived {
-                break;
-            }
-            store.note_delivered(mark.user, mark.position);
-            self.out.marks.pop_front();
-        }
-        !self.out.marks.is_empty()
-    }
-
-    /// Waits, up to `patience`, until all that was written has arrived. Input is read and dropped
-    /// meanwhile: closing with unread input would reset the connection and destroy what is on its
-    /// way out.
-    pub fn linger(&mut self, store: &Store, patience: Duration) {
-        let end = Instant::now() + patience;
-        let mut pause = Duration::from_millis(1);
-        let stream = &self.wire.stream;
-        let mut scrap = [0; 4096];
-        // No event tells of an acknowledgement, so the kernel is asked, ever less often.
-        while stream.set_nonblocking(true).is_ok()
-            && sys::unacknowledged(stream).is_ok_and(|bytes| bytes > 0)
-            && !sys::has_failed(stream)
-            && Instant::now() < end
-        {
-            while (&mut &*stream)
-                .read(&mut scrap)
-                .is_ok_and(|count| count > 0)
-                && Instant::now() < end
-            {}
-            crate::sync::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(50));
-        }
-        self.settle(store);
-    }
-
-    /// Says that nothing more will be written; also frees a thread that is blocked in a write.
-    pub fn finish(&mut self) {
-        #[cfg(feature = "tls")]
-        if let Transport::Tls(channel) = &self.wire.transport {
-            let mut sealed = Vec::new();
-            channel.close(&mut sealed);
-            // A peer that does not read learns it from TCP alone.
-            let _ = self.try_send(&sealed);
-        }
-        if self.wire.stream.shutdown(Shutdown::Write).is_ok() {
-            // The FIN takes a number of its own, which the kernel counts as not acknowledged.
-            self.out.written += 1;
         }
     }
 }

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::committer::Memory;
+use super::lanes::{self, Tail};
 use super::orders::{self, Placed};
-use super::{StoreError, Tx, purge, schema};
+use super::tx::Memory;
+use super::{StoreError, Tx, View, purge, schema};
 
 /// How often a lock that a busy server holds is tried for, and how often in all: about a minute.
 ///
@@ -98,6 +99,20 @@ impl Beside {
         Ok(value)
     }
 
+    /// Like [`Beside::read`], for what reads messages by their lanes.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn view<T>(
+        &self,
+        f: impl FnOnce(&View<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.read(|connection| {
+            let tail = Tail::load(connection)?;
+            f(&View::new(connection, &tail, &[]))
+        })
+    }
+
     /// Runs `f` in a transaction and returns after its COMMIT. Keep it short: a server waits.
     ///
     /// # Errors
@@ -159,6 +174,8 @@ impl Beside {
     }
 
     fn purge_all(&mut self) -> Result<(), StoreError> {
+        // What a crash has left in the tail would be looked through for each message.
+        self.write(|tx| lanes::index_all(tx.connection))?;
         loop {
             let left = self.write(|tx| {
                 let deadline = Instant::now() + PURGE_SLICE;

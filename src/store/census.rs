@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
+use super::lanes::View;
+use super::{UserId, upkeep};
 
 /// Figures of a database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,9 +37,8 @@ pub struct Census {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn count(connection: &Connection, path: &Path) -> rusqlite::Result<Census> {
-    let number =
-        |sql: &str| -> rusqlite::Result<i64> { connection.query_row(sql, [], |row| row.get(0)) };
+pub fn count(view: &View<'_>, path: &Path) -> rusqlite::Result<Census> {
+    let number = |sql: &str| -> rusqlite::Result<i64> { view.query_row(sql, [], |row| row.get(0)) };
     let page = number("PRAGMA page_size")?;
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
@@ -48,13 +48,7 @@ pub fn count(connection: &Connection, path: &Path) -> rusqlite::Result<Census> {
         chats: number("SELECT count(*) FROM chat")?,
         contacts: number("SELECT count(*) / 2 FROM contact WHERE since IS NOT NULL")?,
         messages: number("SELECT count(*) FROM message")?,
-        undelivered: number(
-            "SELECT count(*) FROM member m JOIN user u ON u.id = m.user_id
-             JOIN chat c ON c.id = m.chat_id
-             LEFT JOIN delivery d ON d.user_id = m.user_id
-             JOIN message x ON x.lane = c.id * 2 + (c.creator_id <> m.user_id)
-             WHERE u.mapped IS NOT NULL AND x.id > max(m.cleared_id, coalesce(d.message_id, 0))",
-        )?,
+        undelivered: undelivered(view)?,
         media: number("SELECT count(*) FROM media WHERE message_id IS NOT NULL")?,
         media_bytes: number(
             "SELECT coalesce(sum(size), 0) FROM media WHERE message_id IS NOT NULL",
@@ -64,4 +58,13 @@ pub fn count(connection: &Connection, path: &Path) -> rusqlite::Result<Census> {
         wal_bytes: i64::try_from(wal).unwrap_or(i64::MAX),
         schema_version: number("PRAGMA user_version")?,
     })
+}
+
+fn undelivered(view: &View<'_>) -> rusqlite::Result<i64> {
+    let mut count = 0;
+    let mut users = view.prepare("SELECT id FROM user WHERE mapped IS NOT NULL")?;
+    for user in users.query_map([], |row| row.get::<_, UserId>(0))? {
+        count += upkeep::undelivered(view, user?)?;
+    }
+    Ok(count)
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::lanes::View;
 use super::{ChatId, MessageId, StoreError, Tx, UserId, contacts, messages, users};
 
 /// What sending into a chat depends on, kept by the committer.
@@ -151,6 +152,14 @@ pub(super) fn list(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), St
     Ok(())
 }
 
+/// Undoes [`list`]. What is known by heart of the chat is the caller's to forget.
+pub(super) fn unlist(connection: &Connection, user: UserId, chat: ChatId) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE member SET listed = 0 WHERE user_id = ?1 AND chat_id = ?2")?
+        .execute((user, chat))?;
+    Ok(())
+}
+
 /// Takes a chat out of a member's list, with its messages up to now; ends it when the other side
 /// is gone too. The caller has no claim on the chat unless this returns [`Access::Member`].
 ///
@@ -186,7 +195,7 @@ pub(super) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), S
                 )?
                 .execute((user, chat, newest))?;
             // The newest message may be purged some day; TimeStamps must not go back then.
-            let last = messages::last_timestamp(connection, chat)?;
+            let last = messages::last_timestamp(&tx.view(), chat)?;
             connection
                 .prepare_cached("UPDATE chat SET last_timestamp = ?2 WHERE id = ?1")?
                 .execute((chat, last))?;
@@ -238,12 +247,12 @@ pub(super) fn forget_pair(tx: &mut Tx<'_>, a: UserId, b: UserId) -> Result<(), S
 }
 
 /// Reads what [`CachedChat`] keeps; None when there is no such chat.
-pub(super) fn load(connection: &Connection, chat: ChatId) -> rusqlite::Result<Option<CachedChat>> {
-    let Some((creator, other)) = members(connection, chat)? else {
+pub(super) fn load(view: &View<'_>, chat: ChatId) -> rusqlite::Result<Option<CachedChat>> {
+    let Some((creator, other)) = members(view, chat)? else {
         return Ok(None);
     };
-    let mut listed = connection
-        .prepare_cached("SELECT listed FROM member WHERE user_id = ?1 AND chat_id = ?2")?;
+    let mut listed =
+        view.prepare_cached("SELECT listed FROM member WHERE user_id = ?1 AND chat_id = ?2")?;
     let mut is_listed = |user: UserId| -> rusqlite::Result<bool> {
         Ok(listed
             .query_row([user, chat], |row| row.get(0))
@@ -253,10 +262,10 @@ pub(super) fn load(connection: &Connection, chat: ChatId) -> rusqlite::Result<Op
     Ok(Some(CachedChat {
         creator,
         other,
-        last_timestamp: messages::last_timestamp(connection, chat)?,
-        open: contacts::exists(connection, creator)?
-            && contacts::exists(connection, other)?
-            && contacts::confirmed(connection, creator, other)?,
+        last_timestamp: messages::last_timestamp(view, chat)?,
+        open: contacts::exists(view, creator)?
+            && contacts::exists(view, other)?
+            && contacts::confirmed(view, creator, other)?,
         listed: [is_listed(creator)?, is_listed(other)?],
     }))
 }

@@ -61,6 +61,18 @@ const INVARIANTS: &[Invariant] = &[
                  FROM message) WHERE timestamp <= past",
     },
     Invariant {
+        what: "a lane names all its messages up to where it is complete",
+        sql: "SELECT 'message ' || x.id FROM message x
+              LEFT JOIN lane_message l ON l.lane = x.lane AND l.message_id = x.id
+              WHERE l.lane IS NULL
+              AND x.id <= (SELECT value FROM counter WHERE name = 'indexed')",
+    },
+    Invariant {
+        what: "a lane names no other messages",
+        sql: "SELECT 'message ' || l.message_id FROM lane_message l
+              LEFT JOIN message x ON x.id = l.message_id WHERE x.lane IS NOT l.lane",
+    },
+    Invariant {
         what: "no id of a message is above the mark",
         sql: "SELECT 'message ' || id FROM message
               WHERE id > (SELECT value FROM counter WHERE name = 'message')",
@@ -169,6 +181,7 @@ mod tests {
         INSERT INTO media VALUES (1, 2, 1, 2, 3, 0);
         INSERT INTO media_part VALUES (1, 0, 'x'), (1, 1, 'yz');
         INSERT INTO delivery VALUES (1, 2);
+        INSERT INTO lane_message VALUES (3, 1), (2, 2);
         UPDATE counter SET value = 9;";
 
     /// What breaks each invariant, in their order.
@@ -181,6 +194,8 @@ mod tests {
         "INSERT INTO member VALUES (1, 7, 1, 0, 1)",
         "INSERT INTO message VALUES (3, 8, 12, 'lost', NULL)",
         "UPDATE message SET timestamp = 10 WHERE id = 2",
+        "DELETE FROM lane_message WHERE message_id = 2",
+        "INSERT INTO lane_message VALUES (2, 1)",
         "UPDATE counter SET value = 1",
         "UPDATE delivery SET message_id = 10",
         "UPDATE message SET media_id = NULL WHERE id = 2",

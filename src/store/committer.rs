@@ -5,117 +5,44 @@
 //! while the previous one is being synced; nothing ever waits for a group to fill. The committer
 //! is the thread that leads while many send, and looks after positions, purges and the log.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
-use super::chats::CachedChat;
-use super::jobs::{Job, Jobs, Turn, Undo};
+use super::jobs::{self, Job, Jobs, Turn, Undo};
+use super::lanes::{Indexing, Tail};
 use super::limits::Enforced;
 use super::retention::Retention;
-use super::{
-    ChatId, MessageId, Options, Shared, StoreError, UserId, deliveries, health, lock, mend,
-    messages, purge,
-};
-use crate::sync::atomic::Ordering;
+use super::tx::{Memory, Tx, milliseconds};
+use super::{Options, Shared, StoreError, chats, deliveries, health, lock, mend, messages};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread::{self, JoinHandle};
+
+mod rest;
 
 /// Message ids are set aside in blocks, so that the high-water mark is written once a block.
 const ID_BLOCK: i64 = 65_536;
 
-/// How often the committer looks after positions and the write-ahead log.
-const IDLE: Duration = Duration::from_secs(1);
-
 /// Positions join a transaction this often: each costs a page of the log.
 const POSITIONS: Duration = Duration::from_millis(100);
 
-/// How long the last writes wait for another process.
-const LAST_WAIT: Duration = Duration::from_millis(500);
+/// Bytes in the log from which on a transaction without a sync has a checkpoint made; as many as
+/// after which SQLite makes one by itself.
+const LOG_SIZE: u64 = 4 << 20;
 
-/// How long between two slices of purging while nothing else is to be done.
-const PURGE_PAUSE: Duration = Duration::from_millis(10);
-
-/// At most this much of purging goes between two groups. With its COMMIT, and a checkpoint now and
-/// then, nobody is to be held up for more than 20 ms.
-const PURGE_SLICE: Duration = Duration::from_millis(8);
+/// How long between two of those, at least.
+const CHECKPOINTS: Duration = Duration::from_millis(50);
 
 /// Chats known to the committer, at most; then it starts afresh.
 const CACHED_CHATS: usize = 65_536;
 
-/// The write-ahead log is worth a warning from this size on: something keeps it from being
-/// checkpointed.
-const WAL_WARNING: u64 = 64 << 20;
-
 type Pool = r2d2::Pool<SqliteConnectionManager>;
 type Pooled = r2d2::PooledConnection<SqliteConnectionManager>;
-
-/// What a job sees: the open transaction and what the committer knows by heart.
-pub struct Tx<'c> {
-    /// The connection, inside the job's savepoint.
-    pub connection: &'c Connection,
-    pub(super) memory: &'c mut Memory,
-}
-
-/// What the committer keeps between transactions. Everything here can be forgotten at any time.
-#[derive(Default)]
-pub(super) struct Memory {
-    /// The next message's id.
-    next_message: MessageId,
-    /// No message has an id above this one; the stored high-water mark.
-    set_aside: MessageId,
-    /// The clock of this transaction.
-    now: i64,
-    /// What sending into a chat depends on. Other jobs that change it take it out.
-    pub(super) chats: HashMap<ChatId, CachedChat>,
-    /// The newest message of each recipient since the start.
-    last_to: HashMap<UserId, MessageId>,
-    /// There is, or may be, something to purge.
-    purge: bool,
-    /// Media whose parts are coming in: loose, but not for purging.
-    pub(super) uploading: std::collections::HashSet<super::MediaId>,
-    /// What may be added.
-    pub(super) enforced: Enforced,
-    data_version: i64,
-}
-
-impl Tx<'_> {
-    /// Milliseconds since the epoch, the same for all of one transaction.
-    pub fn now(&self) -> i64 {
-        self.memory.now
-    }
-
-    /// A new message's id, above every other's.
-    pub(super) fn next_message(&mut self) -> MessageId {
-        let id = self.memory.next_message;
-        self.memory.next_message += 1;
-        id
-    }
-
-    /// Notes `id` as the newest message to `user` and returns the one before it, or
-    /// [`MessageId::MAX`] when that is not known.
-    pub(super) fn follow(&mut self, user: UserId, id: MessageId) -> MessageId {
-        self.memory
-            .last_to
-            .insert(user, id)
-            .unwrap_or(MessageId::MAX)
-    }
-
-    /// The newest message id given out so far.
-    pub(super) fn newest_message(&self) -> MessageId {
-        self.memory.next_message - 1
-    }
-
-    /// Makes the committer look for something to purge soon.
-    pub(super) fn purge_soon(&mut self) {
-        self.memory.purge = true;
-    }
-}
 
 /// The committer's thread.
 pub(super) struct Committer {
@@ -128,7 +55,7 @@ impl Committer {
     pub(super) fn stop(self, jobs: &Jobs) {
         jobs.stop();
         let _ = self.thread.join();
-        jobs.answers.stop();
+        jobs.stop_answering();
         let _ = self.answerer.join();
     }
 }
@@ -147,15 +74,17 @@ pub(super) fn start(
         purge: true,
         enforced: Enforced::new(options.limits),
         data_version: data_version(&connection)?,
+        tail: Arc::new(Tail::load(&connection)?),
         ..Memory::default()
     };
     memory.next_message = messages::high_water(&connection)? + 1;
     memory.set_aside = memory.next_message - 1;
+    *lock(&shared.tail) = Arc::clone(&memory.tail);
     shared
         .committed
         .store(memory.next_message - 1, Ordering::Release);
 
-    let jobs = Arc::new(Jobs::new(Worker {
+    let (jobs, groups) = Jobs::new(Worker {
         connection,
         memory,
         shared,
@@ -167,10 +96,11 @@ pub(super) fn start(
         last_positions: Instant::now(),
         postponed: false,
         warm: false,
-        suspect: false,
         checkpoint: false,
+        indexing: Indexing::default(),
         retention: Retention::new(&options.limits),
-    }));
+    });
+    let jobs = Arc::new(jobs);
     let work = Arc::clone(&jobs);
     let thread = thread::Builder::new()
         .name("committer".to_owned())
@@ -182,37 +112,85 @@ pub(super) fn start(
                 std::process::exit(70);
             }
         })?;
-    let work = Arc::clone(&jobs);
     let answerer = thread::Builder::new()
         .name("answerer".to_owned())
         .stack_size(64 << 10)
-        .spawn(move || work.answers.serve())?;
+        .spawn(move || jobs::serve(&groups))?;
     Ok((jobs, Committer { thread, answerer }))
 }
 
 /// What the committer's thread does, until the end.
 fn look_after(jobs: &Jobs, pool: &Pool) {
+    let mut checkpoint = Checkpoint::default();
     loop {
         if let Turn::Last = jobs.turn() {
             jobs.drain();
+            checkpoint.wait();
             return jobs.worker().finish();
         }
         let idle = jobs.is_idle();
-        let (pause, checkpoint) = {
+        let pause = {
             let mut worker = jobs.worker();
             worker.rest(idle);
-            (worker.pause(), std::mem::take(&mut worker.checkpoint))
+            if std::mem::take(&mut worker.checkpoint) {
+                checkpoint.begin(pool, &worker.shared);
+            }
+            worker.pause()
         };
         jobs.end_turn(pause);
-        if checkpoint {
-            // A little now, instead of much at some message's commit; nobody waits for it here.
-            let done = pool
-                .get()
-                .map_err(StoreError::from)
-                .and_then(|connection| Ok(checkpoint_unless_left(&connection, "PASSIVE")?));
-            if let Err(error) = done {
-                log::debug!("a checkpoint beside retention failed: {error}");
+    }
+}
+
+/// A checkpoint now and then, so that no message's commit has to make a large one. It has a thread
+/// of its own, as whoever may be handed the lead must not wait for the disk.
+#[derive(Default)]
+struct Checkpoint {
+    thread: Option<JoinHandle<()>>,
+    last: Option<Instant>,
+    running: Arc<AtomicBool>,
+}
+
+impl Checkpoint {
+    /// Begins one, unless one is still being made or has been just now.
+    fn begin(&mut self, pool: &Pool, shared: &Arc<Shared>) {
+        let lately = |last: Instant| last.elapsed() < CHECKPOINTS;
+        if self.last.is_some_and(lately) || self.running.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        self.wait();
+        let running = Arc::clone(&self.running);
+        let (pool, shared) = (pool.clone(), Arc::clone(shared));
+        let thread = thread::Builder::new()
+            .name("checkpoint".to_owned())
+            .stack_size(256 << 10)
+            .spawn(move || {
+                let done = pool
+                    .get()
+                    .map_err(StoreError::from)
+                    .and_then(|connection| Ok(checkpoint_unless_left(&connection, "PASSIVE")?));
+                if let Err(error) = done {
+                    log::warn!("a checkpoint failed: {error}");
+                    if mend::is_needed(&error) {
+                        shared.suspect.store(true, Ordering::Release);
+                    }
+                }
+                running.store(false, Ordering::Release);
+            });
+        match thread {
+            Ok(thread) => self.thread = Some(thread),
+            Err(error) => {
+                log::debug!("there is no thread for a checkpoint: {error}");
+                self.running.store(false, Ordering::Release);
             }
+        }
+    }
+
+    /// Waits until the last one has come to its end.
+    fn wait(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // It has said what there was to say.
+            let _ = thread.join();
         }
     }
 }
@@ -234,40 +212,13 @@ pub(super) struct Worker {
     postponed: bool,
     /// There was a transaction since the cache was last given back.
     warm: bool,
-    /// A sync may have failed; the log is to be settled before anything is acknowledged.
-    suspect: bool,
     /// The committer is to write pages of the log back, outside the lead.
     checkpoint: bool,
+    indexing: Indexing,
     retention: Retention,
 }
 
 impl Worker {
-    /// How soon the committer should look for something to do beside the jobs.
-    pub(super) fn pause(&self) -> Duration {
-        if self.memory.purge {
-            PURGE_PAUSE
-        } else {
-            self.retention.pause().min(IDLE)
-        }
-    }
-
-    /// Saves what is only in memory; nothing is written after this.
-    fn finish(&mut self) {
-        // Whoever else holds a lock now must not hold up the end.
-        let patience = self.connection.busy_timeout(LAST_WAIT);
-        self.save_positions();
-        let ended = patience
-            .map_err(StoreError::from)
-            .and_then(|()| health::note_end(&self.connection))
-            .and_then(|ended| {
-                checkpoint_unless_left(&self.connection, "TRUNCATE")?;
-                Ok(health::seal(&self.file, ended)?)
-            });
-        if let Err(error) = ended {
-            log::warn!("the database could not be put in order at the end: {error}");
-        }
-    }
-
     /// One transaction for the whole group.
     pub(super) fn commit(&mut self, group: &mut [Box<dyn Job>]) {
         let urgent = self.shared.urgent.swap(false, Ordering::AcqRel);
@@ -293,7 +244,7 @@ impl Worker {
                 log::error!("a transaction of {} jobs failed: {why}", group.len());
                 self.abandon();
                 if mend::is_needed(&error) {
-                    self.suspect = true;
+                    self.shared.suspect.store(true, Ordering::Release);
                     if let Err(error) = self.relaxed(|connection, _| mend::take_back(connection)) {
                         log::warn!("the log cannot be written either: {error}");
                     }
@@ -311,9 +262,9 @@ impl Worker {
         positions: &deliveries::Snapshot,
     ) -> Result<(), StoreError> {
         let connection: &Connection = &self.connection;
-        if self.suspect {
+        if self.shared.suspect.load(Ordering::Acquire) {
             mend::settle(connection)?;
-            self.suspect = false;
+            self.shared.suspect.store(false, Ordering::Release);
         }
         begin(connection)?;
         let version = data_version(connection)?;
@@ -341,6 +292,8 @@ impl Worker {
         };
         for job in group.iter_mut() {
             let first = self.memory.next_message;
+            let pending = self.memory.pending.len();
+            self.memory.relisted.clear();
             let undo = job.undo();
             if undo == Undo::Savepoint {
                 execute(connection, "SAVEPOINT job")?;
@@ -366,21 +319,42 @@ impl Worker {
                         execute(connection, "ROLLBACK TO job")?;
                         execute(connection, "RELEASE job")?;
                     }
-                    Undo::Messages => messages::take_back(connection, first)?,
+                    Undo::Messages => {
+                        messages::take_back(connection, first)?;
+                        for (user, chat) in self.memory.relisted.drain(..) {
+                            chats::unlist(connection, user, chat)?;
+                        }
+                    }
                 }
+                self.memory.pending.truncate(pending);
                 self.memory.forget();
             }
         }
+        let Memory { tail, pending, .. } = &mut self.memory;
+        self.indexing.advance(connection, tail, pending)?;
         deliveries::save(connection, positions)?;
         execute(connection, "COMMIT")?;
+        self.indexed();
         if let Some(upto) = set_aside {
             self.memory.set_aside = upto;
         }
         Ok(())
     }
 
+    /// After a COMMIT: shows the readers the tail that is right now.
+    fn indexed(&mut self) {
+        let Memory { tail, pending, .. } = &mut self.memory;
+        if let Some(new) = self.indexing.committed(tail, pending) {
+            *tail = Arc::new(new);
+            *lock(&self.shared.tail) = Arc::clone(tail);
+        }
+        pending.clear();
+    }
+
     /// Leaves no transaction open and nothing in memory that was only true inside it.
     fn abandon(&mut self) {
+        self.memory.pending.clear();
+        self.indexing.abandoned();
         if !self.connection.is_autocommit()
             && let Err(error) = execute(&self.connection, "ROLLBACK")
         {
@@ -389,94 +363,15 @@ impl Worker {
         self.memory.forget();
     }
 
-    /// What is to be done beside the jobs; less of it while some wait.
-    fn rest(&mut self, idle: bool) {
-        if self.memory.purge && (idle || self.last_purge.elapsed() > 5 * PURGE_SLICE) {
-            self.purge();
-        }
-        self.retain();
-        if self.last_rest.elapsed() >= IDLE {
-            self.last_rest = Instant::now();
-            if idle {
-                self.save_positions();
-                if std::mem::take(&mut self.warm) {
-                    // Gives the cache's memory back.
-                    let _ = self.connection.execute_batch("PRAGMA shrink_memory;");
-                }
-            }
-            self.look_at_wal();
-            if self.postponed {
-                self.memory.purge = true;
-            }
-        }
-    }
-
-    /// Saves delivery positions without an fsync: losing them in a power cut only means that some
-    /// messages are delivered again, and the next full commit syncs the whole log.
-    fn save_positions(&mut self) {
-        let positions = lock(&self.shared.deliveries).snapshot();
-        if positions.is_empty() {
-            return;
-        }
-        let saved = self.relaxed(|connection, _| deliveries::save(connection, &positions));
-        match saved {
-            Ok(()) => lock(&self.shared.deliveries).saved(&positions),
-            Err(error) => log::warn!("delivery positions could not be saved: {error}"),
-        }
-    }
-
-    /// One slice of purging; its loss in a power cut is harmless too, the order to purge stays.
-    fn purge(&mut self) {
-        self.last_purge = Instant::now();
-        let deadline = self.last_purge + PURGE_SLICE;
-        // Held through the step, so that a chat is not purged while it is being pinned.
-        let shared = Arc::clone(&self.shared);
-        let pins = lock(&shared.pins);
-        let left = self.relaxed(|connection, memory| {
-            purge::step(
-                connection,
-                memory,
-                |chat| pins.contains_key(&chat),
-                deadline,
-            )
-        });
-        (self.memory.purge, self.postponed) = match left {
-            Ok(purge::Left::Nothing) => (false, false),
-            Ok(purge::Left::Work) => (true, false),
-            Ok(purge::Left::Pinned) => (false, true),
-            Err(error) => {
-                log::warn!("purging failed, to be tried again: {error}");
-                (false, true)
-            }
-        };
-    }
-
-    /// One slice of retention, when its time has come and nothing waits to be purged. Its loss is
-    /// as harmless.
-    fn retain(&mut self) {
-        if self.memory.purge || !self.retention.is_due() {
-            return;
-        }
-        let mut retention = std::mem::take(&mut self.retention);
-        let shared = Arc::clone(&self.shared);
-        let pins = lock(&shared.pins);
-        let result = self.relaxed(|connection, memory| {
-            let mut tx = Tx { connection, memory };
-            retention.step(&mut tx, milliseconds(), |chat| pins.contains_key(&chat))
-        });
-        drop(pins);
-        self.checkpoint |= matches!(result, Ok(false));
-        retention.stepped(result);
-        self.retention = retention;
-    }
-
-    /// A transaction of the committer's own with synchronous=NORMAL, thus without an fsync.
+    /// A transaction of the committer's own with synchronous=NORMAL, thus without an fsync; nor does
+    /// it make a checkpoint, whose failed sync SQLite would not tell of.
     fn relaxed<T>(
         &mut self,
         f: impl FnOnce(&Connection, &mut Memory) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let every = checkpoint_every(&self.connection)?;
         self.connection
-            .execute_batch("PRAGMA synchronous = NORMAL;")?;
+            .execute_batch("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;")?;
         let result = (|| {
             begin(&self.connection)?;
             let value = f(&self.connection, &mut self.memory)?;
@@ -486,53 +381,42 @@ impl Worker {
         if result.is_err() {
             self.abandon();
         }
+        let restored = full_sync(&self.connection)
+            .and_then(|()| Ok(set_checkpoint_every(&self.connection, every)?));
         // Without this no acknowledgement could be trusted: better to end than to go on.
-        if let Err(error) = full_sync(&self.connection) {
+        if let Err(error) = restored {
             log::error!("synchronous=FULL cannot be set: {error}");
             std::process::exit(70);
+        }
+        if every > 0 && self.log_size() >= LOG_SIZE {
+            self.checkpoint = true;
         }
         result
     }
 
-    fn look_at_wal(&mut self) {
-        let size = std::fs::metadata(&self.wal).map_or(0, |data| data.len());
-        if size > WAL_WARNING && !self.wal_warned {
-            log::warn!(
-                "the write-ahead log has grown to {} MiB; a long read or a backup keeps it",
-                size >> 20
-            );
-        }
-        self.wal_warned = size > WAL_WARNING;
-    }
-}
-
-impl Memory {
-    /// What another process than the server begins a transaction with: every id up to the stored
-    /// mark may have been given out.
-    pub(super) fn beside(connection: &Connection) -> rusqlite::Result<Memory> {
-        let mark = messages::high_water(connection)?;
-        Ok(Memory {
-            next_message: mark + 1,
-            set_aside: mark,
-            now: milliseconds(),
-            ..Memory::default()
-        })
-    }
-
-    fn forget(&mut self) {
-        self.chats.clear();
-        self.last_to.clear();
+    /// The length of the write-ahead log, in bytes.
+    fn log_size(&self) -> u64 {
+        std::fs::metadata(&self.wal).map_or(0, |data| data.len())
     }
 }
 
 /// Checkpoints the write-ahead log, unless that is another program's business.
 fn checkpoint_unless_left(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
-    let every: i64 = connection.query_row("PRAGMA wal_autocheckpoint", [], |row| row.get(0))?;
-    if every > 0 {
+    if checkpoint_every(connection)? > 0 {
         let sql = format!("PRAGMA wal_checkpoint({mode})");
         connection.query_row(&sql, [], |_| Ok(()))?;
     }
     Ok(())
+}
+
+/// After how many pages in the log a COMMIT of this connection makes a checkpoint; 0 for never.
+fn checkpoint_every(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA wal_autocheckpoint", [], |row| row.get(0))
+}
+
+fn set_checkpoint_every(connection: &Connection, pages: i64) -> rusqlite::Result<()> {
+    let sql = format!("PRAGMA wal_autocheckpoint = {pages}");
+    connection.query_row(&sql, [], |_| Ok(()))
 }
 
 fn begin(connection: &Connection) -> Result<(), StoreError> {
@@ -555,13 +439,4 @@ fn data_version(connection: &Connection) -> Result<i64, StoreError> {
         .prepare_cached("PRAGMA data_version")?
         .query_row([], |row| row.get(0))?;
     Ok(version)
-}
-
-/// The wall clock; TimeStamps are kept increasing whatever it does.
-fn milliseconds() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        })
 }

@@ -151,13 +151,20 @@ mod tests {
                  INSERT INTO t SELECT printf('%0100d', i) FROM n;",
             )
             .unwrap();
+        // Of several, since a busy machine may take its time over any one of them.
+        let quickest = (0..20)
+            .map(|_| {
+                let begin = Instant::now();
+                let limit = Duration::from_millis(1);
+                assert_eq!(examine(&connection, limit).unwrap(), Examined::Partly);
+                begin.elapsed()
+            })
+            .min()
+            .unwrap();
         let begin = Instant::now();
-        let limit = Duration::from_millis(1);
-        assert_eq!(examine(&connection, limit).unwrap(), Examined::Partly);
-        let took = begin.elapsed();
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_secs(600);
         assert_eq!(examine(&connection, limit).unwrap(), Examined::Whole);
-        assert!(took < begin.elapsed() / 2, "{took:?}");
+        assert!(quickest < begin.elapsed() / 2, "{quickest:?}");
         assert_eq!(
             examine(&connection, Duration::ZERO).unwrap(),
             Examined::Partly

@@ -6,7 +6,7 @@
 //! together.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::committer::Worker;
 use super::{StoreError, Tx, lock};
@@ -30,41 +30,24 @@ pub(super) struct Jobs {
     worker: Mutex<Worker>,
     /// Tells the committer's thread of a turn, of something to look after or of the end.
     told: Condvar,
-    pub(super) answers: Answers,
+    /// Groups that were committed, on their way to the thread that answers them.
+    answerer: Sender<Group>,
 }
 
-/// Groups that were committed, on their way to the thread that answers them.
-pub(super) struct Answers {
-    way: Sender<Vec<Box<dyn Job>>>,
-    pub(super) end: Receiver<Vec<Box<dyn Job>>>,
-}
+/// Jobs of one transaction.
+pub(super) type Group = Vec<Box<dyn Job>>;
 
-impl Answers {
-    fn hand_over(&self, group: &mut Vec<Box<dyn Job>>) {
-        // What does not fit is answered here; so it is when there is no answerer any more.
-        if let Err(refused) = self.way.try_send(std::mem::take(group)) {
-            answer(&mut refused.into_inner());
+/// What the answerer does, until a group is empty.
+pub(super) fn serve(groups: &Receiver<Group>) {
+    while let Ok(mut group) = groups.recv() {
+        if group.is_empty() {
+            return;
         }
-    }
-
-    /// What the answerer does, until a group is empty.
-    pub(super) fn serve(&self) {
-        while let Ok(mut group) = self.end.recv() {
-            if group.is_empty() {
-                return;
-            }
-            answer(&mut group);
-        }
-    }
-
-    /// Ends the answerer behind what was handed over.
-    pub(super) fn stop(&self) {
-        // Fails only when the answerer is gone already.
-        let _ = self.way.send(Vec::new());
+        answer(&mut group);
     }
 }
 
-fn answer(group: &mut Vec<Box<dyn Job>>) {
+fn answer(group: &mut Group) {
     for job in group.drain(..) {
         job.answer();
     }
@@ -72,7 +55,7 @@ fn answer(group: &mut Vec<Box<dyn Job>>) {
 
 #[derive(Default)]
 struct Queue {
-    jobs: Vec<Box<dyn Job>>,
+    jobs: Group,
     /// Somebody leads.
     led: bool,
     /// The committer wants to lead next.
@@ -163,16 +146,29 @@ pub(super) enum Turn {
 }
 
 impl Jobs {
-    pub(super) fn new(worker: Worker) -> Jobs {
-        Jobs {
+    /// The way to the database, and what the answerer is to [`serve`].
+    pub(super) fn new(worker: Worker) -> (Jobs, Receiver<Group>) {
+        let (answerer, groups) = bounded(ANSWERS);
+        let jobs = Jobs {
             queue: Mutex::default(),
             worker: Mutex::new(worker),
             told: Condvar::new(),
-            answers: {
-                let (way, end) = bounded(ANSWERS);
-                Answers { way, end }
-            },
+            answerer,
+        };
+        (jobs, groups)
+    }
+
+    fn hand_over(&self, group: &mut Group) {
+        // What does not fit is answered here; so it is when there is no answerer any more.
+        if let Err(refused) = self.answerer.try_send(std::mem::take(group)) {
+            answer(&mut refused.into_inner());
         }
+    }
+
+    /// Ends the answerer behind what was handed over.
+    pub(super) fn stop_answering(&self) {
+        // Fails only when the answerer is gone already.
+        let _ = self.answerer.send(Vec::new());
     }
 
     /// Runs `f` in a transaction and returns after its COMMIT.
@@ -206,18 +202,20 @@ impl Jobs {
     }
 
     /// Commits what is queued until nothing is; `once` only one group, and hands the rest to the
-    /// committer. The caller has the lead, and has it no more afterwards.
+    /// committer. The committer hands it to itself when it has something else to look after, since
+    /// a crowd never leaves the queue empty. The caller has the lead, and has it no more afterwards.
     fn lead(&self, once: bool) {
         let mut group = Vec::new();
+        let began = Instant::now();
         loop {
             let pause = self.commit(&mut group);
-            let next = self.go_on(pause, once);
+            let next = self.go_on(pause, once || began.elapsed() >= pause);
             if let Next::Handed = next {
                 self.told.notify_one();
             }
             match next {
                 // The next group need not wait until so many threads are woken.
-                Next::Group if group.len() >= SHARED => self.answers.hand_over(&mut group),
+                Next::Group if group.len() >= SHARED => self.hand_over(&mut group),
                 _ => answer(&mut group),
             }
             match next {
@@ -251,7 +249,7 @@ impl Jobs {
 
     /// Commits the next group; returns how soon the committer should look after
     /// the rest.
-    fn commit(&self, group: &mut Vec<Box<dyn Job>>) -> Duration {
+    fn commit(&self, group: &mut Group) -> Duration {
         let mut worker = lock(&self.worker);
         self.take(group);
         // Nothing can be promised after a panic in here.
@@ -280,7 +278,7 @@ impl Jobs {
     }
 
     /// Takes the next group out of the queue.
-    fn take(&self, group: &mut Vec<Box<dyn Job>>) {
+    fn take(&self, group: &mut Group) {
         let mut queue = lock(&self.queue);
         let mut rows = 0;
         let count = queue

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::committer::Tx;
+use super::tx::Tx;
 use super::{StoreError, UserId, media};
 
 /// Between two lines in the log about the same limit.

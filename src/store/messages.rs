@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::chats::{self, Access, lane};
+use super::lanes::View;
 use super::{ChatId, MediaId, MessageId, StoreError, Tx, UserId};
 
 /// What became of a message.
@@ -83,7 +84,7 @@ pub fn send_by(
 ) -> Result<Sent, StoreError> {
     let known = match tx.memory.chats.get(&chat) {
         Some(known) => *known,
-        None => match chats::load(tx.connection, chat)? {
+        None => match chats::load(&tx.view(), chat)? {
             Some(known) => known,
             None => return Ok(Sent::NotFound),
         },
@@ -108,13 +109,14 @@ pub fn send_by(
     let mut known = known;
     if !known.listed[theirs] {
         chats::list(tx, recipient, chat)?;
+        tx.memory.relisted.push((recipient, chat));
         known.listed[theirs] = true;
     }
     let id = tx.next_message();
     let timestamp = tx.now().max(known.last_timestamp + 1);
-    insert
-        .0
-        .execute((id, lane(chat, !from_creator), timestamp, body, media))?;
+    let lane = lane(chat, !from_creator);
+    insert.0.execute((id, lane, timestamp, body, media))?;
+    tx.memory.pending.push((lane, id));
     known.last_timestamp = timestamp;
     tx.memory.chats.insert(chat, known);
     Ok(Sent::Kept(Kept {
@@ -135,19 +137,15 @@ pub(super) fn take_back(connection: &Connection, first: MessageId) -> rusqlite::
 }
 
 /// The TimeStamp that the next message of a chat must pass.
-pub(super) fn last_timestamp(connection: &Connection, chat: ChatId) -> rusqlite::Result<i64> {
-    let mut last = connection
+pub(super) fn last_timestamp(view: &View<'_>, chat: ChatId) -> rusqlite::Result<i64> {
+    let mut last = view
         .prepare_cached("SELECT last_timestamp FROM chat WHERE id = ?1")?
         .query_row([chat], |row| row.get(0))
         .optional()?
         .unwrap_or(0);
-    let mut newest = connection
-        .prepare_cached("SELECT timestamp FROM message WHERE lane = ?1 ORDER BY id DESC LIMIT 1")?;
     for to_creator in [true, false] {
-        let timestamp: Option<i64> = newest
-            .query_row([lane(chat, to_creator)], |row| row.get(0))
-            .optional()?;
-        last = last.max(timestamp.unwrap_or(0));
+        let newest = view.newest(lane(chat, to_creator), MessageId::MAX)?;
+        last = last.max(newest.map_or(0, |(_, timestamp)| timestamp));
     }
     Ok(last)
 }
@@ -196,15 +194,13 @@ pub struct Stored<'r> {
 /// # Errors
 /// When the database cannot be read.
 pub fn backlog(
-    connection: &Connection,
+    view: &View<'_>,
     user: UserId,
     after: MessageId,
     mut each: impl FnMut(Stored<'_>) -> bool,
 ) -> rusqlite::Result<bool> {
-    let mut next = connection
-        .prepare_cached("SELECT id FROM message WHERE lane = ?1 AND id > ?2 ORDER BY id LIMIT 1")?;
     let mut heads = BinaryHeap::new();
-    let mut lanes = connection.prepare_cached(
+    let mut lanes = view.prepare_cached(
         "SELECT m.chat_id, m.cleared_id, c.creator_id FROM member m JOIN chat c ON c.id = m.chat_id
          WHERE m.user_id = ?1",
     )?;
@@ -213,36 +209,33 @@ pub fn backlog(
         let (chat, cleared, creator): (ChatId, MessageId, UserId) =
             (row.get(0)?, row.get(1)?, row.get(2)?);
         let lane = lane(chat, creator == user);
-        let head: Option<MessageId> = next
-            .query_row((lane, after.max(cleared)), |row| row.get(0))
-            .optional()?;
-        if let Some(head) = head {
+        if let Some(head) = view.first(lane, after.max(cleared).saturating_add(1))? {
             heads.push(Reverse((head, lane)));
         }
     }
-    let mut run = connection.prepare_cached(
-        "SELECT id, timestamp, body, media_id FROM message WHERE lane = ?1 AND id >= ?2
-         ORDER BY id",
-    )?;
+    let mut more = false;
     while let Some(Reverse((head, lane))) = heads.pop() {
         // This lane's messages come next, up to the first one of another lane.
         let other = heads.peek().map_or(MessageId::MAX, |Reverse((id, _))| *id);
-        let mut rows = run.query((lane, head))?;
-        while let Some(row) = rows.next()? {
+        view.up(lane, head, |row| {
             let id: MessageId = row.get(0)?;
             if id > other {
                 heads.push(Reverse((id, lane)));
-                break;
+                return Ok(false);
             }
-            if !each(stored(row, lane)?) {
-                return Ok(true);
-            }
+            more = !each(stored(row)?);
+            Ok(!more)
+        })?;
+        if more {
+            break;
         }
     }
-    Ok(false)
+    Ok(more)
 }
 
-fn stored<'r>(row: &'r rusqlite::Row<'_>, lane: i64) -> rusqlite::Result<Stored<'r>> {
+/// A row as [`View::up`] has it.
+fn stored<'r>(row: &'r rusqlite::Row<'_>) -> rusqlite::Result<Stored<'r>> {
+    let lane: i64 = row.get(4)?;
     Ok(Stored {
         id: row.get(0)?,
         chat: lane / 2,
@@ -259,28 +252,33 @@ fn stored<'r>(row: &'r rusqlite::Row<'_>, lane: i64) -> rusqlite::Result<Stored<
 /// # Errors
 /// When the database cannot be read.
 pub fn history(
-    connection: &Connection,
+    view: &View<'_>,
     chat: ChatId,
     before: i64,
     count: u32,
     cleared: MessageId,
 ) -> rusqlite::Result<Vec<MessageId>> {
+    let count = count as usize;
     let mut ids = Vec::new();
-    let mut run = connection.prepare_cached(
-        "SELECT id FROM message WHERE lane = ?1 AND id < ?2 AND id > ?3 ORDER BY id DESC LIMIT ?4",
-    )?;
     for to_creator in [true, false] {
         let lane = lane(chat, to_creator);
         let below = match before {
             0 => MessageId::MAX,
-            _ => first_at(connection, lane, before)?,
+            _ => first_at(view, lane, before)?,
         };
-        for id in run.query_map((lane, below, cleared, count), |row| row.get::<_, i64>(0))? {
-            ids.push(id?);
+        let enough = ids.len() + count;
+        if enough == ids.len() {
+            break;
         }
+        view.down(lane, below, |id, _| {
+            if id > cleared {
+                ids.push(id);
+            }
+            id > cleared && ids.len() < enough
+        })?;
     }
     ids.sort_unstable();
-    let surplus = ids.len().saturating_sub(count as usize);
+    let surplus = ids.len().saturating_sub(count);
     ids.drain(..surplus);
     Ok(ids)
 }
@@ -290,14 +288,11 @@ pub fn history(
 /// # Errors
 /// When the database cannot be read.
 pub fn one<T>(
-    connection: &Connection,
+    view: &View<'_>,
     id: MessageId,
     f: impl FnOnce(Stored<'_>) -> T,
 ) -> rusqlite::Result<Option<T>> {
-    connection
-        .prepare_cached("SELECT id, timestamp, body, media_id, lane FROM message WHERE id = ?1")?
-        .query_row([id], |row| Ok(f(stored(row, row.get(4)?)?)))
-        .optional()
+    view.message(id, |row| Ok(f(stored(row)?)))
 }
 
 /// The newest message to a member of a chat at or before a TimeStamp, for `135`.
@@ -305,57 +300,44 @@ pub fn one<T>(
 /// # Errors
 /// When the database cannot be read.
 pub fn newest_upto(
-    connection: &Connection,
+    view: &View<'_>,
     user: UserId,
     chat: ChatId,
     timestamp: i64,
 ) -> rusqlite::Result<Result<Option<MessageId>, Access>> {
-    let access = chats::access(connection, user, chat)?;
+    let access = chats::access(view, user, chat)?;
     let Access::Member { creator, .. } = access else {
         return Ok(Err(access));
     };
     let lane = lane(chat, creator);
-    let above = first_at(connection, lane, timestamp.saturating_add(1))?;
-    connection
-        .prepare_cached(
-            "SELECT id FROM message WHERE lane = ?1 AND id < ?2 ORDER BY id DESC LIMIT 1",
-        )?
-        .query_row((lane, above), |row| row.get(0))
-        .optional()
-        .map(Ok)
+    let above = first_at(view, lane, timestamp.saturating_add(1))?;
+    let newest = view.newest(lane, above)?;
+    Ok(Ok(newest.map(|(id, _)| id)))
 }
 
 /// An id of a lane such that exactly the messages below it are older than `timestamp`.
 ///
 /// Within a lane TimeStamps grow with ids, so a bisection over ids finds the place in some forty
 /// steps, however long the chat; a second index would cost every message instead.
-pub(super) fn first_at(
-    connection: &Connection,
-    lane: i64,
-    timestamp: i64,
-) -> rusqlite::Result<MessageId> {
-    let edge = |order: &str| -> rusqlite::Result<Option<MessageId>> {
-        connection
-            .prepare_cached(&format!(
-                "SELECT id FROM message WHERE lane = ?1 ORDER BY id {order} LIMIT 1"
-            ))?
-            .query_row([lane], |row| row.get(0))
-            .optional()
+pub(super) fn first_at(view: &View<'_>, lane: i64, timestamp: i64) -> rusqlite::Result<MessageId> {
+    let at = |from: MessageId| -> rusqlite::Result<Option<(MessageId, i64)>> {
+        let mut found = None;
+        view.up(lane, from, |row| {
+            found = Some((row.get(0)?, row.get(1)?));
+            Ok(false)
+        })?;
+        Ok(found)
     };
-    let (Some(mut low), Some(newest)) = (edge("ASC")?, edge("DESC")?) else {
+    let (Some((mut low, _)), Some((newest, _))) =
+        (at(MessageId::MIN)?, view.newest(lane, MessageId::MAX)?)
+    else {
         return Ok(MessageId::MAX);
     };
     // Invariant: messages below low are older than timestamp, those at or above high are not.
     let mut high = newest.saturating_add(1);
-    let mut at = connection.prepare_cached(
-        "SELECT id, timestamp FROM message WHERE lane = ?1 AND id >= ?2 ORDER BY id LIMIT 1",
-    )?;
     while low < high {
         let middle = low + (high - low) / 2;
-        let found: Option<(MessageId, i64)> = at
-            .query_row((lane, middle), |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        match found {
+        match at(middle)? {
             Some((id, time)) if time < timestamp => low = id + 1,
             _ => high = middle,
         }

@@ -3,7 +3,7 @@
 //! In reading order: `error`, [`schema`] (versions and upgrades), `health` (is it
 //! whole), [`pool`] (connections and
 //! their pragmas), [`committer`] (group commit), then one file of SQL a subject: [`users`],
-//! [`contacts`], [`chats`], [`messages`], [`media`], [`deliveries`], [`purge`] and `retention`
+//! [`contacts`], [`chats`], [`messages`], `lanes` (their index), [`media`], [`deliveries`], [`purge`] and `retention`
 //! (what goes), [`limits`] (what may come), [`figures`] (what is counted); for the
 //! operator's tool [`beside`], [`orders`], [`upkeep`], [`census`], [`check`], [`copy`]. There is no
 //! SQL outside this directory.
@@ -23,6 +23,7 @@ mod error;
 pub mod figures;
 mod health;
 mod jobs;
+mod lanes;
 pub mod limits;
 pub mod media;
 mod mend;
@@ -36,6 +37,7 @@ mod retention;
 pub mod schema;
 #[cfg(test)]
 mod tests;
+mod tx;
 pub mod upkeep;
 pub mod users;
 
@@ -45,13 +47,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::Connection;
-
 use committer::Committer;
-pub use committer::Tx;
 use deliveries::{Deliveries, Position};
 pub use error::StoreError;
 use jobs::{Jobs, Undo};
+use lanes::Tail;
+pub use lanes::View;
+pub use tx::Tx;
 
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -105,6 +107,10 @@ pub(crate) struct Shared {
     /// All messages up to this id are either visible to a read that begins now, or never will be.
     committed: AtomicI64,
     deliveries: Mutex<Deliveries>,
+    /// What is committed and not in the index of the lanes. Replaced before `committed` moves.
+    tail: Mutex<Arc<Tail>>,
+    /// A sync may have failed; the log is to be settled before anything is acknowledged.
+    suspect: AtomicBool,
     /// The next transaction is to save positions, however soon after the last one that did.
     urgent: AtomicBool,
     /// Chats that a reply is being read from, with the number of readers: not purged meanwhile.
@@ -144,17 +150,20 @@ impl Store {
     /// Runs `f` on a pooled connection, in one transaction: all its statements see one moment.
     ///
     /// Without that, a backlog gathered from several lanes could miss a message committed in
-    /// between and yet move past it. Never hold the connection while writing to a socket: read, return, then write.
+    /// between and yet move past it. Never hold the connection while writing to a socket: read,
+    /// return, then write.
     ///
     /// # Errors
     /// When no connection becomes free in time, or the statement fails.
     pub fn read<T>(
         &self,
-        f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+        f: impl FnOnce(&View<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         let connection = self.inner.pool.get()?;
+        // Before the transaction begins, see `lanes`.
+        let tail = Arc::clone(&lock(&self.inner.shared.tail));
         let moment = connection.unchecked_transaction()?;
-        let value = f(&moment)?;
+        let value = f(&View::new(&moment, &tail, &[]))?;
         moment.commit()?;
         Ok(value)
     }
@@ -186,7 +195,7 @@ impl Store {
         self.grow_by(rows, Undo::Savepoint, f)
     }
 
-    /// Like [`Store::grow`] for a job that adds messages and nothing else: should it fail, they are
+    /// Like [`Store::grow`] for a job that sends messages and nothing else: should it fail, they are
     /// taken out again, and no savepoint is needed.
     ///
     /// # Errors

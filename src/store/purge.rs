@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::committer::{Memory, Tx};
+use super::lanes::{self, View};
+use super::tx::{Memory, Tx};
 use super::{ChatId, MediaId, MessageId, StoreError, UserId, chats};
 
 /// Messages looked at in one statement; a step goes on until its deadline.
@@ -57,7 +58,7 @@ pub(super) fn step(
         if Instant::now() >= deadline {
             return Ok(Left::Work);
         }
-        while messages(connection, lane, upto)? {
+        while messages(&Tx { connection, memory }.view(), lane, upto)? {
             if Instant::now() >= deadline {
                 return Ok(Left::Work);
             }
@@ -134,18 +135,18 @@ fn departure(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
 }
 
 /// Removes a batch of a lane's messages; false when there are none left.
-fn messages(connection: &Connection, lane: i64, upto: MessageId) -> Result<bool, StoreError> {
-    let rows: Vec<(MessageId, Option<MediaId>)> = connection
-        .prepare_cached(
-            "SELECT id, media_id FROM message WHERE lane = ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
-        )?
-        .query_map((lane, upto, BATCH), |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
-    let mut message = connection.prepare_cached("DELETE FROM message WHERE id = ?1")?;
-    let mut media =
-        connection.prepare_cached("UPDATE media SET message_id = NULL WHERE id = ?1")?;
+fn messages(view: &View<'_>, lane: i64, upto: MessageId) -> Result<bool, StoreError> {
+    let mut rows: Vec<(MessageId, Option<MediaId>)> = Vec::new();
+    view.up(lane, MessageId::MIN, |row| {
+        let id = row.get(0)?;
+        if id <= upto {
+            rows.push((id, row.get(3)?));
+        }
+        Ok(id < upto && rows.len() < BATCH as usize)
+    })?;
+    let mut media = view.prepare_cached("UPDATE media SET message_id = NULL WHERE id = ?1")?;
     for (id, attached) in &rows {
-        message.execute([id])?;
+        lanes::remove(view, lane, *id)?;
         if let Some(attached) = attached {
             media.execute([attached])?;
         }

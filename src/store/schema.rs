@@ -8,7 +8,7 @@ use super::StoreError;
 const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// The version of the newest schema.
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = 4;
 
 /// Marks a file as ours ("Plau"), so that another program's database is not taken for an empty one.
 const APPLICATION_ID: i64 = 0x506C_6175;
@@ -40,6 +40,14 @@ CREATE TABLE held_media (
 ) STRICT;
 INSERT INTO counter (name, value) VALUES ('kept_message', 0), ('kept_media', 0);
 INSERT INTO media_use (user_id, bytes) SELECT owner_id, sum(size) FROM media GROUP BY owner_id;",
+    "CREATE TABLE lane_message (
+    lane       INTEGER NOT NULL,
+    message_id INTEGER NOT NULL,
+    PRIMARY KEY (lane, message_id)
+) WITHOUT ROWID, STRICT;
+INSERT INTO lane_message (lane, message_id) SELECT lane, id FROM message ORDER BY lane, id;
+DROP INDEX message_lane;
+INSERT INTO counter (name, value) SELECT 'indexed', coalesce(max(id), 0) FROM message;",
 ];
 
 /// Whether the database is ours, of a version that we know, or empty. Nothing is written.
@@ -144,6 +152,7 @@ mod tests {
     const OLDER: &[&str] = &[
         include_str!("../../tests/data/schema-1.sql"),
         include_str!("../../tests/data/schema-2.sql"),
+        include_str!("../../tests/data/schema-3.sql"),
     ];
 
     fn fresh() -> Connection {

@@ -10,6 +10,7 @@ use super::messages::{self, Sent};
 use super::users::{self, NewAccount};
 use super::{Options, Store, StoreError, Tx, UserId, chats, contacts};
 
+mod lanes;
 mod retention;
 
 /// A store in a directory that goes with it.
@@ -34,7 +35,7 @@ impl Scratch {
         Scratch::with(Limits::default())
     }
 
-    fn with(limits: Limits) -> Scratch {
+    fn directory() -> PathBuf {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let directory = std::env::temp_dir().join(format!(
             "plausch-store-{}-{}",
@@ -42,6 +43,11 @@ impl Scratch {
             NUMBER.fetch_add(1, Ordering::Relaxed)
         ));
         std::fs::create_dir(&directory).unwrap();
+        directory
+    }
+
+    fn with(limits: Limits) -> Scratch {
+        let directory = Scratch::directory();
         Scratch {
             open: Some(Scratch::open(&directory, limits)),
             directory,
@@ -58,6 +64,25 @@ impl Scratch {
             limits,
         })
         .unwrap()
+    }
+
+    /// What there would be after a crash now.
+    fn crashed(&self) -> Scratch {
+        let directory = Scratch::directory();
+        let (from, to) = (self.directory.clone(), directory.clone());
+        // In a job, so that nobody writes meanwhile.
+        let copy = move |_: &mut Tx<'_>| {
+            for name in ["plausch.db", "plausch.db-wal"] {
+                std::fs::copy(from.join(name), to.join(name))?;
+            }
+            Ok(())
+        };
+        self.write(1, copy).unwrap();
+        Scratch {
+            open: Some(Scratch::open(&directory, self.limits)),
+            directory,
+            limits: self.limits,
+        }
     }
 
     fn reopen(&mut self) {
@@ -176,6 +201,25 @@ fn a_failed_job_of_messages_leaves_none_of_them() {
     kept.sort();
     let wanted = [2, 5, 8].map(|number| [format!("{number} first"), format!("{number} second")]);
     assert_eq!(kept, wanted.concat());
+}
+
+#[test]
+fn a_failed_job_of_messages_brings_no_chat_back() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    let listed = || scratch.read(|view| super::chats::of(view, b)).unwrap();
+    // A message brings a chat back into the list of a member who has deleted it.
+    scratch
+        .write(1, move |tx| super::chats::delete(tx, b, chat))
+        .unwrap();
+    let failed = scratch.send(1, move |tx| -> Result<(), StoreError> {
+        messages::send(tx, a, chat, "not to be kept", None)?;
+        Err(StoreError::Stopped)
+    });
+    assert!(failed.is_err());
+    assert!(listed().is_empty());
+    send(&scratch, a, chat, "kept").unwrap();
+    assert_eq!(listed(), [chat]);
 }
 
 #[test]

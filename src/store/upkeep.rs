@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::chats::lane;
+use super::lanes::View;
 use super::{ChatId, MediaId, MessageId, StoreError, Tx, UserId, deliveries, messages};
 
 /// An account as a list shows it.
@@ -61,8 +62,8 @@ pub struct Details {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn details(connection: &Connection, mapped: &str) -> rusqlite::Result<Option<Details>> {
-    let Some((listed, email, gender)) = connection
+pub fn details(view: &View<'_>, mapped: &str) -> rusqlite::Result<Option<Details>> {
+    let Some((listed, email, gender)) = view
         .prepare_cached(
             "SELECT id, name, strftime('%Y-%m-%dT%H:%M:%SZ', created / 1000, 'unixepoch'),
                email, gender
@@ -82,9 +83,7 @@ pub fn details(connection: &Connection, mapped: &str) -> rusqlite::Result<Option
     };
     let id = listed.id;
     let number = |sql: &str| -> rusqlite::Result<i64> {
-        connection
-            .prepare_cached(sql)?
-            .query_row([id], |row| row.get(0))
+        view.prepare_cached(sql)?.query_row([id], |row| row.get(0))
     };
     Ok(Some(Details {
         listed,
@@ -93,7 +92,7 @@ pub fn details(connection: &Connection, mapped: &str) -> rusqlite::Result<Option
         contacts: number("SELECT count(*) FROM contact WHERE user_id = ?1 AND since IS NOT NULL")?,
         requests: number("SELECT count(*) FROM contact WHERE contact_id = ?1 AND since IS NULL")?,
         chats: number("SELECT count(*) FROM member WHERE user_id = ?1 AND listed = 1")?,
-        undelivered: undelivered(connection, id)?,
+        undelivered: undelivered(view, id)?,
         media_bytes: number("SELECT coalesce(max(bytes), 0) FROM media_use WHERE user_id = ?1")?,
     }))
 }
@@ -102,17 +101,20 @@ pub fn details(connection: &Connection, mapped: &str) -> rusqlite::Result<Option
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn undelivered(connection: &Connection, user: UserId) -> rusqlite::Result<i64> {
-    // The lane of messages to a member, as `chats::lane` has it.
-    connection
-        .prepare_cached(
-            "SELECT count(*) FROM member m JOIN chat c ON c.id = m.chat_id
-             JOIN message x ON x.lane = c.id * 2 + (c.creator_id <> m.user_id)
-             WHERE m.user_id = ?1 AND x.id > max(m.cleared_id, ?2)",
-        )?
-        .query_row((user, deliveries::saved(connection, user)?), |row| {
-            row.get(0)
-        })
+pub fn undelivered(view: &View<'_>, user: UserId) -> rusqlite::Result<i64> {
+    let saved = deliveries::saved(view, user)?;
+    let mut lanes = view.prepare_cached(
+        "SELECT m.chat_id, m.cleared_id, c.creator_id FROM member m JOIN chat c ON c.id = m.chat_id
+         WHERE m.user_id = ?1",
+    )?;
+    let mut rows = lanes.query([user])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let cleared: MessageId = row.get(1)?;
+        let lane = lane(row.get(0)?, row.get::<_, UserId>(2)? == user);
+        count += view.count(lane, saved.max(cleared), MessageId::MAX)?;
+    }
+    Ok(count)
 }
 
 /// Gives an account another name; false when another account has it.
@@ -151,12 +153,12 @@ pub struct OldLane {
 /// # Errors
 /// When the database cannot be read.
 pub fn old_lanes(
-    connection: &Connection,
+    view: &View<'_>,
     after: ChatId,
     count: u32,
     before: i64,
 ) -> rusqlite::Result<(Option<ChatId>, Vec<OldLane>)> {
-    let chats: Vec<(ChatId, UserId, UserId)> = connection
+    let chats: Vec<(ChatId, UserId, UserId)> = view
         .prepare_cached(
             "SELECT id, creator_id, other_id FROM chat WHERE id > ?1 ORDER BY id LIMIT ?2",
         )?
@@ -164,16 +166,14 @@ pub fn old_lanes(
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?
         .collect::<Result<_, _>>()?;
-    let mut number =
-        connection.prepare_cached("SELECT count(*) FROM message WHERE lane = ?1 AND id <= ?2")?;
     let mut old = Vec::new();
     for &(chat, creator, other) in &chats {
         for (to_creator, recipient) in [(true, creator), (false, other)] {
             let lane = lane(chat, to_creator);
             // No message has id 0; MAX would mean that there is none in the lane.
-            let first_kept = messages::first_at(connection, lane, before)?;
-            let upto = (first_kept - 1).min(arrived(connection, recipient)?);
-            let messages: i64 = number.query_row((lane, upto), |row| row.get(0))?;
+            let first_kept = messages::first_at(view, lane, before)?;
+            let upto = (first_kept - 1).min(arrived(view, recipient)?);
+            let messages = view.count(lane, 0, upto)?;
             if messages > 0 {
                 old.push(OldLane {
                     chat,
@@ -204,7 +204,7 @@ fn arrived(connection: &Connection, user: UserId) -> rusqlite::Result<MessageId>
 pub fn doom_messages(tx: &mut Tx<'_>, old: &[OldLane]) -> Result<(), StoreError> {
     for lane_of in old {
         // The newest message may go; TimeStamps must not go back then.
-        let last = messages::last_timestamp(tx.connection, lane_of.chat)?;
+        let last = messages::last_timestamp(&tx.view(), lane_of.chat)?;
         tx.connection
             .prepare_cached("UPDATE chat SET last_timestamp = ?2 WHERE id = ?1")?
             .execute((lane_of.chat, last))?;

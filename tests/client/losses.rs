@@ -21,6 +21,26 @@ fn history(client: &mut Client, chat: i64) -> Vec<String> {
     lines.iter().filter_map(line).collect()
 }
 
+/// Anna at her client, which reaches the server through a relay and talks to bernd; he is at a
+/// connection of his own. In the order in which they may end, from the back.
+fn anna_behind_a_relay() -> (TestServer, Client, i64, Relay, Person) {
+    let server = TestServer::start();
+    let (anna, bernd, chat) = pair(&server, "anna", "bernd");
+    drop(anna);
+    let relay = Relay::to(server.addr());
+    let mut anna = Person::at(relay.addr(), "anna");
+    anna.goes_to("bernd");
+    (server, bernd, chat, relay, anna)
+}
+
+/// Has anna send an `ok` that is acknowledged before anything else happens.
+fn one_is_acknowledged(anna: &mut Person, bernd: &mut Client) {
+    anna.enters("ok");
+    assert_eq!(bernd.recv_push().message, "ok");
+    anna.enters("/history 1");
+    anna.sees("anna: ok");
+}
+
 /// Two people go on talking while the server is killed and comes back on the same port.
 #[test]
 fn two_people_chat_while_the_server_is_killed_and_restarted() {
@@ -81,17 +101,9 @@ fn two_people_chat_while_the_server_is_killed_and_restarted() {
 /// The message was kept and its acknowledgement lost: it is not sent again.
 #[test]
 fn what_was_kept_is_not_sent_again() {
-    let server = TestServer::start();
-    let (anna, mut bernd, chat) = pair(&server, "anna", "bernd");
-    drop(anna);
-    let relay = Relay::to(server.addr());
-    let mut anna = Person::at(relay.addr(), "anna");
-    anna.goes_to("bernd");
+    let (_server, mut bernd, chat, relay, mut anna) = anna_behind_a_relay();
     // One of three equal ones is acknowledged.
-    anna.enters("ok");
-    assert_eq!(bernd.recv_push().message, "ok");
-    anna.enters("/history 1");
-    anna.sees("anna: ok");
+    one_is_acknowledged(&mut anna, &mut bernd);
     relay.drop_replies();
     for _ in 0..2 {
         anna.enters("ok");
@@ -111,16 +123,8 @@ fn what_was_kept_is_not_sent_again() {
 /// The message never reached the server: it is sent again, in its place.
 #[test]
 fn what_was_swallowed_is_sent_again() {
-    let server = TestServer::start();
-    let (anna, mut bernd, _) = pair(&server, "anna", "bernd");
-    drop(anna);
-    let relay = Relay::to(server.addr());
-    let mut anna = Person::at(relay.addr(), "anna");
-    anna.goes_to("bernd");
-    anna.enters("ok");
-    assert_eq!(bernd.recv_push().message, "ok");
-    anna.enters("/history 1");
-    anna.sees("anna: ok");
+    let (_server, mut bernd, _, relay, mut anna) = anna_behind_a_relay();
+    one_is_acknowledged(&mut anna, &mut bernd);
     relay.drop_requests();
     for line in ["ok", "one", "ok"] {
         anna.enters(line);
@@ -138,12 +142,7 @@ fn what_was_swallowed_is_sent_again() {
 /// What the server sends a second time, since it was not told that it had arrived, is shown once.
 #[test]
 fn a_message_that_comes_again_is_shown_once() {
-    let server = TestServer::start();
-    let (anna, mut bernd, chat) = pair(&server, "anna", "bernd");
-    drop(anna);
-    let relay = Relay::to(server.addr());
-    let mut anna = Person::at(relay.addr(), "anna");
-    anna.goes_to("bernd");
+    let (server, mut bernd, chat, relay, mut anna) = anna_behind_a_relay();
     relay.drop_requests();
     bernd.say(chat, "only once");
     anna.sees("bernd: only once");
@@ -160,15 +159,10 @@ fn a_message_that_comes_again_is_shown_once() {
 /// A slow network: the progress of a long transfer is told, and a cut in it repeats it.
 #[test]
 fn long_transfers_show_progress_and_survive_a_cut() {
-    let server = TestServer::start();
-    let (anna, mut bernd, chat) = pair(&server, "anna", "bernd");
-    drop(anna);
-    let relay = Relay::to(server.addr());
     let directory = TempDir::new();
     let file = directory.path().join("big.bin");
     fs::write(&file, vec![7; 5 << 20]).expect("written");
-    let mut anna = Person::at(relay.addr(), "anna");
-    anna.goes_to("bernd");
+    let (_server, mut bernd, chat, relay, mut anna) = anna_behind_a_relay();
     anna.enters("first");
     assert_eq!(bernd.recv_push().message, "first");
     relay.hold_requests(true);

@@ -1,7 +1,8 @@
 //! Somebody who sits at a terminal with `plausch` in it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
@@ -9,7 +10,7 @@ use rexpect::session::{PtySession, spawn_command};
 use crate::support::people::PASSWORD;
 
 /// How long anything may take to appear.
-const PATIENCE_MS: u64 = 20_000;
+const PATIENCE_MS: u64 = 60_000;
 
 /// The client program that was built along with the tests.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_plausch");
@@ -118,8 +119,13 @@ impl Person {
     }
 }
 
-/// An address that is free and was just chosen by the system, for a server that comes back to it.
+/// An address that nobody listens on, and that stays free while a server is away: on a host of the
+/// loopback network that no other test and no other connection uses, so that the system gives its
+/// port to nobody else.
 pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let host = Ipv4Addr::new(127, high | 0x80, low, NEXT.fetch_add(1, Ordering::Relaxed));
+    let listener = TcpListener::bind((host, 0)).expect("a port");
     listener.local_addr().expect("its number")
 }

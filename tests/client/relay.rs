@@ -3,15 +3,15 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Duration;
 
 #[derive(Default)]
 struct State {
     drop_requests: AtomicBool,
     drop_replies: AtomicBool,
-    hold_requests: AtomicBool,
+    hold_requests: Mutex<bool>,
+    let_go: Condvar,
     /// Cuts at the first `115`: before it (1), or after the server has answered it (2).
     trap: AtomicU8,
     streams: Mutex<Vec<TcpStream>>,
@@ -20,13 +20,25 @@ struct State {
 
 impl State {
     fn cut(&self) {
-        let streams = std::mem::take(&mut *self.streams.lock().expect("streams"));
-        for stream in streams {
+        // Held to the end: a new connection has to wait until nothing is dropped any more.
+        let mut streams = self.streams.lock().expect("streams");
+        for stream in streams.drain(..) {
             // One side may have gone already.
             let _ = stream.shutdown(Shutdown::Both);
         }
         self.drop_requests.store(false, Ordering::SeqCst);
         self.drop_replies.store(false, Ordering::SeqCst);
+    }
+
+    /// Waits while requests are to wait.
+    fn wait_while_held(&self) {
+        let held = self.hold_requests.lock().expect("hold");
+        drop(self.let_go.wait_while(held, |held| *held).expect("hold"));
+    }
+
+    fn hold_requests(&self, hold: bool) {
+        *self.hold_requests.lock().expect("hold") = hold;
+        self.let_go.notify_all();
     }
 
     /// Whether this is what the trap was set for. It catches once.
@@ -92,7 +104,7 @@ impl Relay {
 
     /// Whether what the client sends is to wait.
     pub fn hold_requests(&self, hold: bool) {
-        self.state.hold_requests.store(hold, Ordering::SeqCst);
+        self.state.hold_requests(hold);
     }
 
     /// Cuts all connections at the first message: before the server sees it, or (`kept`) in place
@@ -112,6 +124,7 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         self.state.closed.store(true, Ordering::SeqCst);
+        self.state.hold_requests(false);
         self.cut();
         // Wakes the listener up.
         let _ = TcpStream::connect(self.addr);
@@ -122,8 +135,8 @@ fn pump(mut from: TcpStream, mut to: TcpStream, drops: fn(&State) -> &AtomicBool
     let mut buffer = [0; 16 * 1024];
     let is_request = std::ptr::eq(drops(state), &state.drop_requests);
     while let Ok(read @ 1..) = from.read(&mut buffer) {
-        while is_request && state.hold_requests.load(Ordering::SeqCst) {
-            thread::sleep(Duration::from_millis(10));
+        if is_request {
+            state.wait_while_held();
         }
         let bytes = &buffer[..read];
         let (start, set) = if is_request { ("115 ", 1) } else { ("219 ", 2) };

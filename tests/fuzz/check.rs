@@ -46,6 +46,7 @@ fn decode(bytes: &[u8], limit: usize, chunk: usize) -> Vec<Option<Vec<u8>>> {
                     found.push(Some(line.to_vec()));
                 }
                 Some(Event::TooLong) => found.push(None),
+                Some(Event::NoMemory) => panic!("no memory"),
                 Some(Event::TimingMark) => found.push(Some(b"\n".to_vec())),
             }
             let used = step.used;
@@ -91,9 +92,6 @@ fn check_line(line: &[u8]) {
         reply.format(&mut bytes);
         assert!(one_line(&bytes), "a client can forge a packet");
         assert!(Reply::parse(&bytes[..bytes.len() - 2]) == Ok(reply));
-    }
-    if let Request::MessageSend { .. } = request {
-        assert!(Request::is_message(line));
     }
     // No password is shown, and none is left.
     let shown = format!("{request:?}");

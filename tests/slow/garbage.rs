@@ -5,6 +5,7 @@ use crate::support::client::{Client, Received};
 use crate::support::people::{PASSWORD, Push, pair};
 use crate::support::random::Random;
 use crate::support::server::TestServer;
+use crate::support::system::{Stop, Stopped};
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,24 +13,23 @@ use std::time::{Duration, Instant};
 const RUNS: u64 = 20;
 const RUN: Duration = Duration::from_millis(1500);
 
-/// How long one who behaves may wait.
-const SERVED: Duration = Duration::from_secs(5);
+/// So often those who behave are served in each run; on a busy machine a run takes longer for it.
+const ROUNDS: u32 = 10;
 
 #[test]
 fn twenty_runs_of_garbage() {
     let server = TestServer::with(&["--max-per-ip", "0"]);
     let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
-    for client in [&mut hans, &mut maria] {
-        client.timeout = SERVED;
-    }
     let addr = server.addr();
     for seed in 0..RUNS {
         let end = Instant::now() + RUN;
         thread::scope(|scope| {
-            scope.spawn(move || noise(addr, seed, end));
-            scope.spawn(move || mutations(addr, seed, end));
+            let stop = Stop::default();
+            let (one, other) = (stop.flag(), stop.flag());
+            scope.spawn(move || noise(addr, seed, &one));
+            scope.spawn(move || mutations(addr, seed, &other));
             let mut round = 0;
-            while Instant::now() < end {
+            while Instant::now() < end || round < ROUNDS {
                 let text = format!("{seed}-{round}");
                 hans.send(&format!("115 {chat} {text}"));
                 await_answer(&mut hans, "219 400");
@@ -38,12 +38,7 @@ fn twenty_runs_of_garbage() {
                 maria.send("134 here");
                 await_answer(&mut maria, "247 here");
                 round += 1;
-                thread::sleep(Duration::from_millis(5));
             }
-            assert!(
-                round > 10,
-                "only {round} rounds beside the garbage of seed {seed}"
-            );
         });
     }
     hans.send("134 end");
@@ -76,9 +71,9 @@ fn drain(client: &mut Client) -> bool {
 }
 
 /// Bytes of any value, with line ends and telnet's among them more often than chance has it.
-fn noise(addr: SocketAddr, seed: u64, end: Instant) {
+fn noise(addr: SocketAddr, seed: u64, stopped: &Stopped) {
     let mut random = Random::new(seed);
-    while Instant::now() < end {
+    while !stopped.now() {
         let mut client = Client::connect(addr);
         for _ in 0..random.below(40) {
             let mut bytes: Vec<u8> = (0..random.below(3000)).map(|_| random.byte()).collect();
@@ -87,7 +82,7 @@ fn noise(addr: SocketAddr, seed: u64, end: Instant) {
                 bytes[at] = random.pick(b"\n\r \"1\x08\xff\xfa\xf0");
             }
             without_do(&mut bytes);
-            if !client.send_raw_if_open(&bytes) || !drain(&mut client) || Instant::now() > end {
+            if !client.send_raw_if_open(&bytes) || !drain(&mut client) || stopped.now() {
                 break;
             }
         }
@@ -95,7 +90,7 @@ fn noise(addr: SocketAddr, seed: u64, end: Instant) {
 }
 
 /// Packets that are nearly right, from one who is logged in whenever it happens to be.
-fn mutations(addr: SocketAddr, seed: u64, end: Instant) {
+fn mutations(addr: SocketAddr, seed: u64, stopped: &Stopped) {
     let user = format!("mallory{seed}");
     let register = format!("117 {user} {PASSWORD} m@example.org m");
     let login = format!("110 {user} {PASSWORD}");
@@ -133,7 +128,7 @@ fn mutations(addr: SocketAddr, seed: u64, end: Instant) {
     let mut client = Client::connect(addr);
     client.send(&register);
     client.send(&login);
-    while Instant::now() < end {
+    while !stopped.now() {
         let mut bytes = Vec::new();
         for _ in 0..=random.below(20) {
             let mut line = random.pick(&packets).as_bytes().to_vec();

@@ -6,9 +6,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
 
-use super::client::Received;
+use super::client::{Received, TIMEOUT};
 use super::link::Link;
 use super::people::pair;
 use super::server::TestServer;
@@ -32,7 +31,7 @@ pub fn run(database: &Path, arguments: &[&str], input: &str) -> Output {
     let output = thread::spawn(move || child.wait_with_output());
     wait_for(
         &format!("plauschctl {arguments:?} has ended"),
-        Duration::from_secs(60),
+        TIMEOUT,
         || output.is_finished().then_some(()),
     );
     output.join().expect("join").expect("plauschctl")
@@ -89,7 +88,7 @@ impl Flood {
         let drain = receiver.writer();
         let reader = thread::spawn(move || {
             let mut seen = 0_u64;
-            while let Received::Line(line) = receiver.next(Duration::from_secs(20)) {
+            while let Received::Line(line) = receiver.next(TIMEOUT) {
                 assert!(line.starts_with("220 "), "{line}");
                 seen += 1;
             }
@@ -98,7 +97,7 @@ impl Flood {
         let (flag, count) = (stop.flag(), Arc::clone(&acknowledged));
         let writer = thread::spawn(move || {
             let mut next = 0_u64;
-            while !flag.load(Ordering::Relaxed) {
+            while !flag.now() {
                 sender.say_all(
                     chat,
                     (next..next + 64).map(|number| format!("flood {number}")),
@@ -125,7 +124,7 @@ impl Flood {
 
     /// Waits until so many have been acknowledged.
     pub fn wait_for(&self, goal: u64) {
-        wait_for("the flood goes on", Duration::from_secs(30), || {
+        wait_for("the flood goes on", TIMEOUT, || {
             (self.acknowledged() >= goal).then_some(())
         });
     }

@@ -91,12 +91,16 @@ pub fn register_and_login(server: &TestServer, name: &str) -> Client {
     client
 }
 
+/// Sooner than a peer that falls silent counts as dead, which takes 45 seconds at least: what is free
+/// by then was freed because its connection was seen to end.
+const FREE: Duration = Duration::from_secs(30);
+
 /// Logs in as soon as the name is free: for the time after a connection was cut, of which the
 /// server hears when it hears of it.
 pub fn login_when_free(addr: SocketAddr, name: &str) -> Client {
     let mut client = Client::connect(addr);
     client.user = name.to_owned();
-    wait_for("the name is free", Duration::from_secs(10), || {
+    wait_for("the name is free", FREE, || {
         let answer = client.ask(&format!("110 {name} {PASSWORD}"));
         if answer == format!("212 400 {name}") {
             return Some(());

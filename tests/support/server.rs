@@ -3,7 +3,7 @@
 
 #[cfg(feature = "tls")]
 use super::certificates::{self, Validity};
-use super::client::Client;
+use super::client::{Client, TIMEOUT};
 use super::link::wants_tls;
 use super::system::{TempDir, rss_kib, wait_for};
 use std::ffi::OsString;
@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 /// The cheapest hash that scrypt has, so that tests which are not about hashing do not wait for it.
 pub const CHEAP_SCRYPT: &str = "4,8,1";
 
-const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// Contract, section 4, promise 7.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -274,7 +273,7 @@ fn spawn(mut command: Command, log: &Arc<Log>, from: usize) -> (Child, SocketAdd
     } else {
         "listening on "
     };
-    match log.wait_for(from, what, START_TIMEOUT) {
+    match log.wait_for(from, what, TIMEOUT) {
         Ok(line) => {
             let addr = line.split("listening on ").nth(1).unwrap_or_default();
             let word = addr.split_ascii_whitespace().next().unwrap_or_default();

@@ -3,8 +3,8 @@
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -80,6 +80,16 @@ pub fn open_files(pid: u32) -> usize {
     entries.expect("/proc").count()
 }
 
+/// How many sockets a process has open; of other files a database opens some as it needs them.
+pub fn open_sockets(pid: u32) -> usize {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).expect("/proc");
+    // One may be closed since it was listed.
+    let links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    links
+        .filter(|link| link.to_string_lossy().starts_with("socket:"))
+        .count()
+}
+
 /// How many threads a process has.
 pub fn threads(pid: u32) -> usize {
     let entries = fs::read_dir(format!("/proc/{pid}/task"));
@@ -104,6 +114,37 @@ pub fn limit_open_files(pid: u32, limit: Option<u64>) {
     assert_eq!(set, 0, "prlimit: {}", std::io::Error::last_os_error());
 }
 
+/// The memory of a process that it can write to, in bytes, used or not.
+pub fn writable_memory(pid: u32) -> u64 {
+    1024 * status_kib(pid, "VmData:")
+}
+
+/// Limits that of a running process, in bytes; None for no limit. (Of its address space, the
+/// allocator has some reserved that nothing is in.)
+#[allow(unsafe_code)]
+pub fn limit_writable_memory(pid: u32, limit: Option<u64>) {
+    let pid = libc::pid_t::try_from(pid).expect("a process id");
+    let limit = libc::rlimit {
+        rlim_cur: limit.unwrap_or(libc::RLIM_INFINITY),
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    let which = libc::RLIMIT_DATA;
+    // SAFETY: both pointers are null or valid, and point to a struct of the type expected.
+    let set = unsafe { libc::prlimit(pid, which, &raw const limit, std::ptr::null_mut()) };
+    assert_eq!(set, 0, "prlimit: {}", std::io::Error::last_os_error());
+}
+
+/// A figure of /proc/PID/status that is given in KiB.
+fn status_kib(pid: u32, name: &str) -> u64 {
+    let path = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let line = text.lines().find(|line| line.starts_with(name));
+    let words = line.and_then(|line| line.split_ascii_whitespace().nth(1));
+    words
+        .and_then(|kib| kib.parse().ok())
+        .unwrap_or_else(|| panic!("no {name} in {path}:\n{text}"))
+}
+
 /// Takes files from a running process for good: the hard limit is lowered, too.
 #[allow(unsafe_code)]
 pub fn take_open_files(pid: u32, limit: u64) {
@@ -118,8 +159,9 @@ pub fn take_open_files(pid: u32, limit: u64) {
     assert_eq!(set, 0, "prlimit: {}", std::io::Error::last_os_error());
 }
 
-/// The bytes of a connection (over IPv4) that its other end has not yet read.
-pub fn unread(stream: &TcpStream) -> u64 {
+/// The bytes of a connection (over IPv4) that its other end has not yet read; None where it is not
+/// listed, which happens while others come and go.
+pub fn unread(stream: &TcpStream) -> Option<u64> {
     let ends = [stream.local_addr(), stream.peer_addr()].map(|addr| match addr {
         Ok(SocketAddr::V4(addr)) => format!(
             "{:08X}:{:04X}",
@@ -130,11 +172,11 @@ pub fn unread(stream: &TcpStream) -> u64 {
     });
     let [near, far] = &ends;
     // What is not acknowledged first: it can only move on to what the other end has not taken.
-    queue(near, far, 0) + queue(far, near, 1)
+    Some(queue(near, far, 0)? + queue(far, near, 1)?)
 }
 
 /// A queue of a TCP socket, 0 the one to send, 1 the received one; see proc_pid_net(5).
-fn queue(local: &str, remote: &str, which: usize) -> u64 {
+fn queue(local: &str, remote: &str, which: usize) -> Option<u64> {
     let table = fs::read_to_string("/proc/net/tcp").expect("/proc/net/tcp");
     table
         .lines()
@@ -142,7 +184,6 @@ fn queue(local: &str, remote: &str, which: usize) -> u64 {
         .find(|fields| fields.get(1) == Some(&local) && fields.get(2) == Some(&remote))
         .and_then(|fields| fields.get(4)?.split(':').nth(which))
         .and_then(|bytes| u64::from_str_radix(bytes, 16).ok())
-        .unwrap_or_else(|| panic!("no {local} {remote} in\n{table}"))
 }
 
 /// Waits until `done` gives something; panics with `what` when it has not after `timeout`.
@@ -160,47 +201,57 @@ pub fn wait_for<T>(what: &str, timeout: Duration, mut done: impl FnMut() -> Opti
     }
 }
 
-/// The highest resident memory of a process while this lives, in KiB, sampled by a thread.
-pub struct RssWatch {
-    stop: std::sync::mpsc::Sender<()>,
-    thread: thread::JoinHandle<u64>,
-}
+/// The highest resident memory of a process since this was made, as the kernel keeps it: no peak is
+/// too short for it.
+pub struct RssWatch(u32);
 
 impl RssWatch {
     pub fn start(pid: u32) -> RssWatch {
-        let (stop, stopped) = std::sync::mpsc::channel();
-        let thread = thread::spawn(move || {
-            let mut highest = rss_kib(pid);
-            // Only the sender's end makes anything but a time-out of this.
-            while stopped.recv_timeout(Duration::from_millis(20))
-                == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
-            {
-                highest = highest.max(rss_kib(pid));
-            }
-            highest.max(rss_kib(pid))
-        });
-        RssWatch { stop, thread }
+        // proc(5): this sets the mark back to what is resident now.
+        let path = format!("/proc/{pid}/clear_refs");
+        fs::write(&path, "5").unwrap_or_else(|error| panic!("{path}: {error}"));
+        RssWatch(pid)
     }
 
     pub fn highest_kib(self) -> u64 {
-        drop(self.stop);
-        self.thread.join().expect("the memory sampler failed")
+        status_kib(self.0, "VmHWM:")
     }
 }
 
 /// Tells the threads of a scope to end, when it is dropped at the latest: a scope waits for its
 /// threads, so a test that fails within it would otherwise hang.
 #[derive(Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop(Stopped);
+
+/// What a thread that is to end looks at.
+#[derive(Clone, Default)]
+pub struct Stopped(Arc<(Mutex<bool>, Condvar)>);
 
 impl Stop {
-    pub fn flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.0)
+    pub fn flag(&self) -> Stopped {
+        self.0.clone()
+    }
+}
+
+impl Stopped {
+    /// Whether it is time to end.
+    pub fn now(&self) -> bool {
+        self.within(Duration::ZERO)
+    }
+
+    /// Waits for the end, or until the pause is over; whether it is time to end.
+    pub fn within(&self, pause: Duration) -> bool {
+        let (stopped, changed) = &*self.0;
+        let stopped = stopped.lock().expect("stop");
+        let waited = changed.wait_timeout_while(stopped, pause, |stopped| !*stopped);
+        *waited.expect("stop").0
     }
 }
 
 impl Drop for Stop {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        let (stopped, changed) = &*self.0.0;
+        *stopped.lock().expect("stop") = true;
+        changed.notify_all();
     }
 }

@@ -15,6 +15,9 @@ use crate::server::{PASSWORD, Server};
 pub const INSERT: &str = "INSERT INTO message (id, lane, timestamp, body, media_id)
              VALUES (?1, ?2, ?3, ?4, ?5)";
 
+/// The row of the index that each message has.
+pub const INDEX: &str = "INSERT INTO lane_message (lane, message_id) VALUES (?1, ?2)";
+
 /// The text of all stored messages.
 pub const BODY: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
@@ -105,8 +108,12 @@ pub fn build(path: &Path, plan: &Plan, hash: &str) -> Result<()> {
             let at = first + index as i64;
             message.execute((id(index)?, lane, at, BODY, None::<i64>))?;
         }
+        transaction.execute_batch(
+            "INSERT INTO lane_message (lane, message_id)
+             SELECT lane, id FROM message ORDER BY lane, id",
+        )?;
         transaction.execute(
-            "UPDATE counter SET value = ?1 WHERE name = 'message'",
+            "UPDATE counter SET value = ?1 WHERE name IN ('message', 'indexed')",
             [plan.messages as i64],
         )?;
     }

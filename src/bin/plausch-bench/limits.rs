@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use crate::Bench;
-use crate::database::{self, BODY, INSERT};
+use crate::database::{self, BODY, INDEX, INSERT};
 use crate::failure::{Doing, Failure, Result};
 use crate::load::{self, Pair};
 use crate::report::{Section, Unit};
@@ -89,10 +89,12 @@ impl Raw {
             let execute = |sql| self.connection.prepare_cached(sql)?.execute([]);
             execute("BEGIN IMMEDIATE")?;
             let mut insert = self.connection.prepare_cached(INSERT)?;
+            let mut index = self.connection.prepare_cached(INDEX)?;
             for id in self.next..self.next + batch {
                 let lane = (id / run) as usize;
                 let lane = load::scattered(lane, self.lanes) as i64;
                 insert.execute((id, lane, 1_763_862_000_000 + id, BODY, None::<i64>))?;
+                index.execute((lane, id))?;
             }
             execute("COMMIT")?;
             self.next += batch;
@@ -163,16 +165,13 @@ impl Echo {
     pub fn talks(&self, pairs: usize, window: usize) -> Result<Vec<Box<dyn Pair>>> {
         // As long as a message of 64 bytes on its way out.
         let line = format!("115 1000 {BODY}\r\n");
-        (0..pairs)
-            .map(|_| {
-                let talk: Box<dyn Pair> = Box::new(EchoTalk {
-                    wire: Wire::connect(self.address)?,
-                    burst: line.repeat(window).into_bytes(),
-                    window,
-                });
-                Ok(talk)
+        load::all(pairs, |_| {
+            Ok(EchoTalk {
+                wire: Wire::connect(self.address)?,
+                burst: line.repeat(window).into_bytes(),
+                window,
             })
-            .collect()
+        })
     }
 }
 

@@ -124,17 +124,24 @@ pub fn talks(
     size: usize,
 ) -> Result<Vec<Box<dyn Pair>>> {
     let body = "x".repeat(size);
-    (0..pairs)
-        .map(|index| {
-            let line = format!("115 {} {body}\n", index + 1);
-            let talk: Box<dyn Pair> = Box::new(Talk {
-                from: server.login(&format!("u{}", 2 * index))?,
-                to: server.login(&format!("u{}", 2 * index + 1))?,
-                burst: line.repeat(window).into_bytes(),
-                window,
-            });
-            Ok(talk)
+    all(pairs, |index| {
+        let line = format!("115 {} {body}\n", index + 1);
+        Ok(Talk {
+            from: server.login(&format!("u{}", 2 * index))?,
+            to: server.login(&format!("u{}", 2 * index + 1))?,
+            burst: line.repeat(window).into_bytes(),
+            window,
         })
+    })
+}
+
+/// So many pairs, each made by `pair` from its index.
+pub fn all<P: Pair + 'static>(
+    count: usize,
+    pair: impl Fn(usize) -> Result<P>,
+) -> Result<Vec<Box<dyn Pair>>> {
+    (0..count)
+        .map(|index| Ok(Box::new(pair(index)?) as Box<dyn Pair>))
         .collect()
 }
 

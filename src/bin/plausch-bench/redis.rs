@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::failure::{Doing, Failure, Result};
-use crate::load::Pair;
+use crate::load::{self, Pair};
 use crate::process;
 use crate::wire::Wire;
 
@@ -81,24 +81,21 @@ impl Redis {
         receiver: Receiver,
     ) -> Result<Vec<Box<dyn Pair>>> {
         let body = "x".repeat(size);
-        (0..pairs)
-            .map(|index| {
-                let key = format!("stream{index}");
-                let add = command(&["XADD", &key, "*", "m", &body]);
-                let talk: Box<dyn Pair> = Box::new(Talk {
-                    from: Wire::connect(self.address)?,
-                    to: Wire::connect(self.address)?,
-                    burst: add.repeat(window),
-                    window,
-                    receiver,
-                    // What follows an entry's id: `*2`, `$1`, `m`, the length, the body.
-                    rest: 4 + 4 + 3 + size.to_string().len() + 3 + size + 2,
-                    key,
-                    seen: "0-0".to_owned(),
-                });
-                Ok(talk)
+        load::all(pairs, |index| {
+            let key = format!("stream{index}");
+            let add = command(&["XADD", &key, "*", "m", &body]);
+            Ok(Talk {
+                from: Wire::connect(self.address)?,
+                to: Wire::connect(self.address)?,
+                burst: add.repeat(window),
+                window,
+                receiver,
+                // What follows an entry's id: `*2`, `$1`, `m`, the length, the body.
+                rest: 4 + 4 + 3 + size.to_string().len() + 3 + size + 2,
+                key,
+                seen: "0-0".to_owned(),
             })
-            .collect()
+        })
     }
 }
 

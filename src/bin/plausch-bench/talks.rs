@@ -10,8 +10,10 @@ use crate::limits::{Echo, LANES, Raw};
 use crate::load::{self, Outcome, Pair};
 use crate::process;
 use crate::redis::{Receiver, Redis};
-use crate::report::{Report, Section, Unit};
+use crate::report::Report;
 use crate::server::Server;
+
+mod rows;
 
 /// How many pairs there are.
 const PAIRS: [usize; 3] = [1, 16, 100];
@@ -152,10 +154,10 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
             }
         }
     }
-    limit_rows(bench);
+    rows::limit_rows(bench);
     if bench.server {
-        server_rows(bench);
-        ratio_rows(bench);
+        rows::server_rows(bench);
+        rows::ratio_rows(bench);
     }
     database::remove(&people);
     database::remove(&turns);
@@ -285,224 +287,4 @@ fn system_calls(
         }
     }
     Ok(())
-}
-
-fn limit_rows(bench: &mut Bench) {
-    let report = &mut bench.report;
-    for (key, what) in [
-        (
-            "raw like server",
-            "the same, in batches as the server's with 100 pairs",
-        ),
-        (
-            "raw like turns",
-            "the same, scattered over 20,000 lanes, in batches as the server's with 10,000 chats",
-        ),
-    ] {
-        let batch = report.median(&format!("{key} batch")).unwrap_or_default();
-        let name = format!("{what} ({batch:.0})");
-        report.row(Section::Limits, &name, key, Unit::Rate, "");
-    }
-    for (window, what) in [(1, "p50"), (32, "rate")] {
-        for pairs in PAIRS {
-            let case = Case {
-                pairs,
-                window,
-                size: 64,
-            };
-            let echo = case.key("echo", what);
-            let (name, unit) = match window {
-                1 => ("there and back, p50", Unit::Millis),
-                _ => ("lines", Unit::Rate),
-            };
-            let name = format!(
-                "echo over loopback, {}, window {window}: {name}",
-                number(pairs)
-            );
-            report.row(Section::Limits, &name, &echo, unit, "");
-        }
-    }
-    if process::find_program("redis-server").is_none() {
-        let why = "redis-server is not installed";
-        report.absent(Section::Limits, "Redis streams, appendfsync always", why);
-    }
-    rows(report, Section::Limits, "Redis", "redis", 64);
-    for pairs in PAIRS {
-        let case = Case {
-            pairs,
-            window: 32,
-            size: 64,
-        };
-        let name = format!(
-            "Redis, {}, window 32, asked once all is there",
-            number(pairs)
-        );
-        report.row(
-            Section::Limits,
-            &name,
-            &case.key("asked", "rate"),
-            Unit::Rate,
-            "",
-        );
-    }
-}
-
-fn server_rows(bench: &mut Bench) {
-    let report = &mut bench.report;
-    for size in [64, 1024] {
-        rows(report, Section::Server, "server", "server", size);
-    }
-    let turns = FULL.key("turns", "rate");
-    let compared = report.compare(&turns, "raw like turns", "raw SQLite over 20,000 lanes");
-    let name = "server, 10,000 chats in turn, window 32";
-    report.row(Section::Server, name, &turns, Unit::Rate, &compared);
-    let name = "server, 10,000 chats in turn: CPU per 100,000";
-    let key = FULL.key("turns", "cpu");
-    report.row(Section::Server, name, &key, Unit::Seconds, "");
-    let name = "server, 10,000 chats in turn: system calls a message";
-    let key = FULL.key("turns", "calls");
-    report.row(Section::Server, name, &key, Unit::Number, "");
-    let name = "server, 10,000 chats in turn: messages a commit";
-    let key = FULL.key("turns", "batch");
-    report.row(Section::Server, name, &key, Unit::Number, "");
-    for pairs in [1, 100] {
-        for window in [1, 32] {
-            let case = Case {
-                pairs,
-                window,
-                size: 64,
-            };
-            let name = format!("messages a commit, {}, window {window}", number(pairs));
-            let key = case.key("server", "batch");
-            report.row(Section::Server, &name, &key, Unit::Number, "");
-        }
-    }
-    let by = bench.counted_by.unwrap_or_default();
-    for pairs in PAIRS {
-        for window in [1, 32] {
-            let case = Case {
-                pairs,
-                window,
-                size: 64,
-            };
-            let name = format!("system calls a message, {}, window {window}", number(pairs));
-            let key = case.key("server", "calls");
-            let remark = match report.median(&case.key("redis", "calls")) {
-                Some(calls) => format!("Redis {calls:.2}; counted by {by}"),
-                None => format!("counted by {by}"),
-            };
-            match bench.counted_by {
-                Some(_) => report.row(Section::Server, &name, &key, Unit::Number, &remark),
-                None => report.absent(Section::Server, &name, "no perf or strace that may count"),
-            }
-        }
-    }
-    for (who, key) in [
-        ("the server", "server"),
-        ("Redis", "redis"),
-        ("the echo", "echo"),
-    ] {
-        let name = format!("load generator's share of all cores, 100 pairs, window 32, at {who}");
-        let share = FULL.key(key, "own share");
-        let remark = match report.median(&FULL.key(key, "own cpu")) {
-            Some(cpu) => format!("{cpu:.2} CPU s per 100,000"),
-            None => String::new(),
-        };
-        report.row(Section::Server, &name, &share, Unit::Percent, &remark);
-    }
-}
-
-/// Latencies with window 1, throughput with window 32, and what it costs.
-fn rows(report: &mut Report, section: Section, title: &str, who: &str, size: usize) {
-    for pairs in PAIRS {
-        let case = Case {
-            pairs,
-            window: 1,
-            size,
-        };
-        for (what, shown) in [("p50", "p50"), ("p99", "p99"), ("p999", "p99.9")] {
-            let name = format!(
-                "{title}, {}, window 1, {size} bytes: {shown}",
-                number(pairs)
-            );
-            let key = case.key(who, what);
-            let compared = match who {
-                "server" => report.compare(&key, &case.key("redis", what), "Redis"),
-                _ => String::new(),
-            };
-            report.row(section, &name, &key, Unit::Millis, &compared);
-        }
-    }
-    for pairs in PAIRS {
-        let case = Case {
-            pairs,
-            window: 32,
-            size,
-        };
-        let name = format!("{title}, {}, window 32, {size} bytes", number(pairs));
-        let key = case.key(who, "rate");
-        let compared = match who {
-            "server" => report.compare(&key, &case.key("redis", "rate"), "Redis"),
-            _ => String::new(),
-        };
-        report.row(section, &name, &key, Unit::Rate, &compared);
-    }
-    for pairs in PAIRS {
-        for window in [1, 32] {
-            let case = Case {
-                pairs,
-                window,
-                size,
-            };
-            let name = format!(
-                "{title}, {}, window {window}, {size} bytes: CPU per 100,000",
-                number(pairs)
-            );
-            let key = case.key(who, "cpu");
-            let compared = match who {
-                "server" => report.compare(&key, &case.key("redis", "cpu"), "Redis"),
-                _ => String::new(),
-            };
-            report.row(section, &name, &key, Unit::Seconds, &compared);
-        }
-    }
-}
-
-fn ratio_rows(bench: &mut Bench) {
-    let report = &mut bench.report;
-    let case = |pairs, window| Case {
-        pairs,
-        window,
-        size: 64,
-    };
-    let (server, redis) = (FULL.key("server", "rate"), FULL.key("redis", "rate"));
-    let name = "100 pairs, window 32: of Redis";
-    report.ratio(name, &server, &redis, "goal: at least 1.0");
-    let name = "100 pairs, window 32: of Redis asked once all is there";
-    report.ratio(name, &server, &FULL.key("asked", "rate"), "");
-    let name = "100 pairs, window 32: of raw SQLite in the same batches";
-    report.ratio(name, &server, "raw like server", "goal: at least 0.9");
-    let name = "10,000 chats in turn: of 100 pairs, window 32";
-    let turns = FULL.key("turns", "rate");
-    report.ratio(name, &turns, &server, "goal: at least 0.5");
-    for pairs in [16, 1] {
-        let name = format!("{}, window 32: of Redis", number(pairs));
-        let (server, redis) = (
-            case(pairs, 32).key("server", "rate"),
-            case(pairs, 32).key("redis", "rate"),
-        );
-        report.ratio(&name, &server, &redis, "goal: at least 1.5");
-    }
-    let name = "1 pair, window 1: p50 of Redis's";
-    let (server, redis) = (
-        case(1, 1).key("server", "p50"),
-        case(1, 1).key("redis", "p50"),
-    );
-    report.ratio(name, &server, &redis, "goal: at most 1.2");
-    let name = "100 pairs, window 1: p99 of p50";
-    let (p99, p50) = (
-        case(100, 1).key("server", "p99"),
-        case(100, 1).key("server", "p50"),
-    );
-    report.ratio(name, &p99, &p50, "goal: at most 3");
 }

@@ -193,7 +193,7 @@ impl<F: Front> Engine<F> {
             // The server has not noticed yet that the old connection is gone, or is just full.
             Some(Status::UsernameAlreadyLoggedIn) | None if self.was_online => {
                 self.drop_connection();
-                self.wait_and_retry("the login was refused for now");
+                self.wait_and_retry("the server does not take the login yet");
             }
             _ => {
                 self.state = State::Guest;

@@ -2,17 +2,16 @@
 
 use std::process::ExitCode;
 
+use crate::options;
+
 /// One option of the command line.
+pub type OptionRow = options::OptionRow<Own>;
+
+/// What is told of an option beside its names and what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OptionRow {
-    /// The long name, without its dashes.
-    pub long: &'static str,
-    /// The short name, without its dash; empty when there is none.
-    pub short: &'static str,
-    /// What stands for the value; empty for a flag.
-    pub hint: &'static str,
-    /// What it does.
-    pub help: &'static str,
+pub struct Own {
+    /// The word that it needs, as `send`; None where it goes with more than one.
+    pub only: Option<&'static str>,
 }
 
 /// One way to call the program.
@@ -42,6 +41,14 @@ pub struct ExitRow {
     pub help: &'static str,
 }
 
+/// Of an option that is not for one word alone.
+const EVERY: Own = Own { only: None };
+
+/// Of an option that is for `word` alone.
+const fn only(word: &'static str) -> Own {
+    Own { only: Some(word) }
+}
+
 /// All options, in the order of `--help`.
 pub static OPTIONS: &[OptionRow] = &[
     OptionRow {
@@ -49,6 +56,7 @@ pub static OPTIONS: &[OptionRow] = &[
         short: "u",
         hint: "NAME",
         help: "log in as NAME; asked for when missing",
+        own: EVERY,
     },
     OptionRow {
         long: "server",
@@ -56,6 +64,7 @@ pub static OPTIONS: &[OptionRow] = &[
         hint: "HOST[:PORT]",
         help: "the server, as the argument HOST[:PORT] does (default 127.0.0.1, port 4110, or \
                4111 with --tls; an IPv6 address with a port is [::1]:4110)",
+        own: EVERY,
     },
     OptionRow {
         long: "tls",
@@ -66,6 +75,7 @@ pub static OPTIONS: &[OptionRow] = &[
         } else {
             "speak TLS (this build has no TLS)"
         },
+        own: EVERY,
     },
     OptionRow {
         long: "ca",
@@ -73,6 +83,7 @@ pub static OPTIONS: &[OptionRow] = &[
         hint: "FILE",
         help: "with --tls: trust the certificates in this file (PEM) and no others; without it, \
                those that the system trusts",
+        own: EVERY,
     },
     OptionRow {
         long: "raw",
@@ -80,6 +91,7 @@ pub static OPTIONS: &[OptionRow] = &[
         hint: "",
         help: "show each packet as it is sent (>) and received (<), without passwords and with \
                long ones cut",
+        own: EVERY,
     },
     OptionRow {
         long: "no-fetch",
@@ -87,48 +99,56 @@ pub static OPTIONS: &[OptionRow] = &[
         hint: "",
         help: "do not fetch media by oneself as they arrive: saves a slow network, but type and \
                size are unknown then",
+        own: EVERY,
     },
     OptionRow {
         long: "to",
         short: "",
         hint: "NAME",
         help: "send: to whom",
+        own: only("send"),
     },
     OptionRow {
         long: "file",
         short: "",
         hint: "FILE",
         help: "send: with this file as media; TEXT may be left out then",
+        own: only("send"),
     },
     OptionRow {
         long: "json",
         short: "",
         hint: "",
         help: "tail: one JSON object a line",
+        own: only("tail"),
     },
     OptionRow {
         long: "count",
         short: "",
         hint: "N",
         help: "tail: end after N messages",
+        own: only("tail"),
     },
     OptionRow {
         long: "timeout",
         short: "",
         hint: "SECONDS",
         help: "send, fetch: give up then (default 30); tail: end then with exit code 6",
+        own: EVERY,
     },
     OptionRow {
         long: "help",
         short: "h",
         hint: "",
         help: "print this and exit",
+        own: EVERY,
     },
     OptionRow {
         long: "version",
         short: "V",
         hint: "",
         help: "print the version and exit",
+        own: EVERY,
     },
 ];
 

@@ -1,21 +1,17 @@
 use super::*;
+use crate::options::WIDTH;
+use crate::options::tests::{mistake, running};
 
 fn parse(args: &[&str]) -> Result<Invocation, UsageError> {
     parse_with(args.iter().map(OsString::from), |_| None)
 }
 
 fn settings(args: &[&str]) -> Settings {
-    match parse(args) {
-        Ok(Invocation::Run(settings)) => settings,
-        other => panic!("{args:?}: {other:?}"),
-    }
+    running(args, parse(args))
 }
 
 fn error(args: &[&str]) -> String {
-    match parse(args) {
-        Err(error) => error.to_string(),
-        other => panic!("{args:?}: {other:?}"),
-    }
+    mistake(args, parse(args))
 }
 
 #[test]

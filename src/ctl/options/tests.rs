@@ -2,7 +2,7 @@ use super::*;
 
 fn run(args: &[&str]) -> Result<(&'static str, Call), String> {
     match parse(args.iter().map(OsString::from)) {
-        Ok(Invocation::Run(command, call)) => Ok((command.words, call)),
+        Ok(Invocation::Run((command, call))) => Ok((command.words, call)),
         Ok(Invocation::Print(text)) => Err(text),
         Err(failure) => Err(failure.to_string()),
     }
@@ -63,7 +63,12 @@ fn every_option_of_a_command_is_in_the_table_and_every_option_has_a_command() {
             .iter()
             .any(|command| command.options.contains(&row.long));
         assert!(used != EVERYWHERE.contains(&row.long), "{}", row.long);
-        assert_eq!(row.hint.is_empty(), row.takes.is_empty(), "{}", row.long);
+        assert_eq!(
+            row.hint.is_empty(),
+            row.own.takes.is_empty(),
+            "{}",
+            row.long
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 const LIMIT: usize = 8 << 20;
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A line that has `length` bytes once this chunk of it is taken.
 fn chunk(length: usize) -> (usize, Vec<u8>) {

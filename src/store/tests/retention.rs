@@ -85,9 +85,9 @@ fn finds(store: &Store, user: UserId, id: i64) -> bool {
     matches!(found, Ok(media::Found::Media(_)))
 }
 
-/// Waits for the purge, which comes by itself.
+/// Waits for the purge, which comes by itself: nothing tells of it, so the database is asked.
 fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let end = std::time::Instant::now() + Duration::from_secs(20);
+    let end = std::time::Instant::now() + Duration::from_secs(60);
     while !done() {
         assert!(
             std::time::Instant::now() < end,

@@ -1,22 +1,21 @@
 //! What slows down whoever guesses passwords, registers accounts, asks for contacts or sends messages
 //! without end; and that nobody else is slowed down by it.
 
-mod support;
-
+use crate::support::client::{Client, Received, TIMEOUT};
+use crate::support::people::{
+    PASSWORD, befriend, login_when_free, open_chat, pair, register_and_login,
+};
+use crate::support::server::TestServer;
+use crate::support::system::{RssWatch, open_sockets, wait_for};
 use std::time::{Duration, Instant};
-use support::client::{Client, Received};
-use support::people::{PASSWORD, befriend, login_when_free, open_chat, pair, register_and_login};
-use support::server::TestServer;
-use support::system::{RssWatch, open_files, wait_for};
 
-/// How long a line of the log may take to come.
-const LOG: Duration = Duration::from_secs(10);
-
-/// The first failure's pause.
+/// The first failure's pause; each further one doubles it.
 const FIRST: Duration = Duration::from_millis(500);
 
-/// What is answered at once, on a busy machine: less than the shortest pause that it could be.
-const AT_ONCE: Duration = Duration::from_millis(450);
+/// What the third and the fourth failure cost. An answer that is not held back comes long before,
+/// however busy the machine is.
+const THIRD: Duration = Duration::from_secs(2);
+const FOURTH: Duration = Duration::from_secs(4);
 
 /// Asks, and gives how long the answer took.
 fn timed(client: &mut Client, line: &str, answer: &str) -> Duration {
@@ -39,69 +38,96 @@ fn wrong(client: &mut Client, name: &str) -> Duration {
     timed(client, &line, &answer)
 }
 
+/// So many failures of 127.0.0.1 and of a name, side by side since that takes less time.
+fn failures(server: &TestServer, count: usize, name: &str) {
+    let mut guessers: Vec<Client> = (0..count).map(|_| server.connect()).collect();
+    for guesser in &mut guessers {
+        guesser.send(&format!("110 {name} wrong-password"));
+    }
+    for guesser in &mut guessers {
+        guesser.expect(&format!("212 406 {name}"));
+    }
+}
+
+/// The server ends, and nobody has to be cut for it, as those are who hold it up for five seconds.
+fn ends_in_order(mut server: TestServer) {
+    server.stop();
+    let log = server.log().join("\n");
+    assert!(!log.contains("connections are cut"), "{log}");
+}
+
 #[test]
 fn failed_logins_are_answered_ever_later_and_others_at_once() {
-    let server = TestServer::with(&["--login-delay", "2"]);
+    let server = TestServer::with(&["--login-delay", "4"]);
     server.connect().register("hans");
     server.connect().register("maria");
     let mut guesser = Client::connect_from(2, server.addr());
-    for pause in [FIRST, 2 * FIRST, 4 * FIRST, 4 * FIRST] {
+    for pause in [FIRST, 2 * FIRST, THIRD, FOURTH] {
         let took = wrong(&mut guesser, "hans");
         assert!(took >= pause, "answered after {took:?}");
-        assert!(took < pause + Duration::from_secs(2), "took {took:?}");
     }
-    let line = server.wait_for_log("--login-delay", LOG);
+    let line = server.wait_for_log("--login-delay", TIMEOUT);
     assert!(!line.contains("hans") && !line.contains("wrong"), "{line}");
 
-    // While one guess waits for its answer, nobody else does, not even at the same address; and the
-    // owner gets in from elsewhere, at once.
-    guesser.send("110 hans wrong-password");
-    let begin = Instant::now();
-    let mut neighbour = Client::connect_from(2, server.addr());
-    neighbour.silent();
-    let mut owner = Client::connect_from(3, server.addr());
-    let took = right(&mut owner, "hans");
-    assert!(took < AT_ONCE, "the owner waited {took:?}");
-    owner.logout();
-    let took = right(&mut owner, "hans");
-    assert!(took < AT_ONCE, "the owner waited {took:?}");
-    assert!(begin.elapsed() < 4 * FIRST);
-    guesser.expect("212 406 hans");
+    std::thread::scope(|scope| {
+        // It does not go on growing beyond what the option says.
+        let held = scope.spawn(|| wrong(&mut guesser, "hans"));
+        // The name pays for the address ...
+        let addr = server.addr();
+        let name = scope.spawn(move || wrong(&mut Client::connect_from(4, addr), "hans"));
+        // ... and the address for the name: right or wrong, there it takes its time.
+        let address = scope.spawn(move || right(&mut Client::connect_from(2, addr), "maria"));
 
-    // The name pays for the address ...
-    let mut stranger = Client::connect_from(4, server.addr());
-    assert!(wrong(&mut stranger, "hans") >= 4 * FIRST);
-    // ... and the address for the name: right or wrong, there it takes its time.
-    let mut unlucky = Client::connect_from(2, server.addr());
-    assert!(right(&mut unlucky, "maria") >= 4 * FIRST);
+        // While they wait for their answers, nobody else does, not even at the same address; and
+        // the owner gets in from elsewhere, at once.
+        let begin = Instant::now();
+        Client::connect_from(2, addr).silent();
+        let mut owner = Client::connect_from(3, addr);
+        right(&mut owner, "hans");
+        owner.logout();
+        right(&mut owner, "hans");
+        let took = begin.elapsed();
+        assert!(took < FOURTH, "the others waited {took:?}");
+
+        let held = held.join().expect("a guess");
+        assert!(held >= FOURTH && held < 2 * FOURTH, "took {held:?}");
+        assert!(name.join().expect("a guess") >= FOURTH);
+        assert!(address.join().expect("a login") >= FOURTH);
+    });
 }
 
 #[test]
 fn an_unknown_name_costs_what_a_known_one_costs() {
     let server = TestServer::with(&["--login-delay", "1"]);
     server.connect().register("hans");
-    for (host, name) in [(2, "hans"), (3, "nobody"), (4, "no!body")] {
-        let mut guesser = Client::connect_from(host, server.addr());
-        for pause in [FIRST, 2 * FIRST] {
-            let took = wrong(&mut guesser, name);
-            assert!(took >= pause, "{name}: {took:?}");
-            assert!(took < pause + AT_ONCE, "{name}: {took:?}");
+    std::thread::scope(|scope| {
+        for (host, name) in [(2, "hans"), (3, "nobody"), (4, "no!body")] {
+            let addr = server.addr();
+            scope.spawn(move || {
+                let mut guesser = Client::connect_from(host, addr);
+                for pause in [FIRST, 2 * FIRST] {
+                    let took = wrong(&mut guesser, name);
+                    assert!(took >= pause, "{name}: {took:?}");
+                    // How much they differ otherwise is tests/secrets.rs's to tell.
+                    assert!(took < pause + FOURTH, "{name}: {took:?}");
+                }
+            });
         }
-    }
+    });
 }
 
 #[test]
 fn an_owner_who_slips_is_forgiven() {
-    let server = TestServer::with(&["--login-delay", "2"]);
+    let server = TestServer::with(&["--login-delay", "4"]);
     let mut owner = server.connect();
     owner.register("hans");
-    wrong(&mut owner, "hans");
+    failures(&server, 3, "hans");
     // As if it were wrong, so that nobody learns anything by hanging up early ...
-    assert!(right(&mut owner, "hans") >= 2 * FIRST);
+    assert!(right(&mut owner, "hans") >= FOURTH);
     owner.logout();
     // ... but then it is forgotten.
     let took = right(&mut owner, "hans");
-    assert!(took < AT_ONCE, "took {took:?}");
+    assert!(took < FOURTH, "took {took:?}");
 }
 
 #[test]
@@ -115,7 +141,7 @@ fn many_connections_at_once_are_no_way_around() {
     let mut early = 0;
     for (index, guesser) in guessers.iter_mut().enumerate() {
         guesser.expect(&format!("212 406 user{index}"));
-        early += usize::from(begin.elapsed() < 4 * FIRST);
+        early += usize::from(begin.elapsed() < THIRD);
     }
     assert!(early <= 2, "{early} answers came early");
 }
@@ -123,20 +149,20 @@ fn many_connections_at_once_are_no_way_around() {
 /// What was earned before is not held back with it, and what follows keeps its place.
 #[test]
 fn only_the_answer_itself_is_held_back() {
-    let server = TestServer::with(&["--login-delay", "1"]);
+    let server = TestServer::with(&["--login-delay", "2"]);
+    failures(&server, 2, "hans");
     let mut client = server.connect();
     let begin = Instant::now();
     client.send_raw(b"134 before\n110 hans wrong-password\n110 hans wrong-password\n134 after\n");
     client.expect("247 before");
-    assert!(begin.elapsed() < AT_ONCE);
+    let before = begin.elapsed();
+    assert!(before < THIRD, "answered after {before:?}");
     client.expect("212 406 hans");
     let first = begin.elapsed();
-    assert!(
-        first >= FIRST && first < FIRST + AT_ONCE,
-        "answered after {first:?}"
-    );
+    assert!(first >= THIRD, "answered after {first:?}");
     client.expect("212 406 hans");
-    assert!(begin.elapsed() >= 3 * FIRST);
+    let second = begin.elapsed();
+    assert!(second >= 2 * THIRD, "answered after {second:?}");
     client.expect("247 after");
 }
 
@@ -157,72 +183,67 @@ fn sending_nothing_more_is_no_way_around() {
 /// Answers that are held back for half a minute end with their connection, and with the server.
 #[test]
 fn who_is_gone_and_a_server_that_ends_do_not_wait() {
-    let mut server = TestServer::with(&["--login-delay", "30"]);
+    let server = TestServer::with(&["--login-delay", "30"]);
     let mut guessers: Vec<Client> = (0..12).map(|_| server.connect()).collect();
     for guesser in &mut guessers {
         guesser.silent();
     }
+    let sockets = open_sockets(server.pid());
     for guesser in &mut guessers {
         guesser.send("110 hans wrong-password");
     }
     // One of the twelve answers comes after half a second, and then ever fewer: seven of them are
     // held back for more than ten seconds.
-    wait_for("the first is answered", Duration::from_secs(10), || {
+    wait_for("the first is answered", TIMEOUT, || {
         let first = |guesser: &mut Client| match guesser.next(Duration::from_millis(20)) {
             Received::Line(line) => Some(line),
             _ => None,
         };
         guessers.iter_mut().find_map(first)
     });
-    let files = open_files(server.pid());
     for guesser in guessers.drain(..8) {
         guesser.reset();
     }
-    wait_for("eight are gone", Duration::from_secs(5), || {
-        (open_files(server.pid()) <= files - 8).then_some(())
+    // Three of these at least are still held back; ten seconds are less than they would be.
+    wait_for("eight are gone", Duration::from_secs(10), || {
+        (open_sockets(server.pid()) <= sockets - 8).then_some(())
     });
-    let begin = Instant::now();
-    server.stop();
-    let took = begin.elapsed();
-    assert!(took < Duration::from_secs(6), "it took {took:?} to end");
+    ends_in_order(server);
 }
 
 #[test]
 fn the_login_grace_does_not_run_while_an_answer_is_held_back() {
-    let server = TestServer::with(&["--login-delay", "3", "--login-grace", "2"]);
+    let server = TestServer::with(&["--login-delay", "4", "--login-grace", "3"]);
+    failures(&server, 3, "hans");
     let mut client = server.connect();
-    for _ in 0..4 {
-        wrong(&mut client, "hans");
-    }
+    assert!(wrong(&mut client, "hans") >= FOURTH);
     client.silent();
-    // But it runs between them.
-    let begin = Instant::now();
+    // But it runs afterwards.
     assert!(client.recv_to_end().is_empty());
-    assert!(begin.elapsed() < Duration::from_secs(5));
 }
 
 /// 132 and 133 tell whether a password is right, too.
 #[test]
 fn other_requests_with_a_password_are_no_way_around() {
-    let server = TestServer::with(&["--login-delay", "1"]);
+    let server = TestServer::with(&["--login-delay", "4"]);
     let mut hans = register_and_login(&server, "hans");
-    let (change, delete) = ("132 wrong-password geheim-54321", "133 wrong-password");
-    assert!(timed(&mut hans, change, "245 406") >= FIRST);
-    assert!(timed(&mut hans, delete, "246 406") >= 2 * FIRST);
-    // Pushes go on meanwhile.
-    hans.send(delete);
     let mut maria = Client::connect_from(2, server.addr());
     maria.register("maria");
     maria.login("maria");
+    let (change, delete) = ("132 wrong-password geheim-54321", "133 wrong-password");
+    assert!(timed(&mut hans, change, "245 406") >= FIRST);
+    assert!(timed(&mut hans, delete, "246 406") >= 2 * FIRST);
+    assert!(timed(&mut hans, delete, "246 406") >= THIRD);
+    // The right one takes its time as well, and makes up for all. Pushes go on meanwhile.
+    let begin = Instant::now();
+    hans.send(&format!("132 {PASSWORD} geheim-54321"));
     maria.send("121 hans");
     maria.expect("232 400");
     hans.expect("233 maria");
-    hans.expect("246 406");
-    // The right one takes its time as well, and makes up for all.
-    let change = format!("132 {PASSWORD} geheim-54321");
-    assert!(timed(&mut hans, &change, "245 400") >= 2 * FIRST);
+    hans.expect("245 400");
+    assert!(begin.elapsed() >= FOURTH);
     let took = timed(&mut hans, "133 geheim-54321", "246 400");
-    assert!(took < AT_ONCE, "took {took:?}");
+    assert!(took < FOURTH, "took {took:?}");
 }
 
 #[test]
@@ -247,7 +268,7 @@ fn so_many_registrations_from_one_address() {
         client.send(&format!("117 maria {PASSWORD} maria@example.org m"));
         client.expect("222 403");
     }
-    server.wait_for_log("--register-rate", LOG);
+    server.wait_for_log("--register-rate", TIMEOUT);
     client.send(&format!("110 otto {PASSWORD}"));
     client.expect("212 406 otto");
     client.login("maria");
@@ -271,7 +292,7 @@ fn so_many_open_contact_requests() {
     );
     hans.expect("232 400");
     hans.expect("232 410");
-    server.wait_for_log("--max-requests", LOG);
+    server.wait_for_log("--max-requests", TIMEOUT);
     others[0].expect("233 hans");
     others[1].expect("233 hans");
     others[2].silent();
@@ -347,21 +368,23 @@ fn who_sends_too_fast_is_read_more_slowly() {
     let mut maria = reader.join().expect("the reader failed");
     println!("the burst took {burst:?}, all of it {all:?}");
     assert!(all >= Duration::from_millis(2500), "read within {all:?}");
+    // Ten seconds by the rate.
     assert!(
-        burst < all - Duration::from_secs(1),
+        burst < Duration::from_secs(5),
         "the burst took {burst:?} of {all:?}"
     );
-    server.wait_for_log("--rate", LOG);
+    server.wait_for_log("--rate", TIMEOUT);
     // It is the connection that is slowed, not the other side of the chat.
     let begin = Instant::now();
-    maria.say_all(chat, (0..500).map(|number| number.to_string()));
-    assert!(begin.elapsed() < Duration::from_secs(2));
+    maria.say_all(chat, (0..BURST).map(|number| number.to_string()));
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(5), "her burst took {took:?}");
 }
 
 /// Who is being read slowly can leave, and the server can end.
 #[test]
 fn a_slow_reader_notices_the_end() {
-    let mut server = TestServer::with(&["--rate", "1"]);
+    let server = TestServer::with(&["--rate", "1"]);
     let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
     hans.send_lines(&lines(chat, 0..2000));
     for number in 0..10 {
@@ -374,10 +397,7 @@ fn a_slow_reader_notices_the_end() {
     for _ in 0..10 {
         hans.expect("219 400");
     }
-    let begin = Instant::now();
-    server.stop();
-    let took = begin.elapsed();
-    assert!(took < Duration::from_secs(6), "it took {took:?} to end");
+    ends_in_order(server);
 }
 
 /// A long line of so many bytes of media, without its end.
@@ -411,7 +431,7 @@ fn long_lines_wait_for_room() {
         use std::io::Write;
         writer.write_all(&text).expect("all is taken");
     });
-    server.wait_for_log("--max-inflight is used up", LOG);
+    server.wait_for_log("--max-inflight is used up", TIMEOUT);
     assert!(matches!(
         otto.next(Duration::from_millis(300)),
         Received::TimedOut
@@ -439,8 +459,7 @@ fn a_long_line_that_stands_still_holds_nobody_up_for_ever() {
         use std::io::Write;
         writer.write_all(&text).expect("all is taken");
     });
-    server.wait_for_log("--max-inflight is used up", LOG);
-    otto.timeout = Duration::from_secs(20);
+    server.wait_for_log("--max-inflight is used up", TIMEOUT);
     otto.expect("219 400");
     hans.closed();
     writer.join().expect("the writer failed");
@@ -477,7 +496,8 @@ fn long_lines_together_stay_within_the_budget() {
                 let mut writer = sender.writer();
                 let line = [&long_line(chat, LINE)[..], b"\n"].concat();
                 let sending = std::thread::spawn(move || writer.write_all(&line));
-                sender.timeout = Duration::from_secs(60);
+                // The last of them waits for all others, each part of whose lines is synced.
+                sender.timeout = 10 * TIMEOUT;
                 sender.expect("219 400");
                 sending.join().expect("a sender").expect("all is taken");
             });
@@ -486,19 +506,16 @@ fn long_lines_together_stay_within_the_budget() {
     let grown = watch.highest_kib().saturating_sub(before);
     println!("grown by {grown} KiB at most");
     assert!(grown < BOUND_KIB, "grown by {grown} KiB");
-    server.wait_for_log("--max-inflight is used up", LOG);
+    server.wait_for_log("--max-inflight is used up", TIMEOUT);
 }
 
 /// A server that ends does not wait for lines that wait.
 #[test]
 fn waiting_for_room_ends_with_the_server() {
-    let mut server = TestServer::with(&["--max-inflight", "1M"]);
+    let server = TestServer::with(&["--max-inflight", "1M"]);
     let [(mut hans, hans_chat), (mut otto, otto_chat)] = two_senders(&server);
     hans.send_raw_and_wait(&long_line(hans_chat, 800 << 10));
     otto.send_raw_if_open(&long_line(otto_chat, 500 << 10));
-    server.wait_for_log("--max-inflight is used up", LOG);
-    let begin = Instant::now();
-    server.stop();
-    let took = begin.elapsed();
-    assert!(took < Duration::from_secs(6), "it took {took:?} to end");
+    server.wait_for_log("--max-inflight is used up", TIMEOUT);
+    ends_in_order(server);
 }

@@ -1,0 +1,189 @@
+//! How a session has requests carried out, and what it writes of their answers.
+
+use std::borrow::Cow;
+use std::io;
+use std::time::Duration;
+
+use crate::ops::message::{self, Batch};
+use crate::ops::{self, Answer, Context, Refused, Stream};
+use crate::protocol::memory::{self, NoMemory};
+use crate::protocol::{Refusal, Reply, Request};
+use crate::server::wire::Wire;
+use crate::server::{Server, holds};
+
+/// How long a logout waits for the acknowledgement of what was pushed before it.
+const LAST_PUSHES: Duration = Duration::from_millis(50);
+
+/// Answers the messages gathered so far.
+pub(super) fn send_batch(
+    session: &ops::Session,
+    server: &Server,
+    batch: &mut Batch,
+    out: &mut Vec<u8>,
+) {
+    if batch.is_empty() {
+        return;
+    }
+    let Some(login) = &session.login else { return };
+    let sent = message::send_batch(session, login, batch, |status| {
+        Reply::MessageSendResponse { status }.format(out);
+    });
+    if let Err((count, error)) = sent {
+        // Logged once, not once a message: the log may be on the same full disk.
+        let what = "115 MessageSend";
+        let why = Refused::from(error);
+        refused(session, server, out, what, &why);
+        for _ in 1..count {
+            refuse(session, server, out, &refusal(what, &why));
+        }
+    }
+}
+
+/// Carries one request out and appends, or writes, its reply.
+pub(super) fn carry_out(
+    session: &mut ops::Session,
+    server: &Server,
+    out: &mut Vec<u8>,
+    request: &Request<'_>,
+) -> io::Result<()> {
+    if holds::may_take_long(request) {
+        flush(&session.wire, out)?;
+    }
+    let answer = match ops::handle(session, request) {
+        Ok(answer) => answer,
+        Err(why) => {
+            let what = format!("{} {}", request.number(), request.name());
+            refused(session, server, out, &what, &why);
+            return Ok(());
+        }
+    };
+    match answer {
+        Answer::Reply(reply) => match memory::reserve(out, reply.room_for_echo()) {
+            Ok(()) => reply.format(out),
+            Err(NoMemory) => refuse(session, server, out, &Refusal::NoMemory),
+        },
+        Answer::Stream(stream) => return write_stream(session, server, out, request, stream),
+        Answer::Enter(reply) => {
+            session.wire.set_deadline(None);
+            // An operator may have ended the login since it began.
+            if session
+                .login
+                .as_ref()
+                .is_some_and(|login| login.outbox.has_ended())
+            {
+                session.wire.set_deadline(Some(server.context.login_grace));
+            }
+            reply.format(out);
+            flush(&session.wire, out)?;
+            if let Some(login) = &session.login {
+                login.outbox.begin();
+            }
+        }
+        Answer::Leave(reply) => {
+            reply.format(out);
+            leave(session, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends the login and writes the reply that says so, with no push between or behind.
+fn leave(session: &mut ops::Session, out: &mut Vec<u8>) -> io::Result<()> {
+    let Context {
+        store,
+        hub,
+        login_grace,
+        ..
+    } = &*session.context;
+    let mut writing = session.wire.lock();
+    if let Some(login) = session.login.take() {
+        login.outbox.close(&writing);
+        // What is on its way would otherwise be sent again to a login that follows at once.
+        writing.await_arrival(store, LAST_PUSHES);
+        store.save_soon();
+        hub.leave(&login.outbox);
+    }
+    session.wire.set_deadline(Some(*login_grace));
+    let result = writing.write(out);
+    out.clear();
+    result
+}
+
+/// Writes a reply of several pieces without letting a push in between.
+fn write_stream(
+    session: &ops::Session,
+    server: &Server,
+    out: &mut Vec<u8>,
+    request: &Request<'_>,
+    mut stream: Box<dyn Stream>,
+) -> io::Result<()> {
+    // The first piece is made before anything is written: until then it can be refused.
+    let mut piece = Vec::new();
+    let mut more = match stream.next(&mut piece) {
+        Ok(more) => more,
+        Err(error) => {
+            let what = format!("{} {}", request.number(), request.name());
+            refused(session, server, out, &what, &Refused::Store(error));
+            return Ok(());
+        }
+    };
+    let mut writing = session.wire.lock();
+    writing.write(out)?;
+    out.clear();
+    while more {
+        writing.write(&piece)?;
+        piece.clear();
+        more = stream.next(&mut piece).map_err(|error| {
+            log::error!("half a reply was written, its connection is ended: {error}");
+            session.wire.cut("the store failed within a reply");
+            io::Error::other(error)
+        })?;
+    }
+    Ok(())
+}
+
+/// Appends `210` or `211`, with the reason if the operator wants it told.
+pub(super) fn refuse(
+    session: &ops::Session,
+    server: &Server,
+    out: &mut Vec<u8>,
+    refusal: &Refusal,
+) {
+    holds::note_refusal(session, refusal);
+    let reason = refusal
+        .reason()
+        .filter(|_| server.explain)
+        .map(Cow::Borrowed);
+    match refusal {
+        Refusal::Blank => {}
+        Refusal::Unknown(_) => Reply::Unknown { reason }.format(out),
+        Refusal::Invalid(_) | Refusal::TooLong(_) | Refusal::NoMemory => {
+            Reply::Invalid { reason }.format(out);
+        }
+    }
+}
+
+/// Answers a request that could not be carried out.
+fn refused(session: &ops::Session, server: &Server, out: &mut Vec<u8>, what: &str, why: &Refused) {
+    if let Refused::Store(error) = why {
+        log::warn!("connection {}: {what} failed: {error}", session.wire.id());
+    }
+    refuse(session, server, out, &refusal(what, why));
+}
+
+/// `211` with the reason why `what` could not be carried out.
+fn refusal(what: &str, why: &Refused) -> Refusal {
+    if let Refused::NoMemory = why {
+        return Refusal::NoMemory;
+    }
+    Refusal::Invalid(Cow::Owned(format!("{what}: {}", why.reason())))
+}
+
+pub(super) fn flush(wire: &Wire, out: &mut Vec<u8>) -> io::Result<()> {
+    if out.is_empty() {
+        return Ok(());
+    }
+    let result = wire.lock().write(out);
+    out.clear();
+    result
+}

@@ -1,0 +1,286 @@
+//! The index of the lanes, which comes behind the messages. Runs are short in tests, so that many
+//! begin, and end, among few messages.
+
+use super::*;
+use crate::store::check;
+
+/// As many messages as a run begins with, in tests.
+const RUN: usize = 64;
+
+/// Four users who are all contacts, with a chat for each two.
+fn company(store: &Store) -> (Vec<UserId>, Vec<i64>) {
+    store
+        .write(1, |tx| {
+            let users: Vec<UserId> = ["a", "b", "c", "d"]
+                .into_iter()
+                .map(|name| account(tx, name))
+                .collect::<Result<_, _>>()?;
+            for (index, &a) in users.iter().enumerate() {
+                for &b in &users[index + 1..] {
+                    contacts::request(tx, a, b, 0)?;
+                    contacts::request(tx, b, a, 0)?;
+                    chats::create(tx, a, b)?;
+                }
+            }
+            Ok((users, (1..=6).collect()))
+        })
+        .unwrap()
+}
+
+/// Numbers without a pattern, the same in each run of a test.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (self.0 >> 33) as usize % limit
+    }
+}
+
+fn ids(view: &super::super::View<'_>, sql: &str, values: &[i64]) -> Vec<i64> {
+    let mut statement = view.prepare(sql).unwrap();
+    statement
+        .query_map(rusqlite::params_from_iter(values), |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap()
+}
+
+/// Asks in every way that goes by lanes, and compares with the messages themselves.
+fn compare(store: &Store, users: &[UserId], chats: &[i64]) {
+    store
+        .read(|view| {
+            for &user in users {
+                let mut found = Vec::new();
+                messages::backlog(view, user, 0, |message| {
+                    found.push(message.id);
+                    true
+                })?;
+                let all = "SELECT x.id FROM message x JOIN chat c ON c.id = x.lane / 2
+                           JOIN member m ON m.chat_id = c.id AND m.user_id = ?1
+                           WHERE x.id > m.cleared_id AND x.lane % 2 = (c.creator_id <> ?1)
+                           ORDER BY x.id";
+                assert_eq!(found, ids(view, all, &[user]), "the backlog of {user}");
+            }
+            for &chat in chats {
+                let times = "SELECT timestamp FROM message WHERE lane / 2 = ?1 ORDER BY id";
+                let times = ids(view, times, &[chat]);
+                for before in [0, times.get(times.len() / 2).copied().unwrap_or(1)] {
+                    let found = messages::history(view, chat, before, 7, 0)?;
+                    let all = "SELECT id FROM (SELECT id FROM message
+                               WHERE lane / 2 = ?1 AND (?2 = 0 OR timestamp < ?2)
+                               ORDER BY id DESC LIMIT 7) ORDER BY id";
+                    assert_eq!(found, ids(view, all, &[chat, before]), "chat {chat}");
+                }
+                for &time in times.iter().step_by(5) {
+                    let creator = ids(view, "SELECT creator_id FROM chat WHERE id = ?1", &[chat]);
+                    let found = messages::newest_upto(view, creator[0], chat, time)?;
+                    let all = "SELECT max(id) FROM message WHERE lane = ?1 * 2 AND timestamp <= ?2
+                               HAVING max(id) IS NOT NULL";
+                    let wanted = ids(view, all, &[chat, time]).first().copied();
+                    assert_eq!(found.unwrap_or(None), wanted, "chat {chat} at {time}");
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+fn indexed(store: &Store) -> i64 {
+    store
+        .read(|view| {
+            Ok(ids(
+                view,
+                "SELECT value FROM counter WHERE name = 'indexed'",
+                &[],
+            )[0])
+        })
+        .unwrap()
+}
+
+/// Whether the index has rows of a run that has not come to its end.
+fn is_unfinished(store: &Store) -> bool {
+    let rows = "SELECT 1 FROM lane_message WHERE message_id >
+                (SELECT value FROM counter WHERE name = 'indexed') LIMIT 1";
+    store
+        .read(|view| Ok(!ids(view, rows, &[]).is_empty()))
+        .unwrap()
+}
+
+fn newest(store: &Store) -> i64 {
+    store
+        .read(|view| Ok(ids(view, "SELECT coalesce(max(id), 0) FROM message", &[])[0]))
+        .unwrap()
+}
+
+/// A message, or many at once, or one that is not kept, or a chat deleted.
+fn something(store: &Store, users: &[UserId], chats: &[i64], numbers: &mut Numbers) {
+    let (user, chat) = (
+        users[numbers.below(users.len())],
+        chats[numbers.below(chats.len())],
+    );
+    match numbers.below(200) {
+        0..4 => {
+            store
+                .write(1, move |tx| chats::delete(tx, user, chat))
+                .unwrap();
+            // It can be used again.
+            store
+                .write(1, move |tx| {
+                    let (creator, other) = chats::members(tx.connection, chat)?.unwrap_or((0, 0));
+                    match user {
+                        user if user == creator => chats::create(tx, user, other),
+                        user if user == other => chats::create(tx, user, creator),
+                        _ => Ok(chats::Created::Listed),
+                    }
+                })
+                .unwrap();
+        }
+        4..8 => {
+            let failed = store.send(2, move |tx| -> Result<(), StoreError> {
+                messages::send(tx, user, chat, "not to be kept", None)?;
+                Err(StoreError::Stopped)
+            });
+            assert!(failed.is_err());
+        }
+        8 => {
+            // So many to one lane go into the index at once, if not much is before them.
+            let sent = store.send(30, move |tx| {
+                for _ in 0..30 {
+                    messages::send(tx, user, chat, "one of many", None)?;
+                }
+                Ok(())
+            });
+            sent.unwrap();
+        }
+        _ => {
+            send(store, user, chat, "x").unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_reader_sees_the_same_however_far_the_index_has_come() {
+    let mut scratch = Scratch::new();
+    let (users, chats) = company(&scratch);
+    let mut numbers = Numbers(1);
+    let (mut seen, mut behind, mut halves) = (std::collections::BTreeSet::new(), 0, 0);
+    for step in 1..=40 * RUN {
+        something(&scratch, &users, &chats, &mut numbers);
+        let half = is_unfinished(&scratch);
+        if half || step % 31 == 0 {
+            halves += i32::from(half);
+            compare(&scratch, &users, &chats);
+            seen.insert(indexed(&scratch));
+            behind += i32::from(indexed(&scratch) < newest(&scratch));
+        }
+        if step % (9 * RUN) == 0 {
+            scratch.reopen();
+            assert!(
+                indexed(&scratch) >= newest(&scratch),
+                "after an orderly end"
+            );
+            compare(&scratch, &users, &chats);
+        }
+    }
+    assert!(
+        seen.len() > 5 && behind > 20 && halves > 20,
+        "{seen:?}, {behind} times behind, {halves} in the middle of a run"
+    );
+    scratch.stop();
+    let path = scratch.path().to_owned();
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let complaints = check::complaints(&connection, |_| {}).unwrap();
+    assert_eq!(complaints, Vec::<String>::new());
+}
+
+/// What a crash leaves: messages that the index does not name, and rows of half a run.
+#[test]
+fn a_crash_at_any_moment_costs_the_index_nothing() {
+    let scratch = Scratch::new();
+    let (users, chats) = company(&scratch);
+    let mut numbers = Numbers(2);
+    let (mut crashes, mut halves) = (0, 0);
+    // Runs also end by themselves, in the pauses: so it is looked for the middle of one.
+    for step in 1..100 * RUN {
+        something(&scratch, &users, &chats, &mut numbers);
+        let half = is_unfinished(&scratch) && indexed(&scratch) > 0;
+        if !half && step % (2 * RUN) != 0 {
+            continue;
+        }
+        let crashed = scratch.crashed();
+        crashes += 1;
+        // The copy counts, as the run may have ended before it was made; and a second run or later.
+        halves += i32::from(is_unfinished(&crashed) && indexed(&crashed) > 0);
+        compare(&crashed, &users, &chats);
+        // It goes on from there.
+        for _ in 0..RUN {
+            something(&crashed, &users, &chats, &mut numbers);
+        }
+        compare(&crashed, &users, &chats);
+        crashed.stop();
+        let connection = rusqlite::Connection::open(crashed.path()).unwrap();
+        let complaints = check::complaints(&connection, |_| {}).unwrap();
+        assert_eq!(complaints, Vec::<String>::new());
+        if halves >= 3 && crashes > halves {
+            return;
+        }
+    }
+    panic!("{halves} of {crashes} crashes were in the middle of a run");
+}
+
+/// Purging, and with it retention and the committer's other duties, goes on while jobs come
+/// without a pause.
+#[test]
+fn a_crowd_that_never_pauses_does_not_keep_the_committer_from_its_duties() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    // More than one slice of purging takes away.
+    let sent = scratch.write(1, move |tx| {
+        for _ in 0..40_000 {
+            messages::send(tx, a, chat, "x", None)?;
+        }
+        Ok(())
+    });
+    sent.unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let store = Store::clone(&scratch);
+                    // It fills a group and lasts until another one is queued: so the queue is never
+                    // empty.
+                    let job = move |_: &mut Tx<'_>| {
+                        let end = std::time::Instant::now() + Duration::from_millis(5);
+                        while store.queue_depth() == 0 && std::time::Instant::now() < end {
+                            std::thread::yield_now();
+                        }
+                        Ok(())
+                    };
+                    scratch.write(1 << 20, job).unwrap();
+                }
+            });
+        }
+        let end = std::time::Instant::now() + Duration::from_secs(30);
+        let gone = (|| {
+            for user in [a, b] {
+                scratch.write(1, move |tx| chats::delete(tx, user, chat))?;
+            }
+            while std::time::Instant::now() < end {
+                let left =
+                    scratch.read(|view| Ok(ids(view, "SELECT count(*) FROM purge", &[])[0]))?;
+                if left == 0 {
+                    return Ok(true);
+                }
+            }
+            Ok::<_, StoreError>(false)
+        })();
+        // Before anything is asserted: the scope waits for the crowd.
+        stop.store(true, Ordering::Relaxed);
+        assert!(gone.unwrap(), "nothing was purged");
+    });
+}

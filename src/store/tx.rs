@@ -1,0 +1,115 @@
+//! What a job of the committer sees: the open transaction, and what is known by heart.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::Connection;
+
+use super::chats::CachedChat;
+use super::lanes::{Entry, Tail, View};
+use super::limits::Enforced;
+use super::{ChatId, MediaId, MessageId, UserId, messages};
+
+/// What a job sees: the open transaction and what the committer knows by heart.
+pub struct Tx<'c> {
+    /// The connection, inside the job's savepoint.
+    pub connection: &'c Connection,
+    pub(super) memory: &'c mut Memory,
+}
+
+/// What the committer keeps between transactions. Everything here can be forgotten at any time.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// The next message's id.
+    pub(super) next_message: MessageId,
+    /// No message has an id above this one; the stored high-water mark.
+    pub(super) set_aside: MessageId,
+    /// The clock of this transaction.
+    pub(super) now: i64,
+    /// What sending into a chat depends on. Other jobs that change it take it out.
+    pub(super) chats: HashMap<ChatId, CachedChat>,
+    /// The newest message of each recipient since the start.
+    pub(super) last_to: HashMap<UserId, MessageId>,
+    /// What is committed and not in the index of the lanes, as the readers have it too.
+    pub(super) tail: Arc<Tail>,
+    /// The messages of the open transaction.
+    pub(super) pending: Vec<Entry>,
+    /// Chats that messages of the running job have brought back into a member's list.
+    pub(super) relisted: Vec<(UserId, ChatId)>,
+    /// There is, or may be, something to purge.
+    pub(super) purge: bool,
+    /// Media whose parts are coming in: loose, but not for purging.
+    pub(super) uploading: HashSet<MediaId>,
+    /// What may be added.
+    pub(super) enforced: Enforced,
+    pub(super) data_version: i64,
+}
+
+impl Tx<'_> {
+    /// Milliseconds since the epoch, the same for all of one transaction.
+    pub fn now(&self) -> i64 {
+        self.memory.now
+    }
+
+    /// A new message's id, above every other's.
+    pub(super) fn next_message(&mut self) -> MessageId {
+        let id = self.memory.next_message;
+        self.memory.next_message += 1;
+        id
+    }
+
+    /// Notes `id` as the newest message to `user` and returns the one before it, or
+    /// [`MessageId::MAX`] when that is not known.
+    pub(super) fn follow(&mut self, user: UserId, id: MessageId) -> MessageId {
+        self.memory
+            .last_to
+            .insert(user, id)
+            .unwrap_or(MessageId::MAX)
+    }
+
+    /// The database as this transaction sees it.
+    pub(super) fn view(&self) -> View<'_> {
+        View::new(self.connection, &self.memory.tail, &self.memory.pending)
+    }
+
+    /// The newest message id given out so far.
+    pub(super) fn newest_message(&self) -> MessageId {
+        self.memory.next_message - 1
+    }
+
+    /// Makes the committer look for something to purge soon.
+    pub(super) fn purge_soon(&mut self) {
+        self.memory.purge = true;
+    }
+}
+
+impl Memory {
+    /// What another process than the server begins a transaction with: every id up to the stored
+    /// mark may have been given out.
+    pub(super) fn beside(connection: &Connection) -> rusqlite::Result<Memory> {
+        let mark = messages::high_water(connection)?;
+        Ok(Memory {
+            next_message: mark + 1,
+            set_aside: mark,
+            tail: Arc::new(Tail::load(connection)?),
+            now: milliseconds(),
+            ..Memory::default()
+        })
+    }
+
+    /// What another writer, or a job that failed, may have made untrue.
+    pub(super) fn forget(&mut self) {
+        self.chats.clear();
+        self.last_to.clear();
+    }
+}
+
+/// The wall clock; TimeStamps are kept increasing whatever it does.
+pub(super) fn milliseconds() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        })
+}
