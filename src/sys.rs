@@ -192,6 +192,25 @@ pub fn keep_heap_small() {
     }
 }
 
+/// Whether the system would map `size` more bytes for this process now.
+///
+/// The allocator is not asked, since it may have that much left of what it was given earlier, and a
+/// thread's stack cannot be had of that.
+pub fn could_map(size: usize) -> bool {
+    let (protection, flags) = (
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+    );
+    // SAFETY: a new mapping, wherever the system wants it, touches nothing that is there.
+    let probe = unsafe { libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0) };
+    if probe == libc::MAP_FAILED {
+        return false;
+    }
+    // SAFETY: the mapping was made above, of this size, and nobody knows of it.
+    unsafe { libc::munmap(probe, size) };
+    true
+}
+
 /// Gives the system back what a fresh thread's stack has kept of its earlier owner.
 ///
 /// glibc uses the stacks of ended threads again and leaves their lowest touched 16 KiB resident;

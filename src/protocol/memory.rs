@@ -5,11 +5,14 @@
 
 use std::collections::TryReserveError;
 
+use crate::sys;
+
 /// From this size on, memory is only taken where [`HEADROOM`] is left.
 const LARGE: usize = 16 << 10;
 
 /// What large requests leave free, in bytes. The small ones of all threads live on it: those of
-/// libraries and of the standard library cannot fail, they abort.
+/// libraries and of the standard library cannot fail, they abort; so does a thread that is started
+/// and gets no stack for its signals.
 const HEADROOM: usize = 4 << 20;
 
 /// The system has no memory to give, or little: the reason of a `211`.
@@ -32,8 +35,9 @@ impl From<TryReserveError> for NoMemory {
 pub fn reserve(buffer: &mut Vec<u8>, more: usize) -> Result<(), NoMemory> {
     let missing = (buffer.len().saturating_add(more)).saturating_sub(buffer.capacity());
     if missing > 0 {
+        // It grows by doubling.
+        leave_headroom(missing.max(buffer.capacity()))?;
         buffer.try_reserve(more)?;
-        leave_headroom(missing)?;
     }
     Ok(())
 }
@@ -43,8 +47,8 @@ pub fn reserve(buffer: &mut Vec<u8>, more: usize) -> Result<(), NoMemory> {
 /// # Errors
 /// As there.
 pub fn reserve_exact(buffer: &mut Vec<u8>, more: usize) -> Result<(), NoMemory> {
-    buffer.try_reserve_exact(more)?;
-    leave_headroom(more)
+    leave_headroom(more)?;
+    Ok(buffer.try_reserve_exact(more)?)
 }
 
 /// A copy of a text.
@@ -64,8 +68,8 @@ pub fn copy(text: &str) -> Result<String, NoMemory> {
 pub fn append(text: &mut String, more: &str) -> Result<(), NoMemory> {
     let missing = (text.len() + more.len()).saturating_sub(text.capacity());
     if missing > 0 {
+        leave_headroom(missing.max(text.capacity()))?;
         text.try_reserve(more.len())?;
-        leave_headroom(missing)?;
     }
     text.push_str(more);
     Ok(())
@@ -77,18 +81,19 @@ pub fn append(text: &mut String, more: &str) -> Result<(), NoMemory> {
 /// As [`reserve`].
 pub fn text(room: usize) -> Result<String, NoMemory> {
     let mut text = String::new();
-    text.try_reserve_exact(room)?;
     leave_headroom(room)?;
+    text.try_reserve_exact(room)?;
     Ok(text)
 }
 
-/// Asked after `taken` bytes were taken, so that whoever takes the last of it notices. The system
-/// maps the probe and takes it back without ever making pages for it.
-fn leave_headroom(taken: usize) -> Result<(), NoMemory> {
-    if taken >= LARGE {
-        Vec::<u8>::new().try_reserve_exact(HEADROOM)?;
+/// Asked before `wanted` bytes are taken. Afterwards would be too late: where the allocator cannot
+/// map them it takes them of its heaps, and those do not give them back when they are freed.
+fn leave_headroom(wanted: usize) -> Result<(), NoMemory> {
+    if wanted < LARGE || sys::could_map(wanted.saturating_add(HEADROOM)) {
+        Ok(())
+    } else {
+        Err(NoMemory)
     }
-    Ok(())
 }
 
 #[cfg(test)]
