@@ -121,6 +121,7 @@ install:
 	    if test -f "$$file"; then install -m 644 "$$file" '$(DOCDIR)' || exit 1; fi; done
 	@sed 's|/usr/bin/plauschd|$(PREFIX)/bin/plauschd|' scripts/packaging/plauschd.init >'$(DOCDIR)/plauschd.init'
 	@install -m 644 scripts/packaging/plauschd.default '$(DOCDIR)'
+	@install -m 755 scripts/make-cert.sh '$(DOCDIR)'
 
 uninstall:
 	@for program in $(PROGRAMS); do \

@@ -20,8 +20,6 @@ command -v openssl >/dev/null || {
 directory=$1
 shift
 umask 077
-mkdir -p "$directory"
-cd "$directory"
 
 names=
 for name in "$@"; do
@@ -37,18 +35,46 @@ for name in "$@"; do
     names=${names:+$names,}$entry
 done
 
+mkdir -p "$directory"
+cd "$directory"
+directory=$(pwd)
+
+# What openssl says is shown when it fails, and nothing half-made is left.
+said=$(mktemp)
+clean() {
+    rm -f "$said" ca.key.new ca.pem.new server.key.new server.pem.new server.csr server.ext
+    # If nothing was made in it.
+    rmdir "$directory" 2>/dev/null || true
+}
+trap clean EXIT
+trap 'exit 1' HUP INT TERM
+run() {
+    if ! openssl "$@" >"$said" 2>&1; then
+        cat "$said" >&2
+        echo "$0: openssl $1 failed, so there is no certificate for $names" >&2
+        exit 1
+    fi
+}
+
+# Under other names first: a server that is told to read again never finds half of a pair. And
+# before the CA: here openssl says which name is wrong. Clients look at subjectAltName alone, and a
+# common name has room for 64 characters only.
+run ecparam -name prime256v1 -genkey -noout -out server.key.new
+run req -new -key server.key.new -subj '/CN=Plausch server' -addext "subjectAltName=$names" \
+    -out server.csr
+
 if [ ! -f ca.key ]; then
-    openssl ecparam -name prime256v1 -genkey -noout -out ca.key
-    openssl req -x509 -new -key ca.key -sha256 -days "$CA_DAYS" -out ca.pem \
+    run ecparam -name prime256v1 -genkey -noout -out ca.key.new
+    run req -x509 -new -key ca.key.new -sha256 -days "$CA_DAYS" -out ca.pem.new \
         -subj '/CN=Plausch private CA' \
         -addext 'basicConstraints=critical,CA:TRUE,pathlen:0' \
         -addext 'keyUsage=critical,keyCertSign,cRLSign'
+    chmod 644 ca.pem.new
+    mv ca.pem.new ca.pem
+    mv ca.key.new ca.key
     echo "made $directory/ca.pem (give it to everybody) and $directory/ca.key (to nobody)"
 fi
 
-# Under other names first: a server that is told to read again never finds half of a pair.
-openssl ecparam -name prime256v1 -genkey -noout -out server.key.new
-openssl req -new -key server.key.new -subj "/CN=$1" -out server.csr
 cat >server.ext <<EOF
 basicConstraints=critical,CA:FALSE
 keyUsage=critical,digitalSignature
@@ -57,10 +83,9 @@ subjectAltName=$names
 subjectKeyIdentifier=hash
 authorityKeyIdentifier=keyid,issuer
 EOF
-openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -sha256 \
-    -days "$DAYS" -extfile server.ext -out server.pem.new 2>/dev/null
-rm -f server.csr server.ext
+run x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -sha256 \
+    -days "$DAYS" -extfile server.ext -out server.pem.new
+chmod 644 server.pem.new
 mv server.key.new server.key
 mv server.pem.new server.pem
-chmod 644 ca.pem server.pem
 echo "made $directory/server.pem and $directory/server.key for $names"

@@ -5,15 +5,17 @@
 //! ([`ops`]) on the [`store`]; its reply, and the pushes to others, become bytes again.
 //!
 //! Directions: `protocol` knows nobody; `store` knows nobody; `ops` knows both, and the hub of
-//! `server`; only `server` and [`client`] touch sockets. The terminal client lives on `protocol`
-//! alone, on the other direction of it; without the cargo feature `client` it is left out. [`ctl`],
-//! the operator's tool, works on the store without a server. The command lines of all three share
-//! [`options`].
+//! `server`; only `server` and [`client`] touch sockets. The terminal client lives on the other
+//! direction of `protocol`, and on the rules for names in `ops`; without the cargo feature `client`
+//! it is left out. [`ctl`], the operator's tool, works on the store without a server. The command
+//! lines of all three share [`options`]; [`harmless`] makes what others wrote safe for the terminals
+//! of both tools.
 
 #[cfg(feature = "client")]
 pub mod client;
 pub mod config;
 pub mod ctl;
+pub mod harmless;
 pub mod notify;
 pub mod ops;
 pub mod options;

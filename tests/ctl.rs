@@ -271,3 +271,19 @@ fn an_order_of_before_the_start_is_forgotten() {
     hans.send("118");
     hans.expect("223 400");
 }
+
+/// What somebody has registered with does nothing to the operator's terminal.
+#[test]
+fn what_others_wrote_is_harmless() {
+    let server = TestServer::start();
+    let mut mallory = server.connect();
+    mallory.send(&format!(
+        r#"117 mallory {PASSWORD} "a\u202e\u2066@b\u00ad" "x\u202egnp""#
+    ));
+    mallory.expect("222 400");
+    let said = ctl(&server.database(), &["user", "show", "mallory"]);
+    assert!(
+        said.contains("a<U+202E><U+2066>@b<U+00AD>\n") && said.contains("x<U+202E>gnp\n"),
+        "{said:?}"
+    );
+}

@@ -169,6 +169,95 @@ fn a_damaged_or_foreign_copy_is_not_restored() {
     hans.login("hans");
 }
 
+/// Whatever is in use keeps its name, with `--force` too: what a server acknowledged afterwards
+/// would go into a file that nobody finds any more.
+#[test]
+fn a_backup_does_not_take_the_place_of_a_database_in_use() {
+    let mut server = TestServer::start();
+    let database = server.database();
+    let (mut hans, _maria, chat) = pair(&server, "hans", "maria");
+    hans.say(chat, "before");
+    let directory = TempDir::new();
+    let alias = directory.path().join("alias.db");
+    std::fs::hard_link(&database, &alias).expect("a hard link");
+    for target in [&database, &alias] {
+        let target = target.to_str().expect("UTF-8");
+        let line = refused(&database, &["backup", "--force", target], "", 1);
+        assert!(line.contains("the same file"), "{line}");
+    }
+    std::fs::remove_file(&alias).expect("remove");
+    let other = TestServer::start();
+    let foreign = other.database();
+    let target = foreign.to_str().expect("UTF-8");
+    let line = refused(&database, &["backup", "--force", target], "", 1);
+    assert!(line.contains("a server is using it"), "{line}");
+    other.connect().register("otto");
+    assert!(ctl(&foreign, &["user", "list"]).contains("otto"));
+    hans.say(chat, "after");
+    server.restart();
+    let mut hans = server.connect();
+    hans.login("hans");
+    hans.send(&format!("130 {chat} 0 100"));
+    let history = hans.recv_until("243").join("\n");
+    assert!(history.contains("after"), "{history}");
+    // Stopped, it is still not copied onto itself.
+    drop(hans);
+    server.stop();
+    let name = database.to_str().expect("UTF-8");
+    for command in ["backup", "restore"] {
+        let line = refused(&database, &[command, "--force", name], "", 1);
+        assert!(line.contains("the same file"), "{line}");
+    }
+    let device = refused(&database, &["backup", "--force", "/dev/null"], "", 1);
+    assert!(device.contains("no ordinary file"), "{device}");
+}
+
+/// A log of another database beside the copy would be taken for the copy's.
+#[test]
+fn a_copy_gets_no_log_of_another_database() {
+    let mut server = TestServer::start();
+    let database = server.database();
+    let (mut hans, _maria, chat) = pair(&server, "hans", "maria");
+    hans.say(chat, "kept");
+    let directory = TempDir::new();
+    let copy = directory.path().join("copy.db");
+    let (name, log) = (
+        copy.to_str().expect("UTF-8"),
+        directory.path().join("copy.db-wal"),
+    );
+    // That of a server which was killed, of a database that is gone.
+    let mut strange = TestServer::start();
+    let (mut otto, _, other) = pair(&strange, "otto", "emma");
+    otto.say(other, "strange");
+    strange.kill();
+    let left = format!("{}-wal", strange.database().display());
+    let left = std::fs::read(left).expect("a log is left");
+    assert!(left.len() > 4096);
+    std::fs::write(&log, &left).expect("write");
+    let line = refused(&database, &["backup", name], "", 1);
+    assert!(
+        line.contains("copy.db-wal") && line.contains("--force"),
+        "{line}"
+    );
+    ctl(&database, &["backup", "--force", name]);
+    assert!(!log.exists());
+    assert!(ctl(&copy, &["user", "list"]).contains("hans"));
+    // The same where the database is to be restored.
+    server.stop();
+    std::fs::remove_file(&database).expect("remove");
+    let log = format!("{}-wal", database.display());
+    std::fs::write(&log, &left).expect("write");
+    let line = refused(&database, &["restore", name], "", 1);
+    assert!(
+        line.contains("plausch.db-wal") && line.contains("--force"),
+        "{line}"
+    );
+    ctl(&database, &["restore", "--force", name]);
+    assert!(!Path::new(&log).exists());
+    server.restart();
+    server.connect().login("hans");
+}
+
 /// Makes all messages of a chat so many days older, as if time had passed.
 fn age(database: &Path, chat: i64, days: i64) {
     let connection = rusqlite::Connection::open(database).expect("open");

@@ -8,7 +8,6 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use plausch::tls::client::{ConnectError, Stream, Trust};
 use support::certificates::{self, Authority, NAMES, Validity, authority, trust, trust_in};
@@ -142,9 +141,11 @@ fn a_certificate_has_to_be_right() {
     // The other way round: who expects TLS where there is none is told so.
     let plain = TcpStream::connect(both.server.addr()).expect("connect");
     plain.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
-    plain.shutdown(std::net::Shutdown::Read).ok();
-    let none = Stream::begin(plain, "localhost", trust());
-    assert!(none.is_err());
+    let Err(none) = Stream::begin(plain, "localhost", trust()) else {
+        panic!("a session with a plain port");
+    };
+    let none = none.to_string();
+    assert!(none.contains("does not speak TLS on this port"), "{none}");
 }
 
 #[test]
@@ -246,11 +247,8 @@ fn certificates_are_read_again_without_dropping_anybody() {
 /// A handshake that stops half-way costs its own connection alone, and that not for long.
 #[test]
 fn a_handshake_that_stalls_is_ended() {
-    const GRACE: Duration = Duration::from_secs(4);
-    const STALLED: usize = 20;
-    let both = Both::start(&["--login-grace", "4"]);
-    let begin = Instant::now();
-    let stalled: Vec<TcpStream> = (0..STALLED)
+    let both = Both::start(&["--login-grace", "10"]);
+    let stalled: Vec<TcpStream> = (0..20)
         .map(|number| {
             let mut stream = both.tcp();
             // From nothing at all to half of a ClientHello.
@@ -265,13 +263,15 @@ fn a_handshake_that_stalls_is_ended() {
     let mut anna = both.connect();
     anna.register("anna");
     anna.login("anna");
-    assert!(begin.elapsed() < GRACE, "{:?}", begin.elapsed());
+    for stream in &stalled {
+        stream.set_nonblocking(true).expect("not to wait");
+        let still = stream.peek(&mut [0]).expect_err("no end yet");
+        assert_eq!(still.kind(), std::io::ErrorKind::WouldBlock, "{still}");
+        stream.set_nonblocking(false).expect("to wait");
+    }
     for stream in &stalled {
         rest(stream);
     }
-    let taken = begin.elapsed();
-    assert!(taken >= GRACE, "{taken:?}");
-    assert!(taken < GRACE * STALLED as u32 / 2, "{taken:?}");
     anna.silent();
 }
 

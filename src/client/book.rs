@@ -1,7 +1,10 @@
 //! Who and what the user knows of: chats, contacts, names.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::ops::names::username;
 
 /// So many names are kept for TAB; nobody looks through more.
 const NAMES_MAX: usize = 10_000;
@@ -15,27 +18,42 @@ pub struct Chat {
     pub unread: u32,
 }
 
-/// Names for TAB, shared with the terminal.
+/// What a name is compared by, as the server compares it: two spellings of one user give the same.
+/// A name that no user can have, such as that of an account that is gone, is its own.
+fn mapped(name: &str) -> Cow<'_, str> {
+    match username(name) {
+        Some(name) => Cow::Owned(name.mapped),
+        None => Cow::Borrowed(name),
+    }
+}
+
+/// Whether two spellings are one user.
+fn same(one: &str, other: &str) -> bool {
+    one == other || mapped(one) == mapped(other)
+}
+
+/// Names for TAB, shared with the terminal: by what they are compared by.
 #[derive(Clone, Default)]
-pub struct Names(Arc<Mutex<BTreeSet<String>>>);
+pub struct Names(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Names {
-    /// The names that start with this, in any case, in order.
+    /// The names that start with this, however it is written, in order.
     pub fn starting_with(&self, start: &str) -> Vec<String> {
-        let start = start.to_lowercase();
+        // What begins a name is mostly a name itself.
+        let start = username(start).map_or_else(|| start.to_lowercase(), |start| start.mapped);
         let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = names
-            .iter()
-            .filter(|name| name.to_lowercase().starts_with(&start));
-        found.cloned().collect()
+        let found = names.range(start.clone()..);
+        let found = found.take_while(|(mapped, _)| mapped.starts_with(&start));
+        found.map(|(_, name)| name.clone()).collect()
     }
 
-    /// Adds one; not the name of an account that is gone, nor one that a line cannot show.
+    /// Adds one as the server writes it; not the name of an account that is gone, nor one that a
+    /// line cannot show.
     pub(super) fn add(&self, name: &str) {
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let usual = !name.starts_with('~') && super::harmless::word(name) == name;
+        let usual = !name.starts_with('~') && crate::harmless::word(name) == name;
         if usual && names.len() < NAMES_MAX {
-            names.insert(name.to_owned());
+            names.insert(mapped(name).into_owned(), name.to_owned());
         }
     }
 }
@@ -76,15 +94,29 @@ impl Book {
         }
     }
 
-    /// The chat with somebody, as typed: in any case, if no name is just so.
+    /// The chat with somebody, however the name is written.
     pub fn chat_with(&self, name: &str) -> Option<i64> {
-        let exactly = self.chats.iter().find(|(_, chat)| chat.with == name);
-        let nearly = || {
-            let name = name.to_lowercase();
+        let find = |found: &dyn Fn(&str) -> bool| {
             let mut chats = self.chats.iter();
-            chats.find(|(_, chat)| chat.with.to_lowercase() == name)
+            chats.find(|(_, chat)| found(&chat.with)).map(|(id, _)| *id)
         };
-        exactly.or_else(nearly).map(|(id, _)| *id)
+        find(&|with| with == name).or_else(|| {
+            let name = mapped(name);
+            find(&|with| mapped(with) == name)
+        })
+    }
+
+    /// The contact with this name, however it is written, as the server writes it.
+    pub fn contact(&self, name: &str) -> Option<&str> {
+        let mut contacts = self.contacts.iter();
+        contacts
+            .find(|contact| same(contact, name))
+            .map(String::as_str)
+    }
+
+    /// Somebody is no contact any more.
+    pub fn forget_contact(&mut self, name: &str) {
+        self.contacts.retain(|contact| !same(contact, name));
     }
 
     /// With whom a chat is, for people.
@@ -120,6 +152,38 @@ mod tests {
             chat(3, "Anna", "~dora"),
         ]);
         book
+    }
+
+    /// As the server does, whichever of its spellings somebody types.
+    #[test]
+    fn a_name_is_the_same_however_it_is_written() {
+        let mut book = book();
+        let chat = |id, with: &str| (id, "Anna".to_owned(), with.to_owned());
+        book.set_chats(vec![
+            chat(4, "xaver"),
+            chat(5, "J\u{f6}rg"),
+            chat(6, "~J\u{f6}rg"),
+        ]);
+        book.set_contacts(&[("J\u{f6}rg".to_owned(), 1)]);
+        let spellings = [
+            "J\u{f6}rg",
+            "Jo\u{308}rg",
+            "\u{ff2a}\u{d6}\u{ff32}\u{ff27}",
+            "J\u{d6}RG",
+        ];
+        for name in spellings {
+            assert_eq!(book.chat_with(name), Some(5), "{name}");
+            assert_eq!(book.contact(name), Some("J\u{f6}rg"), "{name}");
+            assert_eq!(book.names.starting_with(name), ["J\u{f6}rg"], "{name}");
+        }
+        assert_eq!(book.chat_with("~J\u{f6}rg"), Some(6));
+        assert_eq!(book.chat_with("~"), None);
+        for name in spellings {
+            book.set_contacts(&[("J\u{f6}rg".to_owned(), 1), ("xaver".to_owned(), 1)]);
+            book.forget_contact(name);
+            assert_eq!(book.contact(name), None, "{name}");
+            assert_eq!(book.contact("XAVER"), Some("xaver"));
+        }
     }
 
     #[test]

@@ -8,9 +8,9 @@
 //! - [`outbox`]: what was typed and is not acknowledged yet; nothing of it is lost or doubled.
 //! - [`engine`]: what the client knows and does, whoever looks on.
 //! - [`command`]: what can be typed, as a table.
-//! - [`show`]: what becomes of it on a screen; [`harmless`] makes foreign text safe for one.
+//! - [`show`]: what becomes of it on a screen; [`crate::harmless`] makes foreign text safe for one.
 //! - [`media`]: files ↔ `data:` URIs.
-//! - [`terminal`] and [`script`]: the two who look on.
+//! - [`terminal`] and [`script`]: the two who look on; `screen` is between the first and the engine.
 //! - [`options`]: the command line and the exit codes, as tables.
 //!
 //! The engine runs in a thread of its own and is told everything through one channel: commands,
@@ -22,11 +22,11 @@ mod book;
 pub mod command;
 pub mod connection;
 pub mod engine;
-pub mod harmless;
 pub mod link;
 pub mod media;
 pub mod options;
 pub mod outbox;
+mod screen;
 pub mod script;
 pub mod show;
 pub mod terminal;

@@ -102,15 +102,6 @@ impl Outbox {
         self.len() == 0
     }
 
-    /// Whether some of the chat's messages are not acknowledged.
-    #[must_use]
-    pub fn has(&self, chat: i64) -> bool {
-        let of_chat = |message: &Message| message.chat == chat;
-        self.doubtful.iter().any(of_chat)
-            || self.waiting.iter().any(of_chat)
-            || self.flying.iter().any(of_chat)
-    }
-
     /// The next step that can be taken on a connection that is logged in; to be called until
     /// there is none. While there are doubts nothing is sent, so that the order stays.
     pub fn next_step(&mut self) -> Option<Step> {
@@ -185,6 +176,14 @@ impl Outbox {
             }
             base.is_some() && doubtful.iter().any(|message| message.chat == *chat)
         });
+    }
+
+    /// The server has ended the login. It answers in order, so it kept nothing of what is still
+    /// in flight, and will not: all of it waits again, in its place.
+    pub fn logged_out(&mut self) {
+        while let Some(message) = self.flying.pop_back() {
+            self.waiting.push_front(message);
+        }
     }
 
     /// What is to be looked up, one for each chat.

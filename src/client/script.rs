@@ -25,6 +25,7 @@ pub fn run(settings: Settings) -> Exit {
     let mut front = Printer {
         out: None,
         left: None,
+        unread: 0,
         style: Style {
             colours: terminal::colours(&io::stdout()),
         },
@@ -33,7 +34,7 @@ pub fn run(settings: Settings) -> Exit {
         Mode::Send { to, text, file } => {
             let text = match text.map_or_else(read_text, Ok) {
                 Ok(text) => text,
-                Err(error) => return failed(Exit::Failed, &format!("no text: {error}")),
+                Err((exit, why)) => return failed(exit, &why),
             };
             commands.push(Command::Chat(to));
             commands.push(match file {
@@ -65,6 +66,7 @@ pub fn run(settings: Settings) -> Exit {
         fetch_media: false,
         listens: front.out.is_some(),
         strict: true,
+        remembers: false,
         deadline,
     };
     let (engine, inputs) = Engine::new(front, options);
@@ -84,15 +86,24 @@ fn failed(exit: Exit, text: &str) -> Exit {
     exit
 }
 
-/// All of standard input, without the line end at its end.
-fn read_text() -> io::Result<String> {
-    let mut text = String::new();
+/// All of standard input, without the line end at its end; or why it cannot be sent.
+fn read_text() -> Result<String, (Exit, String)> {
+    let mut bytes = Vec::new();
     // One more than fits, line end included, so that what is too long is seen to be.
-    io::stdin()
+    let read = io::stdin()
         .take(MESSAGE_MAX as u64 + 3)
-        .read_to_string(&mut text)?;
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+        .read_to_end(&mut bytes);
+    read.map_err(|error| (Exit::Failed, format!("no text: {error}")))?;
+    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    // Before it is looked at as text: the cut may be amid a character.
+    if line.len() > MESSAGE_MAX {
+        let why = "not sent: the text is longer than 8 KiB".to_owned();
+        return Err((Exit::Refused, why));
+    }
+    let text = std::str::from_utf8(line);
+    let text = text.map_err(|_| (Exit::Failed, "no text: it is not UTF-8".to_owned()))?;
+    Ok(text.to_owned())
 }
 
 /// How `tail` prints.
@@ -108,10 +119,18 @@ struct Printer {
     /// How many messages more, if that is limited.
     left: Option<u64>,
     style: Style,
+    /// What came when nobody read any more.
+    unread: usize,
 }
 
 impl Front for Printer {
+    fn unshown(&self) -> usize {
+        self.unread
+    }
+
     fn show(&mut self, output: Output) -> After {
+        // Behind what could not be shown nothing is.
+        self.unread += usize::from(self.unread > 0);
         let (text, is_message) = match (&output, self.out) {
             // On a terminal somebody may want to know how far it is.
             (Output::Note(_), _) if !io::stderr().is_terminal() => return After::GoOn,
@@ -129,6 +148,7 @@ impl Front for Printer {
         };
         let mut out = io::stdout().lock();
         if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) {
+            self.unread = self.unread.max(1);
             // `tail | head` is done when head is.
             return After::End(match error.kind() {
                 io::ErrorKind::BrokenPipe => Exit::Done,

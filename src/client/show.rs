@@ -3,9 +3,9 @@
 use std::time::SystemTime;
 
 use super::engine::Output;
-use super::harmless;
 use super::media;
 use super::outbox::Message;
+use crate::harmless;
 use crate::sys::{self, LocalTime};
 
 /// So much of a packet is shown by `--raw`.

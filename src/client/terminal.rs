@@ -1,6 +1,8 @@
 //! The person at the terminal: a line editor that arrivals do not tear, passwords without echo.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::borrow::Cow;
+use std::io::{self, BufRead, IsTerminal};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -11,13 +13,15 @@ use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::MemHistory;
 use rustyline::validate::Validator;
-use rustyline::{Config, Context, Editor, ExternalPrinter, Helper};
+use rustyline::{Config, Context, Editor, Helper};
 use zeroize::Zeroizing;
 
 use super::command::{self, COMMANDS, Command, Takes, Typed};
-use super::engine::{After, Done, Engine, Front, Input, Names, Options, Outcome, Output};
+use super::engine::{Done, Engine, Input, Names, Options, Outcome};
 use super::options::{Exit, PROGRAM, Settings};
-use super::show::{self, Style};
+use super::screen::{Queue, Screen};
+use super::show::Style;
+use crate::harmless;
 use crate::protocol::Status;
 
 /// How long the prompt waits for a command, so that it names the right chat.
@@ -48,44 +52,30 @@ fn ask_secret(prompt: &str) -> Option<Zeroizing<String>> {
     rpassword::prompt_password(prompt).ok().map(Zeroizing::new)
 }
 
-/// Prints what the engine tells, above the line that is being typed.
-struct Screen<P> {
-    printer: Option<P>,
-    style: Style,
-}
-
-impl<P: ExternalPrinter> Front for Screen<P> {
-    fn show(&mut self, output: Output) -> After {
-        let mut text = show::lines(&output, self.style);
-        text.push('\n');
-        let shown = match &mut self.printer {
-            Some(printer) => printer.print(text).is_ok(),
-            None => {
-                let mut out = io::stdout().lock();
-                out.write_all(text.as_bytes())
-                    .and_then(|()| out.flush())
-                    .is_ok()
-            }
-        };
-        match shown {
-            true => After::GoOn,
-            // Nobody looks on any more. What was not told as received comes again.
-            false => After::End(Exit::Failed),
-        }
-    }
-}
-
-/// TAB: commands, names, files.
+/// TAB: commands, names, files. And what stands above the prompt.
 struct Completion {
     names: Names,
     files: FilenameCompleter,
+    queue: Option<Arc<Queue>>,
 }
 
 impl Helper for Completion {}
 impl Hinter for Completion {
     type Hint = String;
 }
-impl Highlighter for Completion {}
+impl Highlighter for Completion {
+    /// What has arrived comes with the prompt, so that it neither tears the line nor waits.
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(
+        &'s self,
+        prompt: &'p str,
+        _default: bool,
+    ) -> Cow<'b, str> {
+        match self.queue.as_ref().map(|queue| queue.prompt_drawn()) {
+            Some(above) if !above.is_empty() => Cow::Owned(above + prompt),
+            _ => Cow::Borrowed(prompt),
+        }
+    }
+}
 impl Validator for Completion {}
 
 impl Completer for Completion {
@@ -127,6 +117,7 @@ impl Completer for Completion {
 /// What the editor and the questions need.
 struct Terminal {
     editor: Editor<Completion, MemHistory>,
+    queue: Option<Arc<Queue>>,
     engine: Sender<Input>,
     /// Whether somebody sits there.
     interactive: bool,
@@ -156,15 +147,15 @@ fn start(settings: Settings) -> rustyline::Result<Exit> {
     let config = Config::builder()
         .completion_type(rustyline::CompletionType::List)
         .auto_add_history(true)
+        // Colours are our own affair; without this the prompt is not ours to draw.
+        .color_mode(rustyline::ColorMode::Forced)
         .build();
     let mut editor = Editor::with_history(config.clone(), MemHistory::with_config(&config))?;
-    let screen = Screen {
-        // Without a terminal lines are just printed.
-        printer: editor.create_external_printer().ok(),
-        style: Style {
-            colours: colours(&io::stdout()),
-        },
+    let style = Style {
+        colours: colours(&io::stdout()),
     };
+    // Without a terminal lines are just printed.
+    let (screen, queue) = Screen::new(editor.create_external_printer().ok(), style)?;
     let options = Options {
         address: settings.address,
         security: settings.security,
@@ -172,18 +163,24 @@ fn start(settings: Settings) -> rustyline::Result<Exit> {
         fetch_media: settings.fetch_media,
         listens: true,
         strict: false,
+        remembers: !interactive,
         deadline: None,
     };
     let (engine, inputs) = Engine::new(screen, options);
+    if let Some(queue) = &queue {
+        queue.tell(inputs.clone());
+    }
     editor.set_helper(Some(Completion {
         names: engine.names(),
         files: FilenameCompleter::new(),
+        queue: queue.clone(),
     }));
     let thread = thread::Builder::new()
         .name("engine".to_owned())
         .spawn(move || engine.run())?;
     let mut terminal = Terminal {
         editor,
+        queue,
         engine: inputs,
         interactive,
         chat: None,
@@ -225,10 +222,19 @@ impl Terminal {
         }
     }
 
+    /// Lets a line be edited.
+    fn edit(&mut self, prompt: &str) -> rustyline::Result<String> {
+        let line = self.editor.readline(prompt);
+        if let Some(queue) = &self.queue {
+            queue.line_ended();
+        }
+        line
+    }
+
     /// Asks for a line; `None` at the end of input.
     fn ask(&mut self, prompt: &str) -> Option<String> {
         if self.interactive {
-            return match self.editor.readline(prompt) {
+            return match self.edit(prompt) {
                 Ok(line) => Some(line.trim().to_owned()),
                 Err(_) => None,
             };
@@ -254,6 +260,7 @@ impl Terminal {
         };
         self.user = user;
         let mut known = None;
+        let mut declined = false;
         for _ in 0..TRIES {
             let prompt = format!("Password of {}: ", self.user);
             let Some(password) = known.take().or_else(|| password(&prompt)) else {
@@ -268,7 +275,10 @@ impl Terminal {
                 Outcome::Fine => return Login::Done,
                 Outcome::Refused(Some(Status::PasswordWrong)) if self.interactive => {
                     let question = format!("Register {} as a new user? [y/N] ", self.user);
-                    let yes = self.ask(&question).is_some_and(|answer| is_yes(&answer));
+                    // Whoever has declined has mistyped a password.
+                    let yes =
+                        !declined && self.ask(&question).is_some_and(|answer| is_yes(&answer));
+                    declined |= !yes;
                     if yes && self.register(&password) {
                         known = Some(password);
                         continue;
@@ -317,10 +327,10 @@ impl Terminal {
         }
         loop {
             let prompt = match &self.chat {
-                Some(with) => format!("{}> ", super::harmless::word(with)),
+                Some(with) => format!("{}> ", harmless::word(with)),
                 None => "> ".to_owned(),
             };
-            let typed = match self.editor.readline(prompt.as_str()) {
+            let typed = match self.edit(&prompt) {
                 Ok(line) => command::parse(&line),
                 // Takes the line back, as in a shell.
                 Err(ReadlineError::Interrupted) => continue,
@@ -338,12 +348,12 @@ impl Terminal {
                     continue;
                 }
                 Typed::Wrong(text) => {
-                    println!("!! {text}");
+                    self.wrong(&text);
                     continue;
                 }
                 Typed::Login => {
                     let Some(password) = ask_secret("Password: ") else {
-                        println!("!! /login needs a terminal");
+                        self.wrong("/login needs a terminal");
                         continue;
                     };
                     let user = self.user.clone();
@@ -364,18 +374,25 @@ impl Terminal {
         }
     }
 
+    /// Tells of a line that cannot be carried out.
+    fn wrong(&mut self, text: &str) {
+        println!("!! {text}");
+        // One that has ended has its exit code.
+        let _ = self.engine.send(Input::Wrong(Exit::Usage));
+    }
+
     fn is_sure(&mut self) -> bool {
         let (true, Some(with)) = (self.interactive, self.chat.clone()) else {
             return true;
         };
-        let with = super::harmless::word(&with);
+        let with = harmless::word(&with);
         let question = format!("Delete the chat with {with} and its messages, for you? [y/N] ");
         self.ask(&question).is_some_and(|answer| is_yes(&answer))
     }
 
     fn new_password(&mut self) -> Option<Command> {
         let Some(old) = ask_secret("Old password: ") else {
-            println!("!! /passwd needs a terminal");
+            self.wrong("/passwd needs a terminal");
             return None;
         };
         let new = ask_secret("New password: ")?;

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::options::Call;
 use super::terminal;
 use super::{Database, Failure, Outcome};
+use crate::harmless;
 use crate::ops::names::{self, Username};
 use crate::ops::passwords::Hasher;
 use crate::protocol::request::{self, GENDER_MAX};
@@ -83,6 +84,8 @@ pub(super) fn show(call: &Call) -> Outcome {
         })
         .to_string());
     }
+    // They may hold what turns the reading direction, or is not seen.
+    let (email, gender) = (harmless::word(&email), harmless::word(&gender));
     Ok(format!(
         "name         {}\nid           {}\nregistered   {}\nemail        {email}\n\
          gender       {gender}\ncontacts     {contacts}\nrequests     {requests}\n\

@@ -32,20 +32,20 @@ pub enum CopyError {
 /// done and pages in all.
 ///
 /// # Errors
-/// When `target` exists (unless `replace`) or cannot be written, or `source` cannot be read.
+/// When `target` exists (unless `replace`), is used by a server, is `source` itself or cannot be
+/// written, or `source` cannot be read.
 pub fn backup(
     source: &Path,
     target: &Path,
     replace: bool,
     mut progress: impl FnMut(i32, i32),
 ) -> Result<(), CopyError> {
+    let _old = take_over(source, target, replace).map_err(CopyError::Target)?;
     let from = open(source).map_err(CopyError::Source)?;
     (|| {
-        if !replace && target.symlink_metadata().is_ok() {
-            return Err(exists());
-        }
         let part = Part::create(target)?;
         copy(&from, &part.path, &mut progress)?;
+        settle(target)?;
         part.rename(target)
     })()
     .map_err(CopyError::Target)
@@ -65,7 +65,7 @@ pub fn restore(
     replace: bool,
     mut progress: impl FnMut(i32, i32),
 ) -> Result<(), CopyError> {
-    let old = take_over(target, replace).map_err(CopyError::Target)?;
+    let _old = take_over(source, target, replace).map_err(CopyError::Target)?;
     let from = open(source)
         .and_then(|from| {
             let wrong = super::check::complaints(&from, |_| {})?;
@@ -79,9 +79,7 @@ pub fn restore(
         let part = Part::create(target)?;
         copy(&from, &part.path, &mut progress)?;
         part.inherit(target)?;
-        if old.is_some() {
-            settle(target)?;
-        }
+        settle(target)?;
         part.rename(target)
     })()
     .map_err(CopyError::Target)
@@ -97,40 +95,65 @@ fn open(source: &Path) -> Result<Connection, StoreError> {
 
 /// The database that is to be replaced, if there is one, locked as a server locks it: as long as
 /// the file lives, no server begins to use it.
-fn take_over(target: &Path, replace: bool) -> Result<Option<File>, StoreError> {
-    let old = match OpenOptions::new().read(true).append(true).open(target) {
-        Ok(old) => old,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    if !beside::try_exclusive(&old)? {
-        return Err(StoreError::Foreign(
-            "a server is using it: stop it first".to_owned(),
-        ));
+fn take_over(source: &Path, target: &Path, replace: bool) -> Result<Option<File>, StoreError> {
+    // Before anything is opened: closing it would give up SQLite's locks on the same file.
+    if let (Ok(from), Ok(to)) = (fs::metadata(source), fs::metadata(target))
+        && (from.dev(), from.ino()) == (to.dev(), to.ino())
+    {
+        let text = "it is the same file as the one that is read";
+        return Err(StoreError::Foreign(text.to_owned()));
     }
-    if replace {
-        Ok(Some(old))
-    } else {
-        Err(exists())
+    let log = beside_it(target, "-wal");
+    match OpenOptions::new().read(true).append(true).open(target) {
+        Ok(old) => {
+            if !old.metadata()?.is_file() {
+                return Err(StoreError::Foreign("it is no ordinary file".to_owned()));
+            }
+            if !beside::try_exclusive(&old)? {
+                return Err(StoreError::Foreign(
+                    "a server is using it: stop it first".to_owned(),
+                ));
+            }
+            if replace {
+                Ok(Some(old))
+            } else {
+                Err(exists())
+            }
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        // A link to nowhere.
+        Err(_) if !replace && target.symlink_metadata().is_ok() => Err(exists()),
+        // It may hold what is nowhere else.
+        Err(_) if !replace && log.symlink_metadata().is_ok() => Err(StoreError::Foreign(format!(
+            "{} is left of another database; --force removes it",
+            log.display()
+        ))),
+        Err(_) => Ok(None),
     }
 }
 
 /// Brings the log of a database that is about to be replaced into its file, so that it is whole
-/// until the moment in which the new one takes its name, and no log is left for the new one.
+/// until the moment in which the new one takes its name, and leaves no log that would be taken for
+/// the new one's.
 fn settle(target: &Path) -> Result<(), StoreError> {
     // The last connection to close does it. One that cannot be opened is being replaced for that.
     if let Ok(connection) = Connection::open_with_flags(target, OpenFlags::SQLITE_OPEN_READ_WRITE) {
         let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
     for suffix in ["-wal", "-shm"] {
-        let mut name = target.as_os_str().to_owned();
-        name.push(suffix);
-        match fs::remove_file(&name) {
+        match fs::remove_file(beside_it(target, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// The name of one of the files that SQLite keeps beside a database.
+fn beside_it(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// Copies everything into the empty file `part`.

@@ -15,6 +15,11 @@ use super::{Options, StoreError, orders, schema};
 /// How long a statement waits for another process (`plauschctl`, a backup) that holds a lock.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often a start tries for the lock of the database, and how often in all: about a second. The
+/// operator's tool has it for a moment whenever it looks whether a server is running.
+const LOCK_EVERY: Duration = Duration::from_millis(20);
+const LOCK_TRIES: u32 = 50;
+
 /// Opens the pool, after the database has been created or brought up to date on a connection of
 /// its own.
 pub(super) fn open(
@@ -32,13 +37,7 @@ pub(super) fn open(
         .open(path)?;
     // Ids are given out in memory: two servers on one database would give the same ones. This is
     // flock(2), which SQLite's own locks (fcntl) do not see.
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(StoreError::Foreign("another server is using it".to_owned()));
-        }
-        Err(TryLockError::Error(error)) => return Err(error.into()),
-    }
+    lock(&file, || std::thread::sleep(LOCK_EVERY))?;
     let first = prepare(path, options.check).map_err(health::damaged)?;
     leave_log(&first, leave_checkpoints)?;
     orders::forget(&first)?;
@@ -64,6 +63,18 @@ pub(super) fn open(
     // Only now: the last connection that is closed would delete the log.
     drop(first);
     Ok((pool, file))
+}
+
+/// Takes the lock that says that a server is running; calls `pause` between two tries.
+fn lock(file: &File, mut pause: impl FnMut()) -> Result<(), StoreError> {
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => pause(),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+    }
+    Err(StoreError::Foreign("another server is using it".to_owned()))
 }
 
 /// Looks whether the database can be used, and only then creates or upgrades it.
@@ -102,4 +113,30 @@ fn leave_log(connection: &Connection, leave_checkpoints: bool) -> rusqlite::Resu
 /// No mutexes inside SQLite: a connection is used by one thread at a time.
 fn flags() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_waits_for_a_moment_and_not_for_another_server() {
+        let path = std::env::temp_dir().join(format!("plausch-lock-{}", std::process::id()));
+        let open = || File::create(&path).expect("a file");
+        let (own, tool) = (open(), open());
+        tool.try_lock_shared().expect("the lock");
+        let mut pauses = 0;
+        let waited = lock(&own, || {
+            pauses += 1;
+            if pauses == 3 {
+                tool.unlock().expect("unlock");
+            }
+        });
+        assert!(waited.is_ok() && pauses == 3, "{waited:?}");
+        let refused = lock(&tool, || pauses += 1);
+        let text = refused.expect_err("the lock is taken").to_string();
+        assert!(text.contains("another server is using it"), "{text}");
+        assert_eq!(pauses, 3 + LOCK_TRIES);
+        std::fs::remove_file(&path).expect("remove");
+    }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::person::{Person, command, command_with_echo};
-use crate::support::people::{Push, befriend, open_chat, pair, register_and_login};
+use crate::support::people::{PASSWORD, Push, befriend, open_chat, pair, register_and_login};
 use crate::support::server::TestServer;
 use crate::support::system::TempDir;
 
@@ -88,6 +88,28 @@ fn somebody_new_registers_finds_a_friend_and_chats() {
         anna.enters(password);
     }
     anna.sees("the password is changed");
+    anna.leaves(0);
+}
+
+/// Whoever mistypes a password twice is hardly new.
+#[test]
+fn registering_is_offered_once() {
+    let server = TestServer::start();
+    register_and_login(&server, "anna").close();
+    let mut asked = command_with_echo("anna");
+    asked.env_remove("PLAUSCH_PASSWORD");
+    asked.env("NO_COLOR", "1").arg(server.addr().to_string());
+    let mut anna = Person::with(asked, "anna");
+    anna.sees("Password of anna: ");
+    anna.enters("mistyped-1");
+    anna.sees("Register anna as a new user? [y/N] ");
+    anna.enters("n");
+    anna.sees("Password of anna: ");
+    anna.enters("mistyped-2");
+    let between = anna.sees("Password of anna: ");
+    assert!(!between.contains("Register"), "{between:?}");
+    anna.enters(PASSWORD);
+    anna.sees("logged in as anna");
     anna.leaves(0);
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use crate::person::{Person, free_address};
 use crate::relay::Relay;
 use crate::support::client::Client;
+use crate::support::ctl::ctl;
 use crate::support::people::{PASSWORD, login_when_free, pair};
 use crate::support::server::TestServer;
 use crate::support::system::TempDir;
@@ -211,6 +212,50 @@ fn what_is_refused_is_shown_as_unsent() {
     anna.enters("still friends?");
     anna.sees("not sent to bernd: still friends? -- there is no such user or contact (410)");
     anna.leaves(0);
+}
+
+/// A login that the operator ends is begun anew, by whatever was typed next, and nothing is lost.
+#[test]
+fn a_login_that_was_ended_is_noticed_and_begun_anew() {
+    let server = TestServer::start();
+    let (anna, mut bernd, _) = pair(&server, "anna", "bernd");
+    drop(anna);
+    let mut anna = Person::at(server.addr(), "anna");
+    anna.goes_to("bernd");
+    ctl(&server.database(), &["user", "kick", "anna"]);
+    // `112` is refused by `211`, as it has no way to say 407.
+    anna.enters("/chats");
+    anna.sees("not connected (the server ended the login)");
+    anna.sees("connected again");
+    ctl(&server.database(), &["user", "kick", "anna"]);
+    for text in ["one", "two"] {
+        anna.enters(text);
+    }
+    anna.sees("connected again");
+    for text in ["one", "two"] {
+        assert_eq!(bernd.recv_push().message, text);
+    }
+    anna.leaves(0);
+    bernd.silent();
+}
+
+/// 407 says that a message was not kept; and where nobody can log in, nobody waits for it.
+#[test]
+fn what_is_refused_for_want_of_a_login_was_not_sent() {
+    let server = TestServer::start();
+    let (anna, _bernd, _) = pair(&server, "anna", "bernd");
+    drop(anna);
+    let mut anna = Person::at(server.addr(), "anna");
+    anna.goes_to("bernd");
+    ctl(&server.database(), &["user", "delete", "--force", "anna"]);
+    anna.enters("too late");
+    anna.enters("far too late");
+    anna.sees("wrong password (406); /login tries again");
+    let rest = anna.leaves(4);
+    for text in ["too late", "far too late"] {
+        let line = format!("not sent to bernd: {text} -- nobody is logged in");
+        assert!(rest.contains(&line), "{rest}");
+    }
 }
 
 /// A login that is refused after a lost connection can be repeated with another password.

@@ -8,6 +8,7 @@ mod person;
 mod relay;
 
 mod chatting;
+mod floods;
 mod losses;
 mod scripts;
 #[cfg(feature = "tls")]

@@ -49,13 +49,18 @@ pub fn command_with_echo(user: &str) -> Command {
 impl Person {
     /// Starts a client for a user who exists, and waits for the login.
     pub fn at(server: SocketAddr, name: &str) -> Person {
+        Person::with_arrivals(server, name).0
+    }
+
+    /// The same; gives what came meanwhile, too.
+    pub fn with_arrivals(server: SocketAddr, name: &str) -> (Person, String) {
         let mut command = command(name);
         command.env("NO_COLOR", "1").arg(server.to_string());
         let mut person = Person::with(command, name);
-        person.sees(&format!("logged in as {name}"));
-        person.sees("/help lists");
-        person.sees("> ");
-        person
+        let mut seen = person.sees(&format!("logged in as {name}"));
+        seen.push_str(&person.sees("/help lists"));
+        seen.push_str(&person.sees("> "));
+        (person, seen)
     }
 
     /// Starts a client as this command does.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::person::{command, free_address};
 use crate::relay::Relay;
-use crate::support::people::{login_when_free, pair, register_and_login};
+use crate::support::people::{befriend, login_when_free, open_chat, pair, register_and_login};
 use crate::support::server::TestServer;
 use crate::support::system::TempDir;
 
@@ -31,6 +31,21 @@ fn run(mut command: Command, code: i32) -> Output {
 /// What the program said, after it ended with this code.
 fn says(command: Command, code: i32) -> String {
     String::from_utf8(run(command, code).stderr).expect("UTF-8")
+}
+
+/// What the chat says to these lines from a pipe.
+fn pipe(server: &TestServer, user: &str, lines: &str, code: i32) -> String {
+    let mut command = at(server, user, &[]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("started");
+    let mut stdin = child.stdin.take().expect("stdin");
+    stdin.write_all(lines.as_bytes()).expect("written");
+    drop(stdin);
+    let output = child.wait_with_output().expect("ended");
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    let shown: String = said.chars().take(500).collect();
+    assert_eq!(output.status.code(), Some(code), "{shown}");
+    said
 }
 
 #[test]
@@ -71,6 +86,30 @@ fn send_ends_when_the_message_is_kept() {
         0,
     );
     assert_eq!(bernd.recv_push().message, "new here");
+}
+
+/// The server knows a user by many spellings. None of them takes a line to somebody else, nor a
+/// chat that is older.
+#[test]
+fn another_spelling_goes_to_the_same_user() {
+    let server = TestServer::start();
+    let (mut anna, mut xaver, _) = pair(&server, "anna", "xaver");
+    let mut joerg = register_and_login(&server, "J\u{f6}rg");
+    befriend(&mut anna, &mut joerg);
+    open_chat(&mut anna, &joerg);
+    drop(anna);
+    let spellings = ["Jo\u{308}rg", "\u{ff2a}\u{d6}\u{ff32}\u{ff27}", "J\u{d6}RG"];
+    for name in spellings {
+        let text = format!("for {name} alone");
+        run(at(&server, "anna", &["send", "--to", name, &text]), 0);
+        assert_eq!(joerg.recv_push().message, text);
+        let said = pipe(&server, "anna", &format!("/chat {name}\n{text}\n"), 0);
+        assert!(said.contains("chat with J\u{f6}rg"), "{said}");
+        assert_eq!(joerg.recv_push().message, text);
+        let said = pipe(&server, "anna", &format!("/add {name}\n"), 0);
+        assert!(said.contains("you and J\u{f6}rg are contacts"), "{said}");
+    }
+    xaver.silent();
 }
 
 #[test]
@@ -119,6 +158,58 @@ fn exit_codes_say_what_went_wrong() {
     drop(bernd);
 }
 
+/// Standard input may end anywhere; what is too long is so before it is looked at as text.
+#[test]
+fn a_text_that_cannot_be_sent_is_refused_for_what_is_wrong_with_it() {
+    let server = TestServer::start();
+    let (anna, bernd, _) = pair(&server, "anna", "bernd");
+    drop((anna, bernd));
+    let send = |text: &[u8], code| {
+        let mut command = at(&server, "anna", &["send", "--to", "bernd", "-"]);
+        command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("started");
+        // It stops reading when it has read enough.
+        let _ = child.stdin.take().expect("stdin").write_all(text);
+        let output = child.wait_with_output().expect("ended");
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        said
+    };
+    for text in ["\u{fc}".repeat(5000), "x".repeat(8193), "x".repeat(8195)] {
+        assert!(send(text.as_bytes(), 5).contains("longer than 8 KiB"));
+    }
+    assert!(send(&[b"x", &[0xff][..]].concat(), 1).contains("not UTF-8"));
+    send(("\u{fc}".repeat(4096) + "\r\n").as_bytes(), 0);
+}
+
+/// The first thing that goes wrong is the exit code; what comes behind it is done all the same.
+#[test]
+fn lines_from_a_pipe_have_an_exit_code() {
+    let server = TestServer::start();
+    let (anna, mut bernd, _) = pair(&server, "anna", "bernd");
+    drop(anna);
+    let long = "x".repeat(9000);
+    for (lines, code) in [
+        (format!("/chat bernd\n{long}\nstill sent\n"), 5),
+        (
+            "/chat nobody\n/chat bernd\n/nope\nstill sent\n".to_owned(),
+            5,
+        ),
+        (
+            "/nope\n/chat bernd\n/send /nonexistent\nstill sent\n".to_owned(),
+            2,
+        ),
+        (
+            "/chat bernd\n/send /nonexistent\n/chat nobody\n/chat bernd\nstill sent\n".to_owned(),
+            1,
+        ),
+        ("/chat bernd\nstill sent\n".to_owned(), 0),
+    ] {
+        pipe(&server, "anna", &lines, code);
+        assert_eq!(bernd.recv_push().message, "still sent");
+    }
+}
+
 #[test]
 fn tail_prints_what_waited_and_what_comes() {
     let server = TestServer::start();
@@ -157,6 +248,32 @@ fn tail_prints_what_waited_and_what_comes() {
     assert!(rest.ends_with(" anna: third\n"), "{rest:?}");
     bernd.login("bernd");
     bernd.silent();
+}
+
+/// What could not be printed, as the reader had gone, does not count as received.
+#[test]
+fn what_nobody_read_comes_again() {
+    let server = TestServer::start();
+    let (mut anna, bernd, chat) = pair(&server, "anna", "bernd");
+    drop(bernd);
+    anna.say(chat, "first");
+    let mut tail = at(&server, "bernd", &["tail"]);
+    let mut child = tail.stdout(Stdio::piped()).spawn().expect("started");
+    let mut out = BufReader::new(child.stdout.take().expect("stdout"));
+    let mut line = String::new();
+    out.read_line(&mut line).expect("a line");
+    assert!(line.ends_with(" anna: first\n"), "{line:?}");
+    drop(out);
+    anna.say(chat, "second");
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+    let tail = at(
+        &server,
+        "bernd",
+        &["tail", "--count", "1", "--timeout", "20"],
+    );
+    let rest = run(tail, 0).stdout;
+    let rest = String::from_utf8(rest).expect("UTF-8");
+    assert!(rest.ends_with(" anna: second\n"), "{rest:?}");
 }
 
 #[test]

@@ -256,7 +256,6 @@ impl<F: Front> Engine<F> {
         let opening = Opening {
             name: name.clone(),
             waiter,
-            before: self.book.chats.keys().copied().collect(),
         };
         self.send(&request, Purpose::Create(opening));
     }

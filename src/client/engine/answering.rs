@@ -46,9 +46,14 @@ impl<F: Front> Engine<F> {
     pub(super) fn answered(&mut self, purpose: Purpose, answer: Answer) {
         let logged_out = answer == Answer::Status(Status::ClientNotLoggedIn);
         if logged_out && matches!(self.state, State::Online) {
-            // The message in flight, if it is one, stays in doubt and is looked up.
+            self.outbox.logged_out();
             self.lose("the server ended the login");
             return self.lost_answer(purpose);
+        }
+        // `112` has no other way to say 407 than `211`, which may mean something else. Asked in a way
+        // that has one, the server tells which it was.
+        if let (Purpose::Chats(_), Answer::Refused(_)) = (&purpose, &answer) {
+            self.ping();
         }
         match purpose {
             Purpose::Login(waiter) => self.logged_in(answer, waiter),
@@ -80,7 +85,7 @@ impl<F: Front> Engine<F> {
             }
             Purpose::Confirm { name, waiter } => self.refused(&name, &answer, waiter),
             Purpose::Remove { name, waiter } if answer == OK => {
-                self.book.contacts.remove(&name);
+                self.book.forget_contact(&name);
                 self.note(format!("{name} is no contact of yours any more"));
                 self.finish(waiter, Outcome::Fine);
             }
@@ -154,19 +159,14 @@ impl<F: Front> Engine<F> {
             }
             (ChatsFor::Show(waiter), Err(answer)) => self.refused("no list", &answer, waiter),
             (ChatsFor::Opening(opening), listed) => {
-                // The name may be written in another way than the server's. Then it is the new one.
-                let mut new = self
-                    .book
-                    .chats
-                    .keys()
-                    .filter(|id| !opening.before.contains(id));
-                let new = new.next().copied();
-                let found = self.book.chat_with(&opening.name).or(new);
+                // By its name alone. Any other guess could send what follows to somebody else.
+                let found = self.book.chat_with(&opening.name);
                 match found {
                     Some(chat) => self.go_to(chat, opening.waiter),
                     None => {
-                        let answer = listed.err().unwrap_or(Answer::Status(Status::ChatNotFound));
                         let what = format!("no chat with {}", opening.name);
+                        let unlisted = "it is not in the list; /chats shows what is".to_owned();
+                        let answer = listed.err().unwrap_or(Answer::Refused(Some(unlisted)));
                         self.refused(&what, &answer, opening.waiter);
                     }
                 }
@@ -207,12 +207,6 @@ impl<F: Front> Engine<F> {
             }
             answer => Err(answer),
         };
-        let knows = |contacts: &std::collections::BTreeSet<String>, name: &str| {
-            let name = name.to_lowercase();
-            contacts
-                .iter()
-                .any(|contact| contact.to_lowercase() == name)
-        };
         match what_for {
             ContactsFor::Knowledge => {}
             ContactsFor::Show(waiter) => {
@@ -234,14 +228,13 @@ impl<F: Front> Engine<F> {
             }
             ContactsFor::Pushed(name) => {
                 self.book.names.add(&name);
-                let agreed = knows(&self.book.contacts, &name);
+                let agreed = self.book.contact(&name).is_some();
                 self.show(Output::Contact { name, agreed });
             }
             ContactsFor::Asked(name, waiter) => {
-                self.book.names.add(&name);
-                let text = match knows(&self.book.contacts, &name) {
-                    true => format!("you and {name} are contacts; /chat {name}"),
-                    false => format!("{name} is asked, and has to agree"),
+                let text = match self.book.contact(&name) {
+                    Some(name) => format!("you and {name} are contacts; /chat {name}"),
+                    None => format!("{name} is asked, and has to agree"),
                 };
                 self.note(text);
                 self.finish(waiter, Outcome::Fine);

@@ -70,7 +70,8 @@ impl<F: Front> Engine<F> {
                 unread = Some(entry.unread);
             }
             let from = self.book.partner(chat);
-            self.read = Some((chat, timestamp));
+            // Before: whoever looks on may have seen enough with this one, and then it is told.
+            self.reads.push_back((self.given + 1, chat, timestamp));
             self.show(Output::Message {
                 chat,
                 from,
@@ -83,7 +84,7 @@ impl<F: Front> Engine<F> {
                 self.be_curious(media);
             }
         } else {
-            self.read = Some((chat, timestamp));
+            self.reads.push_back((self.given, chat, timestamp));
         }
     }
 
@@ -92,7 +93,12 @@ impl<F: Front> Engine<F> {
         if !matches!(self.state, State::Online) {
             return;
         }
-        if let Some((chat, timestamp)) = self.read.take() {
+        let shown = self.given.saturating_sub(self.front.unshown() as u64);
+        let mut newest = None;
+        while let Some(read) = self.reads.pop_front_if(|(given, ..)| *given <= shown) {
+            newest = Some(read);
+        }
+        if let Some((_, chat, timestamp)) = newest {
             self.send(&Request::Received { chat, timestamp }, Purpose::Received);
         }
     }

@@ -9,6 +9,9 @@ mod arriving;
 mod network;
 mod types;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -22,7 +25,7 @@ use super::command::Command;
 use super::connection::Connection;
 use super::options::Exit;
 use super::outbox::{Message, Outbox};
-pub use types::{After, Done, Front, Input, Options, Outcome, Output, Waiter};
+pub use types::{After, Brake, Done, Front, Input, Options, Outcome, Output, Waiter};
 use types::{ChatsFor, ContactsFor, Opening, Purpose, State, Upload};
 
 /// Inputs that may wait; the server is slowed down beyond them.
@@ -51,6 +54,8 @@ pub struct Engine<F> {
     outlet: Sender<Input>,
     state: State,
     ended: Option<Exit>,
+    /// The first thing that went wrong.
+    wrong: Option<Exit>,
 
     connection: Option<Connection>,
     /// Grows with each attempt, so that news of an older connection are known as such.
@@ -74,8 +79,11 @@ pub struct Engine<F> {
     asked_chats: bool,
     /// Whether all users have been asked for, for TAB: once is enough, they may be many.
     asked_people: bool,
-    /// The newest message that was shown and not told to the server as received.
-    read: Option<(i64, i64)>,
+    /// How many things whoever looks on was given to show.
+    given: u64,
+    /// Messages that were not told to the server as received: what `given` was with each, its
+    /// ChatID and TimeStamp.
+    reads: VecDeque<(u64, i64, i64)>,
     /// Media to be looked at, and what is known.
     curious: VecDeque<i64>,
     facts: HashMap<i64, (Option<String>, usize)>,
@@ -104,6 +112,7 @@ impl<F: Front> Engine<F> {
             outlet: outlet.clone(),
             state: State::Idle,
             ended: None,
+            wrong: None,
             connection: None,
             number: 0,
             attempts: 0,
@@ -119,7 +128,8 @@ impl<F: Front> Engine<F> {
             unnamed: VecDeque::new(),
             asked_chats: false,
             asked_people: false,
-            read: None,
+            given: 0,
+            reads: VecDeque::new(),
             curious: VecDeque::new(),
             facts: HashMap::new(),
             cache: VecDeque::new(),
@@ -144,10 +154,13 @@ impl<F: Front> Engine<F> {
         while self.ended.is_none() {
             match self.inbox.recv_timeout(self.pause()) {
                 Ok(Input::Command(command, waiter)) => self.command(command, waiter),
+                Ok(Input::Wrong(exit)) => {
+                    self.wrong.get_or_insert(exit);
+                }
                 Ok(Input::Connected(number, result)) => self.connected(number, result),
                 Ok(Input::Net(number, happened)) if number == self.number => self.net(happened),
-                // Of a connection that was given up.
-                Ok(Input::Net(..)) | Err(RecvTimeoutError::Timeout) => {}
+                // Of a connection that was given up; or for whoever looks around below.
+                Ok(Input::Net(..) | Input::Shown) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => self.ended = Some(Exit::Failed),
             }
             self.look_around();
@@ -199,6 +212,14 @@ impl<F: Front> Engine<F> {
         match self.quitting {
             Some(_) if matches!(self.state, State::Leaving(..)) => {}
             Some(_) if done => self.leave(Exit::Done),
+            // Nothing is tried, so nothing is to be waited for.
+            Some(_)
+                if matches!(self.state, State::Guest | State::Idle)
+                    && self.credentials.is_none()
+                    && self.errand.is_none() =>
+            {
+                self.give_up("nobody is logged in", Exit::Login);
+            }
             // A long file takes its time; as long as something moves, it is waited for.
             Some((ref mut time, _))
                 if *time <= now
@@ -220,6 +241,7 @@ impl<F: Front> Engine<F> {
     }
 
     fn show(&mut self, output: Output) {
+        self.given += 1;
         if let After::End(exit) = self.front.show(output) {
             self.leave(exit);
         }
@@ -231,6 +253,7 @@ impl<F: Front> Engine<F> {
 
     /// Tells of something that went wrong. A script ends by that.
     fn problem(&mut self, text: impl Into<String>, exit: Exit) {
+        self.wrong.get_or_insert(exit);
         self.show(Output::Problem(text.into()));
         if self.options.strict {
             self.leave(exit);
@@ -239,6 +262,7 @@ impl<F: Front> Engine<F> {
 
     fn unsent(&mut self, message: Message, why: &str, exit: Exit) {
         let why = why.to_owned();
+        self.wrong.get_or_insert(exit);
         self.show(Output::Unsent { message, why });
         if self.options.strict {
             self.leave(exit);
@@ -274,6 +298,10 @@ impl<F: Front> Engine<F> {
 
     /// Says good-bye. The first reason to leave is the one that counts.
     fn leave(&mut self, exit: Exit) {
+        let exit = match self.wrong {
+            Some(wrong) if self.options.remembers && exit == Exit::Done => wrong,
+            _ => exit,
+        };
         match self.state {
             State::Leaving(..) => {}
             State::Online => {

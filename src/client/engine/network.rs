@@ -35,6 +35,12 @@ const TELL_PROGRESS: Duration = Duration::from_secs(2);
 /// Requests of at least this size are worth telling the progress of.
 const LARGE: usize = 64 * 1024;
 
+/// Says that nothing was received: there is no such chat.
+const NOTHING: Request<'static> = Request::Received {
+    chat: 0,
+    timestamp: 0,
+};
+
 impl<F: Front> Engine<F> {
     /// Begins an attempt.
     pub(super) fn connect(&mut self) {
@@ -59,8 +65,11 @@ impl<F: Front> Engine<F> {
         if number != self.number || !matches!(self.state, State::Connecting) {
             return;
         }
-        let outlet = self.outlet.clone();
-        let tell = move |happened| outlet.send(super::Input::Net(number, happened)).is_ok();
+        let (outlet, brake) = (self.outlet.clone(), self.front.brake());
+        let tell = move |happened| {
+            brake.wait();
+            outlet.send(super::Input::Net(number, happened)).is_ok()
+        };
         match result.and_then(|link| Ok(Connection::start(link, tell)?)) {
             Ok(connection) => {
                 self.connection = Some(connection);
@@ -147,11 +156,17 @@ impl<F: Front> Engine<F> {
             password: password.as_str().into(),
         };
         self.send(&login, Purpose::Login(waiter));
-        let nothing = Request::Received {
-            chat: 0,
-            timestamp: 0,
-        };
-        self.send(&nothing, Purpose::Received);
+        self.send(&NOTHING, Purpose::Received);
+    }
+
+    /// Asks for a sign of life, unless one is awaited. Not by `134`, which is answered without a
+    /// login as well: this is refused, by 407 if the login has ended.
+    pub(super) fn ping(&mut self) {
+        let ping = |purpose: &Purpose| matches!(purpose, Purpose::Ping);
+        let asked = self.answers.waiting().any(ping);
+        if !asked && matches!(self.state, State::Online) {
+            self.send(&NOTHING, Purpose::Ping);
+        }
     }
 
     pub(super) fn logged_in(&mut self, answer: Answer, waiter: Waiter) {
@@ -244,7 +259,7 @@ impl<F: Front> Engine<F> {
         self.settling.clear();
         self.uploads.clear();
         self.download_told = None;
-        self.read = None;
+        self.reads.clear();
         self.outbox.lost();
         self.answers.lost()
     }
@@ -329,15 +344,12 @@ impl<F: Front> Engine<F> {
             return;
         };
         let (received, arrived) = (connection.received(), connection.arrived());
-        if (received, arrived) != (self.alive.1, self.alive.2) {
+        // Where nothing is taken from the network, nothing can come.
+        if (received, arrived) != (self.alive.1, self.alive.2) || self.front.brake().is_on() {
             self.alive = (now, received, arrived);
             return;
         }
         let silent = now.saturating_duration_since(self.alive.0);
-        let asked = self
-            .answers
-            .waiting()
-            .any(|purpose| matches!(purpose, Purpose::Ping));
         let dead = match self.state {
             State::Online => DEAD,
             // A password takes the server its time, and more so when many wait.
@@ -346,8 +358,8 @@ impl<F: Front> Engine<F> {
         };
         if silent > dead {
             self.lose("the server does not answer");
-        } else if silent > QUIET && !asked && matches!(self.state, State::Online) {
-            self.send(&Request::Ping { text: None }, Purpose::Ping);
+        } else if silent > QUIET {
+            self.ping();
         }
     }
 

@@ -1,6 +1,7 @@
 //! What goes into the engine and comes out of it, and what it keeps in mind.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
@@ -29,6 +30,8 @@ pub struct Options {
     pub listens: bool,
     /// For scripts: whether to end at the first thing that goes wrong, and write over files.
     pub strict: bool,
+    /// Whether the first thing that goes wrong decides the exit code, if all else goes well.
+    pub remembers: bool,
     /// When to end at the latest.
     pub deadline: Option<Instant>,
 }
@@ -109,8 +112,46 @@ pub enum After {
 
 /// Whoever looks on.
 pub trait Front {
-    /// Shows something. When this returns, a message counts as read.
+    /// Shows something. A message counts as read when it is not among the unshown any more. Must
+    /// not wait for the user, who may be waiting for the engine.
     fn show(&mut self, output: Output) -> After;
+
+    /// How many of the last things are not on the screen yet.
+    fn unshown(&self) -> usize {
+        0
+    }
+
+    /// What holds up the network while too many are not.
+    fn brake(&self) -> Brake {
+        Brake::default()
+    }
+}
+
+/// Holds up what comes from the network while it is on.
+#[derive(Clone, Default)]
+pub struct Brake(Arc<(Mutex<bool>, Condvar)>);
+
+impl Brake {
+    /// Switches it on or off.
+    pub fn set(&self, on: bool) {
+        let (state, changed) = &*self.0;
+        *state.lock().unwrap_or_else(PoisonError::into_inner) = on;
+        changed.notify_all();
+    }
+
+    /// Whether it is on.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until it is off.
+    pub fn wait(&self) {
+        let (state, changed) = &*self.0;
+        let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let off = changed.wait_while(state, |on| *on);
+        drop(off.unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 /// How a command ended.
@@ -146,6 +187,10 @@ pub enum Input {
     Connected(u64, Result<Link, LinkError>),
     /// Something happened on the connection with this number.
     Net(u64, Happened),
+    /// Something went wrong before it came to be a command.
+    Wrong(Exit),
+    /// What was among the unshown has been shown.
+    Shown,
 }
 
 /// What a request was sent for.
@@ -219,8 +264,6 @@ pub(super) enum ContactsFor {
 pub(super) struct Opening {
     pub(super) name: String,
     pub(super) waiter: Waiter,
-    /// The chats known before.
-    pub(super) before: Vec<i64>,
 }
 
 pub(super) enum State {

@@ -230,7 +230,7 @@ pub static EXITS: &[ExitRow] = &[
     },
     ExitRow {
         exit: Exit::Usage,
-        help: "the command line is wrong",
+        help: "the command line is wrong, or a line from a pipe",
     },
     ExitRow {
         exit: Exit::Unreachable,

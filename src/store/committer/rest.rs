@@ -21,7 +21,7 @@ const PURGE_PAUSE: Duration = Duration::from_millis(10);
 const PURGE_SLICE: Duration = Duration::from_millis(8);
 
 /// Rows that a pause puts into the index of the lanes: about five milliseconds.
-const INDEX_STEP: usize = 4_096;
+const INDEX_STEP: usize = if cfg!(test) { 8 } else { 4_096 };
 
 /// The write-ahead log is worth a warning from this size on: something keeps it from being
 /// checkpointed.

@@ -43,18 +43,32 @@ fn clean(text: &str, line_break: &str) -> String {
     out
 }
 
-/// C1 controls; what turns the reading direction; what is invisible and has no place in a text.
-/// Joiners (U+200C, U+200D) and marks of direction without reach (U+200E, U+200F, U+061C) stay:
-/// scripts and emoji need them.
+/// C1 controls, what turns the reading direction, and what is invisible: the code points that
+/// Unicode calls Default_Ignorable, and the blank Braille pattern (U+2800). Of those stay what
+/// scripts and emoji need: joiners (U+200C, U+200D), marks of direction without reach (U+200E,
+/// U+200F, U+061C) and variation selectors.
 fn is_harmful(c: char) -> bool {
     matches!(c,
         '\u{80}'..='\u{9F}'
+        | '\u{AD}'
+        | '\u{34F}'
+        | '\u{115F}'..='\u{1160}'
+        | '\u{17B4}'..='\u{17B5}'
+        // Around it are the Mongolian variation selectors.
+        | '\u{180E}'
         | '\u{200B}'
         | '\u{202A}'..='\u{202E}'
         | '\u{2060}'..='\u{206F}'
+        | '\u{2800}'
+        | '\u{3164}'
         | '\u{FEFF}'
-        | '\u{FFF9}'..='\u{FFFB}'
-        | '\u{E0000}'..='\u{E007F}'
+        | '\u{FFA0}'
+        | '\u{FFF0}'..='\u{FFFB}'
+        | '\u{1BCA0}'..='\u{1BCA3}'
+        | '\u{1D173}'..='\u{1D17A}'
+        | '\u{E0000}'..='\u{E00FF}'
+        // Between them are more variation selectors.
+        | '\u{E01F0}'..='\u{E0FFF}'
     )
 }
 
@@ -77,6 +91,11 @@ mod tests {
             ),
             ("\u{e0041}", "<U+E0041>"),
             ("👩\u{200d}🚀", "👩\u{200d}🚀"),
+            ("❤\u{fe0f} ا\u{200c}ب\u{61c}", "❤\u{fe0f} ا\u{200c}ب\u{61c}"),
+            (
+                "a\u{ad}\u{34f}\u{3164}\u{2800}\u{115f}\u{ffa0}\u{180e}\u{1d173}z",
+                "a<U+00AD><U+034F><U+3164><U+2800><U+115F><U+FFA0><U+180E><U+1D173>z",
+            ),
         ];
         for (text, shown) in cases {
             assert_eq!(message(text), shown);

@@ -1,0 +1,232 @@
+//! What the engine tells, on its way to the screen: above the line that is being typed, or directly.
+//!
+//! The engine never waits for the line editor. What it tells while a line is being typed is put
+//! into a queue, and the editor is nudged; whenever the editor draws its prompt, it takes all that
+//! is in the queue and draws it above. What is left when the line ends is printed then, and what
+//! comes while there is no editor is printed at once. One lock says which of the two it is.
+//! (The editor's own way of printing holds one text, and whoever has another one waits until a line
+//! is being edited again, which may be never.)
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+
+use crossbeam_channel::{Sender, bounded};
+use rustyline::ExternalPrinter;
+
+use super::engine::{After, Brake, Front, Input, Output};
+use super::options::Exit;
+use super::show::{self, Style};
+
+/// So many texts may wait for the editor; beyond them the network has to wait.
+const WAITING_MAX: usize = 256;
+
+/// What makes the editor draw its prompt anew: its own texts end with a line break, and this one
+/// goes back up before it.
+const NUDGE: &str = "\x1b[A\n";
+
+#[derive(Default)]
+struct State {
+    /// Whether the editor has drawn its prompt, and will be nudged to draw it again.
+    editing: bool,
+    /// In the order in which they came. Empty when nothing is being edited.
+    waiting: VecDeque<String>,
+    /// Whether nobody can look on any more.
+    broken: bool,
+}
+
+/// The queue between the engine and the editor. Its lock is never held while somebody waits for
+/// anything but the terminal.
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    brake: Brake,
+    /// Told when something has been shown.
+    engine: OnceLock<Sender<Input>>,
+}
+
+impl Queue {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whom to tell that something has been shown.
+    pub(super) fn tell(&self, engine: Sender<Input>) {
+        // There is one.
+        let _ = self.engine.set(engine);
+    }
+
+    /// The editor draws its prompt: what is to be drawn above it.
+    pub(super) fn prompt_drawn(&self) -> String {
+        let mut state = self.state();
+        state.editing = true;
+        self.take(&mut state)
+    }
+
+    /// The line has ended: what is left is printed, and what comes from now on is at once.
+    pub(super) fn line_ended(&self) {
+        let mut state = self.state();
+        state.editing = false;
+        let text = self.take(&mut state);
+        state.broken |= !text.is_empty() && print(&text).is_err();
+    }
+
+    fn take(&self, state: &mut State) -> String {
+        if state.waiting.is_empty() {
+            return String::new();
+        }
+        self.brake.set(false);
+        if let Some(engine) = self.engine.get() {
+            // If there is no room it has something to do, and looks for itself afterwards.
+            let _ = engine.try_send(Input::Shown);
+        }
+        state.waiting.drain(..).collect()
+    }
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// The engine's side.
+pub(super) struct Screen {
+    queue: Arc<Queue>,
+    style: Style,
+    nudges: Sender<()>,
+}
+
+impl Screen {
+    /// A screen, and its queue if the editor is to take from it: it does where there is a printer.
+    ///
+    /// # Errors
+    ///
+    /// When a thread cannot be started.
+    pub(super) fn new(
+        printer: Option<impl ExternalPrinter + Send + 'static>,
+        style: Style,
+    ) -> io::Result<(Screen, Option<Arc<Queue>>)> {
+        let queue = Arc::<Queue>::default();
+        let (nudges, nudged) = bounded(1);
+        let editor = printer.is_some().then(|| Arc::clone(&queue));
+        if let Some(mut printer) = printer {
+            let queue = Arc::clone(&queue);
+            // In this thread alone somebody may wait for the editor.
+            let nudge = move || {
+                for () in nudged {
+                    // The editor may have drawn its prompt meanwhile.
+                    if !queue.state().waiting.is_empty() && printer.print(NUDGE.to_owned()).is_err()
+                    {
+                        return;
+                    }
+                }
+            };
+            thread::Builder::new()
+                .name("nudger".to_owned())
+                .spawn(nudge)?;
+        }
+        let screen = Screen {
+            queue,
+            style,
+            nudges,
+        };
+        Ok((screen, editor))
+    }
+}
+
+impl Front for Screen {
+    fn show(&mut self, output: Output) -> After {
+        let mut text = show::lines(&output, self.style);
+        text.push('\n');
+        let mut state = self.queue.state();
+        if state.editing {
+            state.waiting.push_back(text);
+            if state.waiting.len() >= WAITING_MAX {
+                self.queue.brake.set(true);
+            }
+            // If there is no room, one is on its way.
+            let _ = self.nudges.try_send(());
+        } else {
+            state.broken |= print(&text).is_err();
+        }
+        match state.broken {
+            false => After::GoOn,
+            // Nobody looks on any more. What was not told as received comes again.
+            true => After::End(Exit::Failed),
+        }
+    }
+
+    fn unshown(&self) -> usize {
+        let state = self.queue.state();
+        if state.broken {
+            usize::MAX
+        } else {
+            state.waiting.len()
+        }
+    }
+
+    fn brake(&self) -> Brake {
+        self.queue.brake.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::client::engine::Output;
+
+    struct Printer(mpsc::Sender<String>);
+
+    impl ExternalPrinter for Printer {
+        fn print(&mut self, text: String) -> rustyline::Result<()> {
+            self.0.send(text).map_err(|_| io::ErrorKind::Other.into())
+        }
+    }
+
+    fn screen() -> (Screen, Arc<Queue>, mpsc::Receiver<String>) {
+        let (printed, prints) = mpsc::channel();
+        let style = Style { colours: false };
+        let (screen, queue) = Screen::new(Some(Printer(printed)), style).expect("a thread");
+        (screen, queue.expect("a queue"), prints)
+    }
+
+    fn note(number: usize) -> Output {
+        Output::Note(format!("note {number}"))
+    }
+
+    #[test]
+    fn what_comes_while_a_line_is_typed_waits_for_the_editor_and_not_the_engine() {
+        let (mut screen, queue, prints) = screen();
+        assert_eq!(queue.prompt_drawn(), "");
+        for number in 0..WAITING_MAX + 100 {
+            assert_eq!(screen.show(note(number)), After::GoOn);
+            assert_eq!(screen.brake().is_on(), number + 1 >= WAITING_MAX);
+        }
+        assert_eq!(screen.unshown(), WAITING_MAX + 100);
+        assert_eq!(prints.recv().as_deref(), Ok(NUDGE));
+        let drawn = queue.prompt_drawn();
+        assert_eq!(drawn.lines().count(), WAITING_MAX + 100);
+        assert!(drawn.starts_with("-- note 0\n-- note 1\n"), "{drawn}");
+        assert!(!screen.brake().is_on());
+        assert_eq!((screen.unshown(), queue.prompt_drawn()), (0, String::new()));
+    }
+
+    #[test]
+    fn the_engine_learns_that_something_was_shown() {
+        let (mut screen, queue, _prints) = screen();
+        let (engine, told) = bounded(8);
+        queue.tell(engine);
+        queue.prompt_drawn();
+        screen.show(note(1));
+        queue.line_ended();
+        assert!(matches!(told.try_recv(), Ok(Input::Shown)));
+        // Shown at once, as there is no editor.
+        screen.show(note(2));
+        assert_eq!(screen.unshown(), 0);
+        assert!(told.try_recv().is_err());
+    }
+}
