@@ -40,6 +40,9 @@ const DENSE: usize = 4;
 /// Messages that one statement puts into the index: that is much faster than one by one.
 const AT_ONCE: usize = 64;
 
+/// The same for new messages, of which there may be few: a client's window of 32 is two of these.
+const NEW_AT_ONCE: usize = 16;
+
 /// A lane, and a message in it.
 pub(super) type Entry = (i64, MessageId);
 
@@ -270,9 +273,10 @@ fn insert(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()> {
 
 /// Puts messages of the open transaction itself into the index.
 fn insert_new(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()> {
-    let (many, few) = entries.as_chunks::<AT_ONCE>();
+    let (many, few) = entries.as_chunks::<NEW_AT_ONCE>();
     if !many.is_empty() {
-        let pairs = (1..=AT_ONCE).map(|number| format!("(?{}, ?{})", 2 * number - 1, 2 * number));
+        let pairs =
+            (1..=NEW_AT_ONCE).map(|number| format!("(?{}, ?{})", 2 * number - 1, 2 * number));
         let pairs = pairs.collect::<Vec<_>>().join(", ");
         let mut insert = connection.prepare_cached(&format!(
             "INSERT INTO lane_message (lane, message_id) VALUES {pairs}"
