@@ -20,9 +20,12 @@ use super::limits::Enforced;
 use super::retention::Retention;
 use super::tx::{Memory, Tx, milliseconds};
 use super::{Options, Shared, StoreError, chats, deliveries, health, lock, mend, messages};
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::Ordering;
 use crate::sync::thread::{self, JoinHandle};
 
+use checkpoint::Checkpoint;
+
+mod checkpoint;
 mod rest;
 
 /// Message ids are set aside in blocks, so that the high-water mark is written once a block.
@@ -34,9 +37,6 @@ const POSITIONS: Duration = Duration::from_millis(100);
 /// Bytes in the log from which on a transaction without a sync has a checkpoint made; as many as
 /// after which SQLite makes one by itself.
 const LOG_SIZE: u64 = 4 << 20;
-
-/// How long between two of those, at least.
-const CHECKPOINTS: Duration = Duration::from_millis(50);
 
 /// Chats known to the committer, at most; then it starts afresh.
 const CACHED_CHATS: usize = 65_536;
@@ -138,60 +138,6 @@ fn look_after(jobs: &Jobs, pool: &Pool) {
             worker.pause()
         };
         jobs.end_turn(pause);
-    }
-}
-
-/// A checkpoint now and then, so that no message's commit has to make a large one. It has a thread
-/// of its own, as whoever may be handed the lead must not wait for the disk.
-#[derive(Default)]
-struct Checkpoint {
-    thread: Option<JoinHandle<()>>,
-    last: Option<Instant>,
-    running: Arc<AtomicBool>,
-}
-
-impl Checkpoint {
-    /// Begins one, unless one is still being made or has been just now.
-    fn begin(&mut self, pool: &Pool, shared: &Arc<Shared>) {
-        let lately = |last: Instant| last.elapsed() < CHECKPOINTS;
-        if self.last.is_some_and(lately) || self.running.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        self.last = Some(Instant::now());
-        self.wait();
-        let running = Arc::clone(&self.running);
-        let (pool, shared) = (pool.clone(), Arc::clone(shared));
-        let thread = thread::Builder::new()
-            .name("checkpoint".to_owned())
-            .stack_size(256 << 10)
-            .spawn(move || {
-                let done = pool
-                    .get()
-                    .map_err(StoreError::from)
-                    .and_then(|connection| Ok(checkpoint_unless_left(&connection, "PASSIVE")?));
-                if let Err(error) = done {
-                    log::warn!("a checkpoint failed: {error}");
-                    if mend::is_needed(&error) {
-                        shared.suspect.store(true, Ordering::Release);
-                    }
-                }
-                running.store(false, Ordering::Release);
-            });
-        match thread {
-            Ok(thread) => self.thread = Some(thread),
-            Err(error) => {
-                log::debug!("there is no thread for a checkpoint: {error}");
-                self.running.store(false, Ordering::Release);
-            }
-        }
-    }
-
-    /// Waits until the last one has come to its end.
-    fn wait(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            // It has said what there was to say.
-            let _ = thread.join();
-        }
     }
 }
 

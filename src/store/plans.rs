@@ -12,6 +12,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("contacts.rs", include_str!("contacts.rs")),
     ("deliveries.rs", include_str!("deliveries.rs")),
     ("lanes.rs", include_str!("lanes.rs")),
+    ("lanes/indexing.rs", include_str!("lanes/indexing.rs")),
     ("media.rs", include_str!("media.rs")),
     ("mend.rs", include_str!("mend.rs")),
     ("messages.rs", include_str!("messages.rs")),
@@ -26,6 +27,7 @@ const SOURCES: &[(&str, &str)] = &[
 const WITHOUT: &[&str] = &[
     "beside.rs",
     "committer/rest.rs",
+    "committer/checkpoint.rs",
     "copy.rs",
     "error.rs",
     "health.rs",
