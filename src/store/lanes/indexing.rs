@@ -1,5 +1,7 @@
 //! How the index of the lanes is brought forward: what a commit does for it, and runs.
 
+use std::sync::LazyLock;
+
 use rusqlite::Connection;
 
 use super::{Entry, Tail};
@@ -163,18 +165,30 @@ fn lanes(entries: &[Entry]) -> usize {
     entries.chunk_by(|a, b| a.0 == b.0).count()
 }
 
-/// Puts messages of earlier transactions into the index. One may be there from a run that a crash
-/// has ended, and one may be gone, or never have been.
+/// For messages of earlier transactions. One may be there from a run that a crash has ended, and one
+/// may be gone, or never have been. Written once, as texts of this length cost each commit time.
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let marks = (1..=AT_ONCE).map(|number| format!("(?{number})"));
+    let marks = marks.collect::<Vec<_>>().join(", ");
+    format!(
+        "INSERT OR IGNORE INTO lane_message (lane, message_id) SELECT m.lane, m.id
+         FROM (VALUES {marks}) given CROSS JOIN message m ON m.id = given.column1"
+    )
+});
+
+/// For messages of the open transaction itself.
+static INSERT_NEW: LazyLock<String> = LazyLock::new(|| {
+    let pairs = (1..=NEW_AT_ONCE).map(|number| format!("(?{}, ?{})", 2 * number - 1, 2 * number));
+    let pairs = pairs.collect::<Vec<_>>().join(", ");
+    format!("INSERT INTO lane_message (lane, message_id) VALUES {pairs}")
+});
+
+/// Puts messages of earlier transactions into the index.
 fn insert(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()> {
     if entries.is_empty() {
         return Ok(());
     }
-    let marks = (1..=AT_ONCE).map(|number| format!("(?{number})"));
-    let marks = marks.collect::<Vec<_>>().join(", ");
-    let mut insert = connection.prepare_cached(&format!(
-        "INSERT OR IGNORE INTO lane_message (lane, message_id) SELECT m.lane, m.id
-         FROM (VALUES {marks}) given CROSS JOIN message m ON m.id = given.column1"
-    ))?;
+    let mut insert = connection.prepare_cached(&INSERT)?;
     for entries in entries.chunks(AT_ONCE) {
         let ids = entries.iter().map(|(_, id)| Some(*id));
         let ids = ids.chain(std::iter::repeat(None)).take(AT_ONCE);
@@ -187,12 +201,7 @@ fn insert(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()> {
 fn insert_new(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()> {
     let (many, few) = entries.as_chunks::<NEW_AT_ONCE>();
     if !many.is_empty() {
-        let pairs =
-            (1..=NEW_AT_ONCE).map(|number| format!("(?{}, ?{})", 2 * number - 1, 2 * number));
-        let pairs = pairs.collect::<Vec<_>>().join(", ");
-        let mut insert = connection.prepare_cached(&format!(
-            "INSERT INTO lane_message (lane, message_id) VALUES {pairs}"
-        ))?;
+        let mut insert = connection.prepare_cached(&INSERT_NEW)?;
         for entries in many {
             let values = entries.iter().flat_map(|(lane, id)| [*lane, *id]);
             insert.execute(rusqlite::params_from_iter(values))?;
