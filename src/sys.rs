@@ -130,12 +130,12 @@ fn poll(stream: &TcpStream, events: libc::c_short, patience: Duration) -> libc::
 ///
 /// # Errors
 /// When the kernel does not know the option.
-pub fn limit_retransmission_pause(stream: &TcpStream, limit: Duration) -> io::Result<()> {
+pub fn limit_retransmission_pause(socket: &impl AsRawFd, limit: Duration) -> io::Result<()> {
     let milliseconds = libc::c_int::try_from(limit.as_millis()).unwrap_or(libc::c_int::MAX);
     // SAFETY: the kernel reads one int through the pointer, which lives through the call.
     let result = unsafe {
         libc::setsockopt(
-            stream.as_raw_fd(),
+            socket.as_raw_fd(),
             libc::IPPROTO_TCP,
             TCP_RTO_MAX_MS,
             (&raw const milliseconds).cast(),

@@ -111,13 +111,13 @@ def threads(server):
     return len(os.listdir(f"/proc/{server.pid}/task"))
 
 
-def too_slow(name, times, quiet, most=TIMES):
+def too_slow(name, times, quiet):
     """Compares the percentiles of `Users.since` with the undisturbed ones: their ratios, and what
     of it is too much."""
     ratios, broken = [], []
     for kind, taken, undisturbed in zip(("acknowledged", "arrived"), times, quiet):
         ratios.append(taken / undisturbed)
-        bound = max(most * undisturbed, FLOOR)
+        bound = max(TIMES * undisturbed, FLOOR)
         if taken > bound:
             broken.append(f"{name}: {kind} after {taken * 1e3:.1f} ms, not {bound * 1e3:.1f}")
     return ratios, broken

@@ -1,6 +1,7 @@
 //! Accepting connections.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::limits::Full;
-use super::wire::{Transport, Wire};
+use super::wire::{self, Transport, Wire};
 use super::{Server, session};
 use crate::protocol::Reply;
 
@@ -38,6 +39,7 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         // So that `[::]` and `0.0.0.0` can be listened on beside each other.
         socket.set_only_v6(true)?;
     }
+    wire::set_options(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -70,7 +72,10 @@ pub(super) fn accept(server: &Arc<Server>, listener: &Listener) {
                 if server.is_stopping() {
                     return;
                 }
-                admit(server, stream, peer, listener.tls);
+                // Nobody is there any more: a thread would cost ten times as much as this look.
+                if !is_gone(&stream) {
+                    admit(server, stream, peer, listener.tls);
+                }
             }
             Err(_) if server.is_stopping() => return,
             Err(error) if is_of_one_connection(&error) => {}
@@ -82,6 +87,15 @@ pub(super) fn accept(server: &Arc<Server>, listener: &Listener) {
                 server.wait_for_stop(EXHAUSTED);
             }
         }
+    }
+}
+
+/// Whether the peer has reset the connection already, or closed it without a word.
+fn is_gone(stream: &TcpStream) -> bool {
+    let mut one = [MaybeUninit::uninit()];
+    match SockRef::from(stream).recv_with_flags(&mut one, libc::MSG_PEEK | libc::MSG_DONTWAIT) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
     }
 }
 
@@ -98,14 +112,10 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
         wire: None,
     };
     let id = server.next_connection();
-    let wire = server
-        .transport(tls)
-        .and_then(|transport| Wire::new(id, peer, stream, transport));
-    let wire = match wire {
-        Ok(wire) => Arc::new(wire),
-        // It has gone again already.
+    let wire = match server.transport(tls) {
+        Ok(transport) => Arc::new(Wire::new(id, peer, stream, transport)),
         Err(error) => {
-            log::debug!("connection {id} from {peer} ended: {error}");
+            log::error!("{peer} was turned away: {error}");
             return;
         }
     };
@@ -205,4 +215,64 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | Kind::NetworkDown
             | Kind::PermissionDenied
     ) || error.raw_os_error() == Some(libc::EPROTO)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// A listener, and a client of it with the connection that was accepted.
+    fn connection() -> (TcpListener, TcpStream, TcpStream) {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        (listener, client, accepted)
+    }
+
+    #[test]
+    fn a_connection_has_the_options_of_its_listener() {
+        let (_listener, client, accepted) = connection();
+        let socket = SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(
+            socket.tcp_keepalive_time().unwrap(),
+            Duration::from_secs(20)
+        );
+        assert_eq!(
+            socket.tcp_keepalive_interval().unwrap(),
+            Duration::from_secs(6)
+        );
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 4);
+        // The kernel doubles the number.
+        let plain = SockRef::from(&client).send_buffer_size().unwrap();
+        assert_eq!(socket.send_buffer_size().unwrap(), 256 << 10);
+        assert_ne!(plain, 256 << 10);
+    }
+
+    #[test]
+    fn who_has_gone_is_told_from_who_is_silent() {
+        let (_listener, client, accepted) = connection();
+        assert!(!is_gone(&accepted), "silent");
+        (&client).write_all(b"1").unwrap();
+        accepted.peek(&mut [0]).unwrap();
+        assert!(!is_gone(&accepted), "with something to read");
+        drop(client);
+        assert!(!is_gone(&accepted), "closed after a word");
+
+        let (_listener, client, accepted) = connection();
+        drop(client);
+        // Returns when the end has come.
+        accepted.peek(&mut [0]).unwrap();
+        assert!(is_gone(&accepted), "closed without a word");
+
+        let (_listener, client, accepted) = connection();
+        SockRef::from(&client)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        drop(client);
+        assert!(is_gone(&accepted), "reset");
+    }
 }

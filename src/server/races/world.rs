@@ -1,13 +1,14 @@
 //! Users, their store and hub, and a client without a thread, for what is raced.
 
 use std::io::{ErrorKind, Read};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::protocol::Reply;
 use crate::server::hub::Hub;
+use crate::server::listener;
 use crate::server::outbox::{Outbox, Push};
 use crate::server::threads::Threads;
 use crate::server::wire::{Transport, Wire};
@@ -86,7 +87,8 @@ impl World {
 
     /// A connection, and its client's end.
     pub(super) fn connect(&self) -> (Arc<Wire>, Client) {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listener = listener::bind(anywhere).expect("bind");
         let address = listener.local_addr().expect("an address");
         let stream = TcpStream::connect(address).expect("connect");
         let (accepted, peer) = listener.accept().expect("accept");
@@ -96,7 +98,7 @@ impl World {
             text: String::new(),
         };
         (
-            Arc::new(Wire::new(1, peer, accepted, Transport::Plain).expect("a wire")),
+            Arc::new(Wire::new(1, peer, accepted, Transport::Plain)),
             client,
         )
     }
