@@ -72,10 +72,7 @@ pub(super) fn accept(server: &Arc<Server>, listener: &Listener) {
                 if server.is_stopping() {
                     return;
                 }
-                // Nobody is there any more: a thread would cost ten times as much as this look.
-                if !is_gone(&stream) {
-                    admit(server, stream, peer, listener.tls);
-                }
+                admit(server, stream, peer, listener.tls);
             }
             Err(_) if server.is_stopping() => return,
             Err(error) if is_of_one_connection(&error) => {}
@@ -111,6 +108,10 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
         peer,
         wire: None,
     };
+    // Nobody to serve: a thread would cost ten times as much as this look.
+    if is_gone(&stream) {
+        return;
+    }
     let id = server.next_connection();
     let wire = match server.transport(tls) {
         Ok(transport) => Arc::new(Wire::new(id, peer, stream, transport)),
