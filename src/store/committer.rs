@@ -223,6 +223,7 @@ impl Worker {
                 self.memory.next_message = high_water + 1;
                 self.memory.set_aside = high_water;
             }
+            self.memory.removed = self.memory.next_message - 1;
         }
         if self.memory.chats.len() > CACHED_CHATS {
             self.memory.forget();
@@ -276,8 +277,13 @@ impl Worker {
                 self.memory.forget();
             }
         }
-        let Memory { tail, pending, .. } = &mut self.memory;
-        self.indexing.advance(connection, tail, pending)?;
+        let Memory {
+            tail,
+            pending,
+            removed,
+            ..
+        } = &mut self.memory;
+        self.indexing.advance(connection, tail, pending, *removed)?;
         deliveries::save(connection, positions)?;
         execute(connection, "COMMIT")?;
         self.indexed();

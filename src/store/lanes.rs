@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::MessageId;
+use super::{MessageId, Tx};
 pub(super) use indexing::{Indexing, index_all};
 
 mod indexing;
@@ -290,11 +290,12 @@ impl std::ops::Deref for View<'_> {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub(super) fn remove(connection: &Connection, lane: i64, id: MessageId) -> rusqlite::Result<()> {
-    connection
+pub(super) fn remove(tx: &mut Tx<'_>, lane: i64, id: MessageId) -> rusqlite::Result<()> {
+    tx.memory.removed = tx.memory.removed.max(id);
+    tx.connection
         .prepare_cached("DELETE FROM message WHERE id = ?1")?
         .execute([id])?;
-    connection
+    tx.connection
         .prepare_cached("DELETE FROM lane_message WHERE lane = ?1 AND message_id = ?2")?
         .execute((lane, id))?;
     Ok(())

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::lanes::{self, View};
+use super::lanes;
 use super::tx::{Memory, Tx};
 use super::{ChatId, MediaId, MessageId, StoreError, UserId, chats};
 
@@ -58,7 +58,7 @@ pub(super) fn step(
         if Instant::now() >= deadline {
             return Ok(Left::Work);
         }
-        while messages(&Tx { connection, memory }.view(), lane, upto)? {
+        while messages(&mut Tx { connection, memory }, lane, upto)? {
             if Instant::now() >= deadline {
                 return Ok(Left::Work);
             }
@@ -135,18 +135,20 @@ fn departure(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
 }
 
 /// Removes a batch of a lane's messages; false when there are none left.
-fn messages(view: &View<'_>, lane: i64, upto: MessageId) -> Result<bool, StoreError> {
+fn messages(tx: &mut Tx<'_>, lane: i64, upto: MessageId) -> Result<bool, StoreError> {
     let mut rows: Vec<(MessageId, Option<MediaId>)> = Vec::new();
-    view.up(lane, MessageId::MIN, |row| {
+    tx.view().up(lane, MessageId::MIN, |row| {
         let id = row.get(0)?;
         if id <= upto {
             rows.push((id, row.get(3)?));
         }
         Ok(id < upto && rows.len() < BATCH as usize)
     })?;
-    let mut media = view.prepare_cached("UPDATE media SET message_id = NULL WHERE id = ?1")?;
+    let connection = tx.connection;
+    let mut media =
+        connection.prepare_cached("UPDATE media SET message_id = NULL WHERE id = ?1")?;
     for (id, attached) in &rows {
-        lanes::remove(view, lane, *id)?;
+        lanes::remove(tx, lane, *id)?;
         if let Some(attached) = attached {
             media.execute([attached])?;
         }

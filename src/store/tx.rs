@@ -33,6 +33,8 @@ pub(super) struct Memory {
     pub(super) last_to: HashMap<UserId, MessageId>,
     /// What is committed and not in the index of the lanes, as the readers have it too.
     pub(super) tail: Arc<Tail>,
+    /// No message above this one has been removed since the tail was read.
+    pub(super) removed: MessageId,
     /// The messages of the open transaction.
     pub(super) pending: Vec<Entry>,
     /// Chats that messages of the running job have brought back into a member's list.

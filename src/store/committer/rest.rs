@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Worker, checkpoint_unless_left};
 use crate::store::tx::{Tx, milliseconds};
-use crate::store::{StoreError, deliveries, health, lock, purge};
+use crate::store::{MessageId, StoreError, deliveries, health, lock, purge};
 
 /// How often the committer looks after positions and the write-ahead log.
 const IDLE: Duration = Duration::from_secs(1);
@@ -113,7 +113,9 @@ impl Worker {
         }
         self.warm = true;
         let mut indexing = std::mem::take(&mut self.indexing);
-        let result = self.relaxed(|connection, _| indexing.step(connection, INDEX_STEP));
+        // Here nobody looks whether another process has removed something.
+        let result =
+            self.relaxed(|connection, _| indexing.step(connection, INDEX_STEP, MessageId::MAX));
         self.indexing = indexing;
         match &result {
             Ok(()) => self.indexed(),

@@ -13,17 +13,11 @@ use crate::store::{MessageId, StoreError};
 const RUN: usize = if cfg!(test) { 64 } else { 16_384 };
 
 /// Rows that each transaction puts into the index while a run is going on, or twice as many as it
-/// has messages, so that the run comes to its end: half a millisecond.
-const STEP: usize = if cfg!(test) { 16 } else { 512 };
-
-/// With so many messages to a lane a transaction puts them into the index itself.
-const DENSE: usize = 4;
+/// has messages, so that the run comes to its end.
+const STEP: usize = if cfg!(test) { 16 } else { 64 };
 
 /// Messages that one statement puts into the index: that is much faster than one by one.
 const AT_ONCE: usize = 64;
-
-/// The same for new messages, of which there may be few: a client's window of 32 is two of these.
-const NEW_AT_ONCE: usize = 16;
 
 /// What the committer does to the tail.
 #[derive(Default)]
@@ -33,20 +27,12 @@ pub(in crate::store) struct Indexing {
     done: usize,
     /// The parts of the tail that make up the run.
     parts: usize,
-    /// The newest message of them.
+    /// The messages of the run are above this one,
+    after: MessageId,
+    /// and their newest is this.
     upto: MessageId,
-    /// What the open transaction has put into the index.
-    step: Step,
-}
-
-#[derive(Default)]
-enum Step {
-    #[default]
-    Nothing,
-    /// So many rows of the run.
-    Rows(usize),
-    /// All that there is, the transaction's own messages too.
-    Everything,
+    /// Rows that the open transaction has put into the index.
+    stepped: usize,
 }
 
 impl Indexing {
@@ -61,6 +47,7 @@ impl Indexing {
             return;
         }
         self.run = tail.entries();
+        self.after = tail.indexed;
         self.upto = self.run.iter().map(|(_, id)| *id).max().unwrap_or(0);
         // Its parts are in order.
         self.run.sort();
@@ -68,10 +55,9 @@ impl Indexing {
         self.done = 0;
     }
 
-    /// What a transaction with the messages of `pending` does for the index, before its COMMIT.
-    ///
-    /// Where there are several messages to each lane, they go into the index at once: a crowd whose
-    /// members each talk to one other gains nothing from a run. All else waits for one.
+    /// What a transaction with the messages of `pending` does for the index, before its COMMIT: it
+    /// puts them in order, and takes the next step of a run. No message above `removed` has been
+    /// removed since the tail was read.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -80,23 +66,13 @@ impl Indexing {
         connection: &Connection,
         tail: &Tail,
         pending: &mut [Entry],
+        removed: MessageId,
     ) -> Result<(), StoreError> {
         pending.sort_unstable();
-        let dense = DENSE * lanes(pending) <= pending.len() && !pending.is_empty();
-        let share = STEP.max(2 * pending.len());
-        if dense && !self.is_going_on() && tail.len <= share {
-            insert(connection, &tail.entries())?;
-            insert_new(connection, pending)?;
-            let newest = pending.iter().map(|(_, id)| *id).max().unwrap_or(0);
-            self.upto = newest.max(tail.indexed);
-            self.complete(connection)?;
-            self.step = Step::Everything;
-            return Ok(());
-        }
-        if dense || tail.len >= RUN {
+        if tail.len >= RUN {
             self.begin(tail);
         }
-        self.step(connection, share)
+        self.step(connection, STEP.max(2 * pending.len()), removed)
     }
 
     /// Puts the next `rows` rows of the run into the index, inside an open transaction.
@@ -107,39 +83,31 @@ impl Indexing {
         &mut self,
         connection: &Connection,
         rows: usize,
+        removed: MessageId,
     ) -> Result<(), StoreError> {
         let end = self.run.len().min(self.done.saturating_add(rows));
         if end == self.done {
             return Ok(());
         }
-        insert(connection, &self.run[self.done..end])?;
-        if end == self.run.len() {
-            self.complete(connection)?;
+        let entries = &self.run[self.done..end];
+        if removed <= self.after {
+            insert_all(connection, entries)?;
+        } else {
+            insert(connection, entries)?;
         }
-        self.step = Step::Rows(end - self.done);
-        Ok(())
-    }
-
-    fn complete(&self, connection: &Connection) -> rusqlite::Result<()> {
-        connection
-            .prepare_cached("UPDATE counter SET value = ?1 WHERE name = 'indexed'")?
-            .execute([self.upto])?;
+        if end == self.run.len() {
+            connection
+                .prepare_cached("UPDATE counter SET value = ?1 WHERE name = 'indexed'")?
+                .execute([self.upto])?;
+        }
+        self.stepped = end - self.done;
         Ok(())
     }
 
     /// After the COMMIT of a step, and of `entries` as new messages, in order: the tail that is
     /// right now, if it is another.
     pub(in crate::store) fn committed(&mut self, tail: &Tail, entries: &[Entry]) -> Option<Tail> {
-        match std::mem::take(&mut self.step) {
-            Step::Nothing => {}
-            Step::Rows(rows) => self.done += rows,
-            Step::Everything => {
-                return Some(Tail {
-                    indexed: self.upto,
-                    ..Tail::default()
-                });
-            }
-        }
+        self.done += std::mem::take(&mut self.stepped);
         let grown = (!entries.is_empty()).then(|| tail.with(entries.to_vec(), self.parts));
         if !self.is_going_on() || self.done < self.run.len() {
             return grown;
@@ -156,17 +124,12 @@ impl Indexing {
 
     /// After a transaction that was rolled back.
     pub(in crate::store) fn abandoned(&mut self) {
-        self.step = Step::Nothing;
+        self.stepped = 0;
     }
 }
 
-/// How many lanes there are in entries that are in order.
-fn lanes(entries: &[Entry]) -> usize {
-    entries.chunk_by(|a, b| a.0 == b.0).count()
-}
-
-/// For messages of earlier transactions. One may be there from a run that a crash has ended, and one
-/// may be gone, or never have been. Written once, as texts of this length cost each commit time.
+/// For messages of which some may be gone. Written once, as texts of this length cost each commit
+/// time. In both, one may be there already from a run that a crash has ended.
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     let marks = (1..=AT_ONCE).map(|number| format!("(?{number})"));
     let marks = marks.collect::<Vec<_>>().join(", ");
@@ -176,18 +139,15 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// For messages of the open transaction itself.
-static INSERT_NEW: LazyLock<String> = LazyLock::new(|| {
-    let pairs = (1..=NEW_AT_ONCE).map(|number| format!("(?{}, ?{})", 2 * number - 1, 2 * number));
+/// For messages that are all there.
+static INSERT_ALL: LazyLock<String> = LazyLock::new(|| {
+    let pairs = (1..=AT_ONCE).map(|number| format!("(?{}, ?{})", 2 * number - 1, 2 * number));
     let pairs = pairs.collect::<Vec<_>>().join(", ");
-    format!("INSERT INTO lane_message (lane, message_id) VALUES {pairs}")
+    format!("INSERT OR IGNORE INTO lane_message (lane, message_id) VALUES {pairs}")
 });
 
-/// Puts messages of earlier transactions into the index.
+/// Puts messages into the index, without those that are gone.
 fn insert(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()> {
-    if entries.is_empty() {
-        return Ok(());
-    }
     let mut insert = connection.prepare_cached(&INSERT)?;
     for entries in entries.chunks(AT_ONCE) {
         let ids = entries.iter().map(|(_, id)| Some(*id));
@@ -197,22 +157,18 @@ fn insert(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Puts messages of the open transaction itself into the index.
-fn insert_new(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()> {
-    let (many, few) = entries.as_chunks::<NEW_AT_ONCE>();
-    if !many.is_empty() {
-        let mut insert = connection.prepare_cached(&INSERT_NEW)?;
-        for entries in many {
-            let values = entries.iter().flat_map(|(lane, id)| [*lane, *id]);
-            insert.execute(rusqlite::params_from_iter(values))?;
-        }
+/// Puts messages into the index that are all there, which spares looking for each.
+fn insert_all(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()> {
+    let (many, few) = entries.as_chunks::<AT_ONCE>();
+    let mut insert_all = connection.prepare_cached(&INSERT_ALL)?;
+    for entries in many {
+        let values = entries.iter().flat_map(|(lane, id)| [*lane, *id]);
+        insert_all.execute(rusqlite::params_from_iter(values))?;
     }
-    let mut insert =
-        connection.prepare_cached("INSERT INTO lane_message (lane, message_id) VALUES (?1, ?2)")?;
-    for entry in few {
-        insert.execute(*entry)?;
+    if few.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    insert(connection, few)
 }
 
 /// Puts the whole tail into the index, inside a transaction of a process that has the database to
@@ -223,5 +179,5 @@ fn insert_new(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()
 pub(in crate::store) fn index_all(connection: &Connection) -> Result<(), StoreError> {
     let mut indexing = Indexing::default();
     indexing.begin(&Tail::load(connection)?);
-    indexing.step(connection, usize::MAX)
+    indexing.step(connection, usize::MAX, MessageId::MAX)
 }

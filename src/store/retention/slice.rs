@@ -413,7 +413,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
                 )?
                 .execute((lane / 2, timestamp))?;
         }
-        lanes::remove(connection, lane, id)?;
+        lanes::remove(self.tx, lane, id)?;
         if let Some(media) = media {
             self.unlink(media)?;
         }

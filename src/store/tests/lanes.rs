@@ -232,6 +232,59 @@ fn a_crash_at_any_moment_costs_the_index_nothing() {
     panic!("{halves} of {crashes} crashes were in the middle of a run");
 }
 
+/// What has gone while only the tail named it does not come into the index, whoever removed it.
+#[test]
+fn what_has_gone_stays_out_of_the_index() {
+    let scratch = Scratch::new();
+    let (users, chats) = company(&scratch);
+    let many = |chat| {
+        let sent = scratch.send(RUN, move |tx| {
+            let (creator, _) = chats::members(tx.connection, chat)?.unwrap_or((0, 0));
+            for _ in 0..RUN / 2 {
+                messages::send(tx, creator, chat, "x", None)?;
+            }
+            Ok(())
+        });
+        sent.unwrap();
+    };
+    let left = |sql: &str| scratch.read(|view| Ok(ids(view, sql, &[])[0])).unwrap();
+    let other = rusqlite::Connection::open(scratch.path()).unwrap();
+    // The committer also indexes in its pauses, and looks at each message then: hence some rounds.
+    for round in 0..20 {
+        many(chats[0]);
+        if round % 2 == 0 {
+            // By the server, once both members have deleted the chat.
+            for user in [users[0], users[1]] {
+                scratch
+                    .write(1, move |tx| chats::delete(tx, user, 1))
+                    .unwrap();
+            }
+            let end = std::time::Instant::now() + Duration::from_secs(30);
+            while left("SELECT count(*) FROM purge") > 0 {
+                assert!(std::time::Instant::now() < end, "not purged");
+            }
+            let (user, contact) = (users[0], users[1]);
+            scratch
+                .write(1, move |tx| chats::create(tx, user, contact))
+                .unwrap();
+        } else {
+            // By another process.
+            let newest = newest(&scratch);
+            for table in ["message WHERE id", "lane_message WHERE message_id"] {
+                let sql = format!("DELETE FROM {table} > ?1");
+                other.execute(&sql, [newest - 9]).unwrap();
+            }
+        }
+        // A run, to its end.
+        for _ in 0..6 {
+            many(chats[1]);
+        }
+    }
+    scratch.stop();
+    let complaints = check::complaints(&other, |_| {}).unwrap();
+    assert_eq!(complaints, Vec::<String>::new());
+}
+
 /// Purging, and with it retention and the committer's other duties, goes on while jobs come
 /// without a pause.
 #[test]
