@@ -194,6 +194,7 @@ impl Server {
             listeners: Vec::new(),
             threads: Vec::new(),
         };
+        sys::give_back_heap();
         running.spawn("sweep".to_owned(), {
             let server = Arc::clone(&server);
             move || sweep::run(&server)

@@ -40,11 +40,16 @@ pub fn measure(bench: &mut Bench, million: &Path) -> Result<()> {
         ramp(bench, &users)?;
     }
     bench.say("starts");
+    let (program, small) = (bench.program.clone(), bench.small.clone());
     for _ in 0..bench.runs.max(5) {
         let fresh = bench.dir.join("fresh.db");
-        start(bench, &fresh, "empty")?;
+        start(bench, &program, &fresh, "empty")?;
         database::remove(&fresh);
-        start(bench, million, "million")?;
+        start(bench, &program, million, "million")?;
+        if let Some(small) = &small {
+            start(bench, small, &fresh, "small")?;
+            database::remove(&fresh);
+        }
     }
     database::remove(&users);
     rows(bench)
@@ -175,9 +180,9 @@ fn rest(pid: u32, expected: f64) -> Result<()> {
 }
 
 /// From exec to the first answered packet.
-fn start(bench: &mut Bench, database: &Path, name: &str) -> Result<()> {
+fn start(bench: &mut Bench, program: &Path, database: &Path, name: &str) -> Result<()> {
     let begun = Instant::now();
-    let server = Server::start(&bench.program, database)?;
+    let server = Server::start(program, database)?;
     let mut wire = server.connect()?;
     wire.send(b"134\n")?;
     wire.expect("247")?;
@@ -242,25 +247,34 @@ fn rows(bench: &mut Bench) -> Result<()> {
             "goal: at most 5 MiB",
         );
     }
+    let small = "resident memory at start, server only, an empty database";
+    let goal = "goal: at most 5 MiB";
+    if bench.small.is_some() {
+        let report = &mut bench.report;
+        report.row(Section::Idle, small, "start small", Unit::Mib, goal);
+    } else {
+        let why = "no program was given with --small";
+        bench.report.absent(Section::Idle, small, why);
+    }
     // Whatever of the programs was built.
-    for name in ["plauschd", "plausch", "plauschctl"] {
-        let path = match name {
-            "plauschd" => bench.program.clone(),
-            _ => bench.program.with_file_name(name),
-        };
-        if let Ok(data) = std::fs::metadata(&path) {
-            let key = format!("size {name}");
-            bench
-                .report
-                .add(key.as_str(), data.len() as f64 / 1_048_576.0);
+    let beside = |name| Some(bench.program.with_file_name(name));
+    for (name, path, remark) in [
+        ("plauschd", Some(bench.program.clone()), ""),
+        (
+            "plauschd, server only",
+            bench.small.clone(),
+            "goal: at most 3 MiB",
+        ),
+        ("plausch", beside("plausch"), ""),
+        ("plauschctl", beside("plauschctl"), ""),
+    ] {
+        if let Some(data) = path.and_then(|path| std::fs::metadata(path).ok()) {
             let label = format!("size of {name}");
-            let remark = match name {
-                "plauschd" => "goal, server only and stripped: at most 3 MiB",
-                _ => "",
-            };
+            let size = data.len() as f64 / 1_048_576.0;
+            bench.report.add(label.as_str(), size);
             bench
                 .report
-                .row(Section::Idle, &label, &key, Unit::Mib, remark);
+                .row(Section::Idle, &label, &label, Unit::Mib, remark);
         }
     }
     Ok(())

@@ -42,6 +42,8 @@ const GROUPS: [&str; 6] = ["limits", "server", "tls", "idle", "growth", "media"]
 pub struct Bench {
     /// The server's program.
     program: PathBuf,
+    /// The same without client and TLS, if there is one.
+    small: Option<PathBuf>,
     /// Where everything is kept, removed at the end.
     dir: PathBuf,
     /// Of each figure.
@@ -90,6 +92,7 @@ struct Wish {
     runs: usize,
     seconds: f64,
     program: PathBuf,
+    small: Option<PathBuf>,
     beside: PathBuf,
 }
 
@@ -129,6 +132,12 @@ fn wish(arguments: &[String]) -> Result<Option<Wish>> {
         "GROUP",
     );
     options.optopt("", "server", "the server's program", "PATH");
+    options.optopt(
+        "",
+        "small",
+        "the server built without client and TLS, for its size and memory",
+        "PATH",
+    );
     options.optopt("", "seconds", "for each run (default 1.5)", "S");
     options.optopt("", "runs", "of each figure, at least 3 (default 5)", "N");
     options.optopt(
@@ -179,14 +188,17 @@ fn wish(arguments: &[String]) -> Result<Option<Wish>> {
         runs,
         seconds,
         program: path("server", here.join("plauschd")),
+        small: matches.opt_str("small").map(PathBuf::from),
         beside: path("dir", here.to_owned()),
     }))
 }
 
 fn run(wish: Wish) -> Result<()> {
-    if !wish.program.is_file() {
-        let program = wish.program.display();
-        return Err(Failure::new(format!("there is no server at {program}")));
+    for program in std::iter::once(&wish.program).chain(&wish.small) {
+        if !program.is_file() {
+            let program = program.display();
+            return Err(Failure::new(format!("there is no server at {program}")));
+        }
     }
     sweep(&wish.beside);
     let name = format!("{DIRECTORY}{}", std::process::id());
@@ -196,6 +208,7 @@ fn run(wish: Wish) -> Result<()> {
     let mut bench = Bench {
         hash: database::password_hash(&wish.program, &scratch.0)?,
         program: wish.program.clone(),
+        small: wish.small.clone(),
         dir: scratch.0.clone(),
         runs: wish.runs,
         seconds: wish.seconds,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Worker, checkpoint_unless_left};
 use crate::store::tx::{Tx, milliseconds};
 use crate::store::{MessageId, StoreError, deliveries, health, lock, purge};
+use crate::sys;
 
 /// How often the committer looks after positions and the write-ahead log.
 const IDLE: Duration = Duration::from_secs(1);
@@ -81,6 +82,7 @@ impl Worker {
                 if std::mem::take(&mut self.warm) {
                     // Gives the cache's memory back.
                     let _ = self.connection.execute_batch("PRAGMA shrink_memory;");
+                    sys::give_back_heap();
                 }
             }
             self.look_at_wal();
