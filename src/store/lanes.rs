@@ -24,10 +24,6 @@ pub(super) use indexing::{Indexing, index_all};
 
 mod indexing;
 
-/// Parts of the tail are joined up to this many messages, so that there are few of them to look
-/// through and little to copy at a commit.
-const PART: usize = if cfg!(test) { 8 } else { 1_024 };
-
 /// A lane, and a message in it.
 pub(super) type Entry = (i64, MessageId);
 
@@ -47,20 +43,16 @@ impl Tail {
         let indexed = connection
             .prepare_cached("SELECT value FROM counter WHERE name = 'indexed'")?
             .query_row([], |row| row.get(0))?;
-        let entries = connection
+        let mut entries = connection
             .prepare_cached("SELECT lane, id FROM message WHERE id > ?1 ORDER BY id")?
             .query_map([indexed], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<rusqlite::Result<Vec<Entry>>>()?;
-        let mut tail = Tail {
+        let tail = Tail {
             indexed,
             ..Tail::default()
         };
-        for part in entries.chunks(PART) {
-            let mut part = part.to_vec();
-            part.sort_unstable();
-            tail = tail.with(part, 0);
-        }
-        Ok(tail)
+        entries.sort_unstable();
+        Ok(tail.with(entries, 0))
     }
 
     /// All of it, part by part.
@@ -69,13 +61,15 @@ impl Tail {
         all.copied().collect()
     }
 
-    /// This tail with newer messages, in order. The first `fixed` parts stay as they are.
+    /// This tail with newer messages, in order. The first `fixed` parts stay as they are; of the
+    /// others each is more than twice as long as the next one, so that there are few to look
+    /// through, and little to copy at a commit.
     fn with(&self, mut entries: Vec<Entry>, fixed: usize) -> Tail {
         let len = self.len + entries.len();
         let mut parts = self.parts.clone();
-        if parts.len() > fixed
+        while parts.len() > fixed
             && let Some(last) = parts.last()
-            && last.len() + entries.len() <= PART
+            && last.len() <= 2 * entries.len()
         {
             entries.extend_from_slice(last);
             // Two runs in order, which this sort recognises.

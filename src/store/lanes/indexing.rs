@@ -7,10 +7,10 @@ use rusqlite::Connection;
 use super::{Entry, Tail};
 use crate::store::{MessageId, StoreError};
 
-/// Messages in the tail from which on a run begins: with 100 chats each page of the index takes in
-/// a hundred messages at a time then, with 10,000 about ten. Also what a start may have to read.
-/// (Less in tests, so that many runs are made.)
-const RUN: usize = if cfg!(test) { 64 } else { 16_384 };
+/// Messages in the tail from which on a run begins: with 10,000 chats each page of the index takes in
+/// a few dozen messages at a time then. It is also what a start may have to read after a crash, and
+/// two megabytes of memory under load. (Less in tests, so that many runs are made.)
+const RUN: usize = if cfg!(test) { 64 } else { 65_536 };
 
 /// Rows that each transaction puts into the index while a run is going on, or twice as many as it
 /// has messages, so that the run comes to its end.
