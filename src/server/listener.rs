@@ -116,7 +116,8 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
     let wire = match server.transport(tls) {
         Ok(transport) => Arc::new(Wire::new(id, peer, stream, transport)),
         Err(error) => {
-            log::error!("{peer} was turned away: {error}");
+            let complaint = &server.context.complaints.places;
+            complaint.warn(format_args!("{peer} was turned away: {error}"));
             return;
         }
     };

@@ -121,10 +121,12 @@ impl Beside {
         &mut self,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        // Under load that is a lot, which is not to be read while a server waits.
+        let tail = Tail::load(&self.connection)?;
         let transaction = self
             .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut memory = Memory::beside(&transaction)?;
+        let mut memory = Memory::beside(&transaction, tail.caught_up(&transaction)?)?;
         let value = f(&mut Tx {
             connection: &transaction,
             memory: &mut memory,

@@ -216,7 +216,6 @@ impl Worker {
         let version = data_version(connection)?;
         if version != self.memory.data_version {
             // Another process has written: nothing that we know by heart is sure any more.
-            self.memory.data_version = version;
             self.memory.forget();
             let high_water = messages::high_water(connection)?;
             if high_water > self.memory.set_aside {
@@ -224,6 +223,7 @@ impl Worker {
                 self.memory.set_aside = high_water;
             }
             self.memory.removed = self.memory.next_message - 1;
+            self.memory.data_version = version;
         }
         if self.memory.chats.len() > CACHED_CHATS {
             self.memory.forget();

@@ -43,16 +43,29 @@ impl Tail {
         let indexed = connection
             .prepare_cached("SELECT value FROM counter WHERE name = 'indexed'")?
             .query_row([], |row| row.get(0))?;
-        let mut entries = connection
-            .prepare_cached("SELECT lane, id FROM message WHERE id > ?1 ORDER BY id")?
-            .query_map([indexed], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<Vec<Entry>>>()?;
-        let tail = Tail {
+        let nothing = Tail {
             indexed,
             ..Tail::default()
         };
+        nothing.caught_up(connection)
+    }
+
+    /// This tail with what has come since it was loaded. How far the index has come since then does
+    /// not matter to it.
+    pub(super) fn caught_up(&self, connection: &Connection) -> rusqlite::Result<Tail> {
+        let newest = self.entries().iter().map(|(_, id)| *id).max();
+        let mut entries = connection
+            .prepare_cached("SELECT lane, id FROM message WHERE id > ?1 ORDER BY id")?
+            .query_map([newest.unwrap_or(self.indexed)], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
+            .collect::<rusqlite::Result<Vec<Entry>>>()?;
         entries.sort_unstable();
-        Ok(tail.with(entries, 0))
+        Ok(self.with(entries, 0))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// All of it, part by part.

@@ -137,7 +137,12 @@ fn departure(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
 /// Removes a batch of a lane's messages; false when there are none left.
 fn messages(tx: &mut Tx<'_>, lane: i64, upto: MessageId) -> Result<bool, StoreError> {
     let mut rows: Vec<(MessageId, Option<MediaId>)> = Vec::new();
-    tx.view().up(lane, MessageId::MIN, |row| {
+    // The tail still names what is gone, and is not to be looked through anew for each batch.
+    let from = match tx.memory.purged {
+        Some((of, upto)) if of == lane => upto,
+        _ => MessageId::MIN,
+    };
+    tx.view().up(lane, from, |row| {
         let id = row.get(0)?;
         if id <= upto {
             rows.push((id, row.get(3)?));
@@ -152,6 +157,9 @@ fn messages(tx: &mut Tx<'_>, lane: i64, upto: MessageId) -> Result<bool, StoreEr
         if let Some(attached) = attached {
             media.execute([attached])?;
         }
+    }
+    if let Some((last, _)) = rows.last() {
+        tx.memory.purged = Some((lane, *last));
     }
     Ok(!rows.is_empty())
 }

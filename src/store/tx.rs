@@ -41,6 +41,8 @@ pub(super) struct Memory {
     pub(super) relisted: Vec<(UserId, ChatId)>,
     /// There is, or may be, something to purge.
     pub(super) purge: bool,
+    /// The lane that was purged last, and up to which message.
+    pub(super) purged: Option<(i64, MessageId)>,
     /// Media whose parts are coming in: loose, but not for purging.
     pub(super) uploading: HashSet<MediaId>,
     /// What may be added.
@@ -89,12 +91,12 @@ impl Tx<'_> {
 impl Memory {
     /// What another process than the server begins a transaction with: every id up to the stored
     /// mark may have been given out.
-    pub(super) fn beside(connection: &Connection) -> rusqlite::Result<Memory> {
+    pub(super) fn beside(connection: &Connection, tail: Tail) -> rusqlite::Result<Memory> {
         let mark = messages::high_water(connection)?;
         Ok(Memory {
             next_message: mark + 1,
             set_aside: mark,
-            tail: Arc::new(Tail::load(connection)?),
+            tail: Arc::new(tail),
             now: milliseconds(),
             ..Memory::default()
         })
@@ -104,6 +106,7 @@ impl Memory {
     pub(super) fn forget(&mut self) {
         self.chats.clear();
         self.last_to.clear();
+        self.purged = None;
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use super::{Worker, checkpoint_unless_left};
 use crate::store::tx::{Tx, milliseconds};
 use crate::store::{MessageId, StoreError, deliveries, health, lock, purge};
-use crate::sys;
 
 /// How often the committer looks after positions and the write-ahead log.
 const IDLE: Duration = Duration::from_secs(1);
@@ -45,8 +44,8 @@ impl Worker {
             log::debug!("the last writes wait as long as all others: {error}");
         }
         self.save_positions();
-        self.index();
-        while self.indexing.is_going_on() && self.index() {}
+        // A run that was going on, and then what came meanwhile.
+        while (self.indexing.is_going_on() || !self.memory.tail.is_empty()) && self.index() {}
         let noted = health::note_end(&self.connection);
         let emptied = checkpoint_unless_left(&self.connection, "TRUNCATE");
         let ended = match (noted, emptied) {
@@ -82,7 +81,6 @@ impl Worker {
                 if std::mem::take(&mut self.warm) {
                     // Gives the cache's memory back.
                     let _ = self.connection.execute_batch("PRAGMA shrink_memory;");
-                    sys::give_back_heap();
                 }
             }
             self.look_at_wal();
