@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::person::{Person, command, command_with_echo};
+use crate::person::{Person, anna_with_bernd, command, command_with_echo};
 use crate::support::people::{PASSWORD, Push, befriend, open_chat, pair, register_and_login};
 use crate::support::server::TestServer;
 use crate::support::system::TempDir;
@@ -10,11 +10,7 @@ use crate::support::system::TempDir;
 /// The line that is being typed stays whole while something arrives, and is sent whole.
 #[test]
 fn arrivals_do_not_tear_the_line_being_typed() {
-    let server = TestServer::start();
-    let (anna, mut bernd, chat) = pair(&server, "anna", "bernd");
-    drop(anna);
-    let mut anna = Person::at(server.addr(), "anna");
-    anna.goes_to("bernd");
+    let (_server, mut anna, mut bernd, chat) = anna_with_bernd();
     anna.types("half a li");
     anna.sees("half a li");
     bernd.say(chat, "are you there?");
@@ -206,11 +202,7 @@ fn files_are_sent_and_saved() {
 /// What others send cannot do anything to the terminal.
 #[test]
 fn escapes_of_others_are_harmless() {
-    let server = TestServer::start();
-    let (anna, mut bernd, chat) = pair(&server, "anna", "bernd");
-    drop(anna);
-    let mut anna = Person::at(server.addr(), "anna");
-    anna.goes_to("bernd");
+    let (_server, mut anna, mut bernd, chat) = anna_with_bernd();
     bernd.send(&format!(
         r#"115 {chat} "a\u001b[2J\u001b]0;t\u0007b\u009b1mc\u202ed\r\n12:00 anna: forged""#
     ));
@@ -276,11 +268,7 @@ fn raw_shows_packets() {
 /// Lines that come faster than they can be edited, as when they are pasted, are all sent.
 #[test]
 fn lines_typed_ahead_are_not_forgotten() {
-    let server = TestServer::start();
-    let (anna, mut bernd, _) = pair(&server, "anna", "bernd");
-    drop(anna);
-    let mut anna = Person::at(server.addr(), "anna");
-    anna.goes_to("bernd");
+    let (_server, mut anna, mut bernd, _) = anna_with_bernd();
     let lines: Vec<String> = (0..50).map(|number| format!("line {number}")).collect();
     anna.types(&(lines.join("\r") + "\r"));
     for line in lines {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::person::{Person, free_address};
+use crate::person::{Person, anna_with_bernd, free_address};
 use crate::relay::Relay;
 use crate::support::client::Client;
 use crate::support::ctl::ctl;
@@ -202,11 +202,7 @@ fn what_cannot_be_sent_is_shown_when_leaving() {
 /// A message that the server refuses is shown as unsent.
 #[test]
 fn what_is_refused_is_shown_as_unsent() {
-    let server = TestServer::start();
-    let (anna, mut bernd, _) = pair(&server, "anna", "bernd");
-    drop(anna);
-    let mut anna = Person::at(server.addr(), "anna");
-    anna.goes_to("bernd");
+    let (_server, mut anna, mut bernd, _) = anna_with_bernd();
     bernd.send("131 anna");
     bernd.expect("244 400");
     anna.enters("still friends?");
@@ -217,11 +213,7 @@ fn what_is_refused_is_shown_as_unsent() {
 /// A login that the operator ends is begun anew, by whatever was typed next, and nothing is lost.
 #[test]
 fn a_login_that_was_ended_is_noticed_and_begun_anew() {
-    let server = TestServer::start();
-    let (anna, mut bernd, _) = pair(&server, "anna", "bernd");
-    drop(anna);
-    let mut anna = Person::at(server.addr(), "anna");
-    anna.goes_to("bernd");
+    let (server, mut anna, mut bernd, _) = anna_with_bernd();
     ctl(&server.database(), &["user", "kick", "anna"]);
     // `112` is refused by `211`, as it has no way to say 407.
     anna.enters("/chats");
@@ -242,11 +234,7 @@ fn a_login_that_was_ended_is_noticed_and_begun_anew() {
 /// 407 says that a message was not kept; and where nobody can log in, nobody waits for it.
 #[test]
 fn what_is_refused_for_want_of_a_login_was_not_sent() {
-    let server = TestServer::start();
-    let (anna, _bernd, _) = pair(&server, "anna", "bernd");
-    drop(anna);
-    let mut anna = Person::at(server.addr(), "anna");
-    anna.goes_to("bernd");
+    let (server, mut anna, _bernd, _) = anna_with_bernd();
     ctl(&server.database(), &["user", "delete", "--force", "anna"]);
     anna.enters("too late");
     anna.enters("far too late");

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::support::people::PASSWORD;
+use crate::support::client::Client;
+use crate::support::people::{PASSWORD, pair};
+use crate::support::server::TestServer;
 
 /// How long anything may take to appear.
 const PATIENCE_MS: u64 = 60_000;
@@ -44,6 +46,16 @@ pub fn command_with_echo(user: &str) -> Command {
     }
     command.env("PATH", "/usr/bin:/bin");
     command
+}
+
+/// Anna at a terminal, in her chat with Bernd, who has a plain connection.
+pub fn anna_with_bernd() -> (TestServer, Person, Client, i64) {
+    let server = TestServer::start();
+    let (anna, bernd, chat) = pair(&server, "anna", "bernd");
+    drop(anna);
+    let mut anna = Person::at(server.addr(), "anna");
+    anna.goes_to("bernd");
+    (server, anna, bernd, chat)
 }
 
 impl Person {
