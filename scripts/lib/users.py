@@ -9,10 +9,12 @@ import pathlib
 import threading
 import time
 
-from harness import Client, Disconnected, Failure
+from harness import Client, Disconnected, Failure, wait_until
 
 # How often each pair writes, in seconds.
 PAUSE = 0.01
+# Messages of each pair after which nothing is cold any more.
+WARM = 30
 # A 99th percentile under attack is to stay under so many times its undisturbed value.
 TIMES = 10
 # Seconds. Below this nothing is judged: it is one time slice of the kernel's scheduler for who was
@@ -68,12 +70,19 @@ def percentile(times, share):
 
 
 class Users:
-    """Pairs at work."""
+    """Pairs at work. The first messages, which find everything cold, are over."""
 
     def __init__(self, server, pairs):
         self.pairs = [Pair(server, number) for number in range(pairs)]
         for pair in self.pairs:
             pair.start()
+        wait_until("the first messages", self.are_warm)
+
+    def are_warm(self):
+        for pair in self.pairs:
+            if pair.failure:
+                raise Failure(f"a working user's connection failed: {pair.failure}")
+        return all(len(pair.times) >= WARM for pair in self.pairs)
 
     def since(self, began, until):
         """The 99th percentiles to the acknowledgement and to the arrival, and how many."""
