@@ -1,28 +1,27 @@
 //! The person at the terminal: a line editor that arrivals do not tear, passwords without echo.
 
-use std::borrow::Cow;
 use std::io::{self, BufRead, IsTerminal};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
-use rustyline::completion::{Completer, FilenameCompleter, Pair};
+use rustyline::completion::FilenameCompleter;
 use rustyline::error::ReadlineError;
-use rustyline::highlight::Highlighter;
-use rustyline::hint::Hinter;
 use rustyline::history::MemHistory;
-use rustyline::validate::Validator;
-use rustyline::{Config, Context, Editor, Helper};
+use rustyline::{Config, Editor};
 use zeroize::Zeroizing;
 
-use super::command::{self, COMMANDS, Command, Takes, Typed};
-use super::engine::{Done, Engine, Input, Names, Options, Outcome};
+use super::command::{self, Command, Typed};
+use super::engine::{Done, Engine, Input, Options, Outcome};
 use super::options::{Exit, PROGRAM, Settings};
 use super::screen::{Queue, Screen};
 use super::show::Style;
 use crate::harmless;
 use crate::protocol::Status;
+use completion::Completion;
+
+mod completion;
 
 /// How long the prompt waits for a command, so that it names the right chat.
 const PROMPT_PATIENCE: Duration = Duration::from_secs(2);
@@ -50,68 +49,6 @@ fn ask_secret(prompt: &str) -> Option<Zeroizing<String>> {
         return None;
     }
     rpassword::prompt_password(prompt).ok().map(Zeroizing::new)
-}
-
-/// TAB: commands, names, files. And what stands above the prompt.
-struct Completion {
-    names: Names,
-    files: FilenameCompleter,
-    queue: Option<Arc<Queue>>,
-}
-
-impl Helper for Completion {}
-impl Hinter for Completion {
-    type Hint = String;
-}
-impl Highlighter for Completion {
-    /// What has arrived comes with the prompt, so that it neither tears the line nor waits.
-    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(
-        &'s self,
-        prompt: &'p str,
-        _default: bool,
-    ) -> Cow<'b, str> {
-        match self.queue.as_ref().map(|queue| queue.prompt_drawn()) {
-            Some(above) if !above.is_empty() => Cow::Owned(above + prompt),
-            _ => Cow::Borrowed(prompt),
-        }
-    }
-}
-impl Validator for Completion {}
-
-impl Completer for Completion {
-    type Candidate = Pair;
-
-    fn complete(
-        &self,
-        line: &str,
-        position: usize,
-        context: &Context<'_>,
-    ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let before = line.get(..position).unwrap_or(line);
-        let start = before.rfind(' ').map_or(0, |at| at + 1);
-        let word = &before[start..];
-        let pair = |text: String| Pair {
-            display: text.clone(),
-            replacement: text + " ",
-        };
-        if start == 0 && word.starts_with('/') {
-            let commands = COMMANDS.iter().filter(|row| row.name.starts_with(word));
-            return Ok((0, commands.map(|row| pair(row.name.to_owned())).collect()));
-        }
-        let command = before.split(' ').next().unwrap_or_default();
-        let row = COMMANDS.iter().find(|row| row.name == command);
-        match row.map(|row| row.takes) {
-            Some(Takes::File | Takes::NumberAndFile) => {
-                self.files.complete(line, position, context)
-            }
-            // In a line that is to be sent too, where names are typed often.
-            Some(Takes::Name) | None if !word.is_empty() || row.is_some() => {
-                let names = self.names.starting_with(word);
-                Ok((start, names.into_iter().map(pair).collect()))
-            }
-            _ => Ok((position, Vec::new())),
-        }
-    }
 }
 
 /// What the editor and the questions need.

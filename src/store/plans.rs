@@ -19,6 +19,10 @@ const SOURCES: &[(&str, &str)] = &[
     ("orders.rs", include_str!("orders.rs")),
     ("purge.rs", include_str!("purge.rs")),
     ("retention/slice.rs", include_str!("retention/slice.rs")),
+    (
+        "retention/slice/held.rs",
+        include_str!("retention/slice/held.rs"),
+    ),
     ("upkeep.rs", include_str!("upkeep.rs")),
     ("users.rs", include_str!("users.rs")),
 ];

@@ -1,8 +1,7 @@
 //! The committer against failing jobs and full disks; each test has a database of its own.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::limits::Limits;
@@ -10,94 +9,11 @@ use super::messages::{self, Sent};
 use super::users::{self, NewAccount};
 use super::{Options, Store, StoreError, Tx, UserId, chats, contacts};
 
+use scratch::Scratch;
+
 mod lanes;
 mod retention;
-
-/// A store in a directory that goes with it.
-struct Scratch {
-    /// None only while it is being opened again.
-    open: Option<Store>,
-    directory: PathBuf,
-    /// What it is opened with.
-    limits: Limits,
-}
-
-impl std::ops::Deref for Scratch {
-    type Target = Store;
-
-    fn deref(&self) -> &Store {
-        self.open.as_ref().unwrap()
-    }
-}
-
-impl Scratch {
-    fn new() -> Scratch {
-        Scratch::with(Limits::default())
-    }
-
-    fn directory() -> PathBuf {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let directory = std::env::temp_dir().join(format!(
-            "plausch-store-{}-{}",
-            std::process::id(),
-            NUMBER.fetch_add(1, Ordering::Relaxed)
-        ));
-        std::fs::create_dir(&directory).unwrap();
-        directory
-    }
-
-    fn with(limits: Limits) -> Scratch {
-        let directory = Scratch::directory();
-        Scratch {
-            open: Some(Scratch::open(&directory, limits)),
-            directory,
-            limits,
-        }
-    }
-
-    fn open(directory: &std::path::Path, limits: Limits) -> Store {
-        Store::open(&Options {
-            path: directory.join("plausch.db"),
-            readers: 2,
-            check: Duration::from_secs(5),
-            leave_checkpoints: false,
-            limits,
-        })
-        .unwrap()
-    }
-
-    /// What there would be after a crash now.
-    fn crashed(&self) -> Scratch {
-        let directory = Scratch::directory();
-        let (from, to) = (self.directory.clone(), directory.clone());
-        // In a job, so that nobody writes meanwhile.
-        let copy = move |_: &mut Tx<'_>| {
-            for name in ["plausch.db", "plausch.db-wal"] {
-                std::fs::copy(from.join(name), to.join(name))?;
-            }
-            Ok(())
-        };
-        self.write(1, copy).unwrap();
-        Scratch {
-            open: Some(Scratch::open(&directory, self.limits)),
-            directory,
-            limits: self.limits,
-        }
-    }
-
-    fn reopen(&mut self) {
-        self.stop();
-        self.open = None;
-        self.open = Some(Scratch::open(&self.directory, self.limits));
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        self.stop();
-        let _ = std::fs::remove_dir_all(&self.directory);
-    }
-}
+mod scratch;
 
 fn account(tx: &mut Tx<'_>, name: &str) -> Result<UserId, StoreError> {
     let id = users::create(

@@ -7,6 +7,7 @@ mod acting;
 mod answering;
 mod arriving;
 mod network;
+mod transfers;
 mod types;
 
 #[cfg(test)]

@@ -3,14 +3,11 @@
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{
-    ChatsFor, ContactsFor, Engine, Front, Outcome, Output, Purpose, State, TICK, Upload, Waiter,
-};
+use super::{ChatsFor, ContactsFor, Engine, Front, Outcome, Output, Purpose, State, Waiter};
 use crate::client::answers::{Answer, Taken};
 use crate::client::command::Command;
 use crate::client::connection::{Connection, Happened};
 use crate::client::link::{self, Link, LinkError};
-use crate::client::media;
 use crate::client::options::Exit;
 use crate::protocol::{Request, Status};
 
@@ -28,12 +25,6 @@ const DEAD: Duration = Duration::from_secs(60);
 
 /// The same while a login waits for its answer.
 const LOGIN_DEAD: Duration = Duration::from_secs(300);
-
-/// How often progress is told.
-const TELL_PROGRESS: Duration = Duration::from_secs(2);
-
-/// Requests of at least this size are worth telling the progress of.
-const LARGE: usize = 64 * 1024;
 
 /// Says that nothing was received: there is no such chat.
 const NOTHING: Request<'static> = Request::Received {
@@ -124,24 +115,6 @@ impl<F: Front> Engine<F> {
         connection.await_media(awaits_media);
         let end = connection.send(line);
         Some((end - length, end))
-    }
-
-    /// Notes a message that takes a while.
-    pub(super) fn note_upload(&mut self, name: &str, (start, end): (u64, u64)) {
-        if end - start >= LARGE as u64 {
-            self.uploads.push_back(Upload {
-                name: name.to_owned(),
-                start,
-                end,
-                told: Instant::now(),
-            });
-        }
-    }
-
-    /// Whether a reply with media is awaited.
-    pub(super) fn awaits_media(&self) -> bool {
-        let media = |purpose: &Purpose| matches!(purpose, Purpose::Facts(_) | Purpose::Save { .. });
-        self.answers.waiting().any(media)
     }
 
     /// Sends the login, and right behind it a `135` of no chat: the first use of `135`, which is
@@ -360,37 +333,6 @@ impl<F: Front> Engine<F> {
             self.lose("the server does not answer");
         } else if silent > QUIET {
             self.ping();
-        }
-    }
-
-    /// Tells how far long transfers are.
-    pub(super) fn look_at_transfers(&mut self, now: Instant) {
-        let Some(connection) = &self.connection else {
-            return;
-        };
-        let (arrived, so_far) = (connection.arrived(), connection.line_so_far());
-        let mut told = Vec::new();
-        if let Some(upload) = self.uploads.front_mut()
-            && now.saturating_duration_since(upload.told) >= TELL_PROGRESS - TICK
-        {
-            upload.told = now;
-            let all = upload.end - upload.start;
-            let done = arrived.clamp(upload.start, upload.end) - upload.start;
-            let (percent, name) = (done * 100 / all.max(1), &upload.name);
-            let (done, all) = (media::size(done), media::size(all));
-            told.push(format!("sending {name}: {percent} % ({done} of {all})"));
-        }
-        if so_far >= LARGE as u64 {
-            let begun = *self.download_told.get_or_insert(now);
-            if now.saturating_duration_since(begun) >= TELL_PROGRESS - TICK {
-                self.download_told = Some(now);
-                told.push(format!("receiving media: {} so far", media::size(so_far)));
-            }
-        } else {
-            self.download_told = None;
-        }
-        for text in told {
-            self.note(text);
         }
     }
 

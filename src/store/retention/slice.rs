@@ -1,4 +1,4 @@
-//! What one slice of retention does to the database: the walks up the ids, and what is held.
+//! What one slice of retention does to the database: the walks up the ids of messages and media.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -9,14 +9,10 @@ use crate::store::{
     ChatId, MediaId, MessageId, StoreError, Tx, UserId, chats, contacts, deliveries, lanes,
 };
 
+mod held;
+
 /// Rows found by one statement.
 const BATCH: u32 = 64;
-
-/// Messages of a held lane that are removed at a time.
-const LANE_BATCH: usize = 16;
-
-/// What was held stays so long after it was found to have arrived, in milliseconds.
-const GRACE: i64 = 24 * 3_600 * 1_000;
 
 /// A TimeStamp so far ahead comes from a clock that was wrong, and must not end the walk.
 const WRONG_CLOCK: i64 = 24 * 3_600 * 1_000;
@@ -148,77 +144,6 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         )
     }
 
-    /// Looks at the held lanes above `after` again; the lane to go on behind when time is up.
-    pub(super) fn held_lanes(
-        &mut self,
-        mut after: i64,
-        cutoff: i64,
-    ) -> Result<Option<i64>, StoreError> {
-        let connection = self.tx.connection;
-        loop {
-            let held: Option<(i64, MessageId, Option<i64>)> = connection
-                .prepare_cached(
-                    "SELECT lane, upto, arrived FROM held_lane WHERE lane > ?1
-                     ORDER BY lane LIMIT 1",
-                )?
-                .query_row([after], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-                .optional()?;
-            let Some((lane, upto, arrived)) = held else {
-                return Ok(None);
-            };
-            let known = self.lane(lane)?;
-            if known.arrived < upto || known.pinned {
-                // Still away.
-            } else if known.arrived < MessageId::MAX && arrived.is_none() {
-                connection
-                    .prepare_cached("UPDATE held_lane SET arrived = ?2 WHERE lane = ?1")?
-                    .execute((lane, self.now))?;
-            } else if self.is_past(arrived) {
-                while self.lane_batch(lane, upto, cutoff)? {
-                    if self.is_over() {
-                        return Ok(Some(after));
-                    }
-                }
-                // What is younger, since a clock was wrong, keeps the row for a later pass.
-                let mut younger = false;
-                self.tx.view().up(lane, MessageId::MIN, |row| {
-                    younger = row.get::<_, MessageId>(0)? <= upto;
-                    Ok(false)
-                })?;
-                if !younger {
-                    connection
-                        .prepare_cached("DELETE FROM held_lane WHERE lane = ?1")?
-                        .execute([lane])?;
-                }
-            }
-            after = lane;
-            if self.is_over() {
-                return Ok(Some(after));
-            }
-        }
-    }
-
-    /// Removes some old messages of a lane; false when there are none left.
-    fn lane_batch(&mut self, lane: i64, upto: MessageId, cutoff: i64) -> Result<bool, StoreError> {
-        let mut rows: Vec<(MessageId, i64, Option<MediaId>)> = Vec::new();
-        self.tx.view().up(lane, MessageId::MIN, |row| {
-            let id = row.get(0)?;
-            if id <= upto {
-                rows.push((id, row.get(1)?, row.get(3)?));
-            }
-            Ok(id < upto && rows.len() < LANE_BATCH)
-        })?;
-        let some = !rows.is_empty();
-        self.left = self.left.saturating_sub(rows.len() as u32);
-        for (id, timestamp, media) in rows {
-            if timestamp >= cutoff {
-                return Ok(false);
-            }
-            self.remove(id, lane, timestamp, media)?;
-        }
-        Ok(some)
-    }
-
     /// Walks up the media, as [`Slice::messages`] does.
     pub(super) fn media(&mut self, cutoff: i64) -> Result<bool, StoreError> {
         let connection = self.tx.connection;
@@ -261,62 +186,6 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         })
     }
 
-    /// Looks at held media above `after` again; the id to go on behind when time is up.
-    pub(super) fn held_media(
-        &mut self,
-        mut after: i64,
-        cutoff: i64,
-    ) -> Result<Option<i64>, StoreError> {
-        let connection = self.tx.connection;
-        loop {
-            let held: Option<(MediaId, Option<i64>)> = connection
-                .prepare_cached(
-                    "SELECT media_id, arrived FROM held_media WHERE media_id > ?1
-                     ORDER BY media_id LIMIT 1",
-                )?
-                .query_row([after], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
-            let Some((id, arrived)) = held else {
-                return Ok(None);
-            };
-            let message = connection
-                .prepare_cached("SELECT message_id FROM media WHERE id = ?1")?
-                .query_row([id], |row| row.get(0))
-                .optional()?
-                .flatten();
-            let done = match self.message_of(message)? {
-                None => !self.tx.memory.uploading.contains(&id),
-                Some((message, lane, timestamp)) => {
-                    let known = self.lane(lane)?;
-                    if known.arrived < message || known.pinned || timestamp >= cutoff {
-                        false
-                    } else if known.arrived < MessageId::MAX && arrived.is_none() {
-                        connection
-                            .prepare_cached(
-                                "UPDATE held_media SET arrived = ?2 WHERE media_id = ?1",
-                            )?
-                            .execute((id, self.now))?;
-                        false
-                    } else if self.is_past(arrived) {
-                        self.loosen(id)?;
-                        true
-                    } else {
-                        false
-                    }
-                }
-            };
-            if done {
-                connection
-                    .prepare_cached("DELETE FROM held_media WHERE media_id = ?1")?
-                    .execute([id])?;
-            }
-            after = id;
-            if self.is_over() {
-                return Ok(Some(after));
-            }
-        }
-    }
-
     /// What is to become of a message, or of its media.
     fn judge(
         &mut self,
@@ -335,11 +204,6 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         } else {
             Verdict::Hold
         })
-    }
-
-    /// Whether the grace of something held is over; something without one has none.
-    fn is_past(&self, arrived: Option<i64>) -> bool {
-        arrived.is_none_or(|arrived| self.now.saturating_sub(arrived) >= GRACE)
     }
 
     fn lane(&mut self, lane: i64) -> Result<Lane, StoreError> {

@@ -1,0 +1,94 @@
+//! Stores for tests.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::store::limits::Limits;
+use crate::store::{Options, Store, Tx};
+
+/// A store in a directory that goes with it.
+pub(super) struct Scratch {
+    /// None only while it is being opened again.
+    pub(super) open: Option<Store>,
+    pub(super) directory: PathBuf,
+    /// What it is opened with.
+    pub(super) limits: Limits,
+}
+
+impl std::ops::Deref for Scratch {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        self.open.as_ref().unwrap()
+    }
+}
+
+impl Scratch {
+    pub(super) fn new() -> Scratch {
+        Scratch::with(Limits::default())
+    }
+
+    pub(super) fn directory() -> PathBuf {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let directory = std::env::temp_dir().join(format!(
+            "plausch-store-{}-{}",
+            std::process::id(),
+            NUMBER.fetch_add(1, Ordering::Relaxed)
+        ));
+        std::fs::create_dir(&directory).unwrap();
+        directory
+    }
+
+    pub(super) fn with(limits: Limits) -> Scratch {
+        let directory = Scratch::directory();
+        Scratch {
+            open: Some(Scratch::open(&directory, limits)),
+            directory,
+            limits,
+        }
+    }
+
+    pub(super) fn open(directory: &Path, limits: Limits) -> Store {
+        Store::open(&Options {
+            path: directory.join("plausch.db"),
+            readers: 2,
+            check: Duration::from_secs(5),
+            leave_checkpoints: false,
+            limits,
+        })
+        .unwrap()
+    }
+
+    /// What there would be after a crash now.
+    pub(super) fn crashed(&self) -> Scratch {
+        let directory = Scratch::directory();
+        let (from, to) = (self.directory.clone(), directory.clone());
+        // In a job, so that nobody writes meanwhile.
+        let copy = move |_: &mut Tx<'_>| {
+            for name in ["plausch.db", "plausch.db-wal"] {
+                std::fs::copy(from.join(name), to.join(name))?;
+            }
+            Ok(())
+        };
+        self.write(1, copy).unwrap();
+        Scratch {
+            open: Some(Scratch::open(&directory, self.limits)),
+            directory,
+            limits: self.limits,
+        }
+    }
+
+    pub(super) fn reopen(&mut self) {
+        self.stop();
+        self.open = None;
+        self.open = Some(Scratch::open(&self.directory, self.limits));
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.stop();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
