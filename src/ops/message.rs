@@ -8,7 +8,7 @@ use crate::protocol::{Reply, Status};
 use crate::server::outbox::Push;
 use crate::store::chats::{self, Access};
 use crate::store::messages::{self, Insert, Kept, Sent};
-use crate::store::{ChatId, MessageId, StoreError, UserId, contacts};
+use crate::store::{ChatId, MessageId, Newest, StoreError, UserId, contacts};
 
 /// Messages of one batch at most.
 const BATCH_MESSAGES: usize = 256;
@@ -85,10 +85,10 @@ pub fn send_batch(
             let sent = messages::send_by(tx, &mut insert, sender, item.chat, body, None)?;
             item.result = Some(sent);
         }
-        Ok(taken)
+        Ok((taken, tx.newest()))
     });
     // Only now, after the COMMIT, anything of it may be seen.
-    let mut taken = sent.map_err(|error| (count, error))?;
+    let (mut taken, newest) = sent.map_err(|error| (count, error))?;
     let mut pushes = Pushes::default();
     for item in &taken.items {
         let Some(result) = item.result else { continue };
@@ -98,7 +98,7 @@ pub fn send_batch(
             pushes.add(kept, item.chat, body, None);
         }
     }
-    pushes.send(session);
+    pushes.send(session, &newest);
     taken.clear();
     *batch = taken;
     Ok(count)
@@ -130,7 +130,7 @@ pub(super) fn send(session: &Session, chat: ChatId, message: &str, data: Option<
     if let Sent::Kept(kept) = sent {
         let mut pushes = Pushes::default();
         pushes.add(kept, chat, message, kept.media);
-        pushes.send(session);
+        pushes.send(session, &Newest::default());
     }
     respond(status(sent))
 }
@@ -182,6 +182,7 @@ impl Pushes {
                         previous: kept.previous,
                         first: kept.id,
                         last: MessageId::MIN,
+                        followed: false,
                         bytes: Vec::new(),
                     },
                 ));
@@ -199,10 +200,11 @@ impl Pushes {
         .format(&mut push.bytes);
     }
 
-    fn send(self, session: &Session) {
+    fn send(self, session: &Session, newest: &Newest) {
         session.context.store.figures().note_messages(self.kept);
-        for (user, push) in self.to {
+        for (user, mut push) in self.to {
             if let Some(outbox) = session.context.hub.find(user) {
+                push.followed = newest.is_after(user, push.last);
                 outbox.push(push);
             }
         }

@@ -41,6 +41,9 @@ pub struct Push {
     pub first: MessageId,
     /// The last message's id.
     pub last: MessageId,
+    /// Another sender of the same transaction brings a newer push to the same recipient: the two
+    /// may go out as one.
+    pub followed: bool,
     /// The `220` lines.
     pub bytes: Vec<u8>,
 }
@@ -257,6 +260,7 @@ impl Outbox {
         if state.early.is_overdue() {
             state.behind = true;
         }
+        self.note_early(&mut state);
         if self.open.load(Ordering::Acquire) && state.has_marks() {
             self.wake(&mut state);
         }

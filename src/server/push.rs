@@ -2,8 +2,10 @@
 //!
 //! Sessions push after the same COMMIT, each on its own thread, so two pushes to one recipient may
 //! come in the wrong order, or at the same moment. Then one of them is left with the outbox, for
-//! the session that fills the gap or is writing just now: it writes both at once. Nobody waits,
-//! and the store is not read for what is already here.
+//! the session that fills the gap or is writing just now: it writes both at once. A push that is
+//! known to be followed by another one of the same COMMIT is left as well: many senders to one
+//! recipient cost one write then, and the recipient one read. Nobody waits, and the store is not
+//! read for what is already here.
 
 use std::sync::Arc;
 
@@ -13,15 +15,24 @@ use crate::store::deliveries::Position;
 use crate::store::{MessageId, lock};
 use crate::sync::atomic::Ordering;
 
-/// Pushes that came before the one they follow, or while another was being written.
+/// So many pushes are written although another one is known to follow, or so many bytes. Few enough
+/// to leave room for those that come while these are being written.
+const ENOUGH: usize = CHANNEL.div_ceil(4) + 1;
+const ENOUGH_BYTES: usize = CHANNEL_BYTES / 4;
+
+/// Pushes that came before the one they follow, before one that follows them, or while another was
+/// being written.
 #[derive(Default)]
 pub(super) struct Early {
+    /// In the order of their messages.
     pushes: Vec<Push>,
     bytes: usize,
     /// Somebody is writing, and looks here afterwards.
     sending: bool,
-    /// The next sweep looks whether the gap was filled.
+    /// The next sweep looks whether what they wait for has come.
     noted: bool,
+    /// The first message of those that the last sweep found.
+    found: Option<MessageId>,
 }
 
 impl Early {
@@ -30,10 +41,13 @@ impl Early {
         self.bytes = 0;
     }
 
-    /// For a sweep: gives up on what has waited for it, which is read from the store then.
+    /// For a sweep: gives up on what the one before has found already, which is read from the store
+    /// then. Under load there is always something that has come just now.
     pub(super) fn is_overdue(&mut self) -> bool {
         self.noted = false;
-        let overdue = !self.sending && !self.pushes.is_empty();
+        let oldest = self.pushes.first().map(|push| push.first);
+        let overdue = !self.sending && oldest.is_some() && oldest == self.found;
+        self.found = oldest;
         if overdue {
             self.clear();
         }
@@ -43,19 +57,38 @@ impl Early {
     /// Adds a push; false when there are too many.
     fn add(&mut self, push: Push) -> bool {
         self.bytes += push.bytes.len();
-        self.pushes.push(push);
+        let at = self
+            .pushes
+            .partition_point(|other| other.first < push.first);
+        self.pushes.insert(at, push);
         self.pushes.len() <= CHANNEL && self.bytes <= CHANNEL_BYTES
     }
 
-    /// Takes a push out that follows `reached`.
-    fn next(&mut self, reached: MessageId) -> Option<Push> {
-        let at = self
-            .pushes
-            .iter()
-            .position(|push| push.previous <= reached)?;
-        let push = self.pushes.swap_remove(at);
-        self.bytes -= push.bytes.len();
-        Some(push)
+    /// How many pushes follow `reached` without a gap; none while one more is known to come that
+    /// can go out with them, unless there are enough.
+    fn due(&self, mut reached: MessageId) -> usize {
+        let (mut due, mut bytes) = (0, 0);
+        for (index, push) in self.pushes.iter().enumerate() {
+            if push.previous > reached {
+                break;
+            }
+            bytes += push.bytes.len();
+            let enough = index + 1 >= ENOUGH || bytes >= ENOUGH_BYTES;
+            // What was read from the store meanwhile waits for nothing.
+            if enough || !push.followed || push.first <= reached {
+                due = index + 1;
+            }
+            reached = reached.max(push.last);
+        }
+        due
+    }
+
+    /// Takes those out that are due.
+    fn take_due(&mut self, reached: MessageId) -> Vec<Push> {
+        let due = self.due(reached);
+        let due: Vec<_> = self.pushes.drain(..due).collect();
+        self.bytes -= due.iter().map(|push| push.bytes.len()).sum::<usize>();
+        due
     }
 
     fn take(&mut self) -> Vec<Push> {
@@ -77,15 +110,19 @@ enum Written {
 
 impl Outbox {
     /// Sends or queues messages that were committed. Never waits.
-    pub fn push(self: &Arc<Self>, push: Push) {
+    pub fn push(self: &Arc<Self>, mut push: Push) {
         {
             let mut state = lock(&self.state);
             if !self.may_send(&state) || push.previous == MessageId::MAX {
                 return self.queue(&mut state, push);
             }
+            let early = &state.early;
             let follows = push.previous <= self.cursor.load(Ordering::Acquire);
-            if state.early.sending || !follows {
-                return self.leave(&mut state, push);
+            if early.sending || !early.pushes.is_empty() || !follows || push.followed {
+                match self.leave(&mut state, push) {
+                    Some(due) => push = due,
+                    None => return,
+                }
             }
             state.early.sending = true;
         }
@@ -97,16 +134,29 @@ impl Outbox {
         self.open.load(Ordering::Acquire) && !state.behind && !state.events && !state.looking
     }
 
-    /// Leaves a push for others.
-    fn leave(self: &Arc<Self>, state: &mut State, push: Push) {
+    /// Leaves a push for others, unless it makes something due: that is for the caller to write.
+    fn leave(self: &Arc<Self>, state: &mut State, push: Push) -> Option<Push> {
         if !state.early.add(push) {
             state.early.clear();
             state.behind = true;
-            return self.wake(state);
+            self.wake(state);
+            return None;
         }
-        if !state.early.sending && !state.early.noted {
-            // The push before it is on its way; should it never come, a sweep notices.
-            state.early.noted = true;
+        if state.early.sending {
+            return None;
+        }
+        let due = self.gather(state);
+        if due.is_none() {
+            self.note_early(state);
+        }
+        due
+    }
+
+    /// What those pushes wait for is on its way; should it never come, a sweep notices.
+    pub(super) fn note_early(self: &Arc<Self>, state: &mut State) {
+        let early = &mut state.early;
+        if !early.pushes.is_empty() && !early.noted {
+            early.noted = true;
             self.threads.try_later(self);
         }
     }
@@ -176,17 +226,20 @@ impl Outbox {
         if all { Written::All } else { Written::Stuck }
     }
 
-    /// What has come early and follows the cursor now, as one push.
+    /// What is due of what has come early, as one push.
     fn gather(self: &Arc<Self>, state: &mut State) -> Option<Push> {
         let mut reached = self.cursor.load(Ordering::Acquire);
         let mut all: Option<Push> = None;
-        while let Some(next) = state.early.next(reached) {
+        let mut within = false;
+        for next in state.early.take_due(reached) {
             if next.last <= reached {
                 continue;
             }
-            if next.first <= reached {
+            within |= next.first <= reached;
+            if within {
+                // The writer's, and so is what follows it.
                 self.queue(state, next);
-                break;
+                continue;
             }
             reached = next.last;
             match &mut all {
@@ -204,10 +257,7 @@ impl Outbox {
     fn stop_sending(self: &Arc<Self>, state: &mut State) {
         state.early.sending = false;
         if self.may_send(state) {
-            if !state.early.pushes.is_empty() && !state.early.noted {
-                state.early.noted = true;
-                self.threads.try_later(self);
-            }
+            self.note_early(state);
         } else {
             // What has to go out first is the writer's business.
             for push in state.early.take() {
@@ -228,5 +278,90 @@ impl Outbox {
         for push in early {
             self.push(push);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A push of one message, behind the one before it.
+    fn push(message: MessageId, followed: bool) -> Push {
+        Push {
+            previous: message - 1,
+            first: message,
+            last: message,
+            followed,
+            bytes: vec![b'x'; 10],
+        }
+    }
+
+    fn early(pushes: impl IntoIterator<Item = Push>) -> Early {
+        let mut early = Early::default();
+        for push in pushes {
+            assert!(early.add(push));
+        }
+        early
+    }
+
+    fn due(early: &mut Early, reached: MessageId) -> Vec<MessageId> {
+        let due = early.take_due(reached);
+        due.iter().map(|push| push.first).collect()
+    }
+
+    #[test]
+    fn what_is_followed_waits_for_what_follows_it() {
+        let mut early = early([push(6, true), push(5, true)]);
+        assert!(due(&mut early, 4).is_empty());
+        // Of the next COMMIT; that of 7 is complete before it.
+        assert!(early.add(push(8, true)));
+        assert!(early.add(push(7, false)));
+        assert_eq!(due(&mut early, 4), [5, 6, 7]);
+        assert_eq!((early.pushes.len(), early.bytes), (1, 10));
+    }
+
+    #[test]
+    fn nothing_is_due_behind_a_gap() {
+        let mut early = early([push(6, false), push(7, false)]);
+        assert!(due(&mut early, 4).is_empty());
+        assert!(early.add(push(5, true)));
+        assert_eq!(due(&mut early, 4), [5, 6, 7]);
+    }
+
+    #[test]
+    fn what_the_store_has_sent_waits_for_nothing() {
+        let mut early = early([push(5, true), push(6, true)]);
+        assert_eq!(due(&mut early, 5), [5]);
+        let across = Push {
+            last: 9,
+            ..push(7, true)
+        };
+        assert!(early.add(across));
+        assert_eq!(due(&mut early, 8), [6, 7]);
+    }
+
+    #[test]
+    fn enough_is_due_whatever_follows() {
+        let many = MessageId::try_from(ENOUGH).unwrap();
+        let mut few = early((1..many).map(|message| push(message, true)));
+        assert!(due(&mut few, 0).is_empty());
+        assert!(few.add(push(many, true)));
+        assert_eq!(due(&mut few, 0).len(), ENOUGH);
+        let mut large = push(1, true);
+        large.bytes = vec![b'x'; ENOUGH_BYTES];
+        assert_eq!(due(&mut early([large]), 0), [1]);
+    }
+
+    #[test]
+    fn the_second_sweep_gives_up() {
+        let mut early = early([push(6, false)]);
+        assert!(!early.is_overdue());
+        // Something has gone on.
+        assert!(early.add(push(5, false)));
+        assert_eq!(due(&mut early, 4), [5, 6]);
+        assert!(early.add(push(8, true)));
+        assert!(!early.is_overdue());
+        assert!(early.is_overdue());
+        assert_eq!((early.pushes.len(), early.bytes), (0, 0));
     }
 }

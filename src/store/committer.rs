@@ -287,6 +287,7 @@ impl Worker {
         deliveries::save(connection, positions)?;
         execute(connection, "COMMIT")?;
         self.indexed();
+        self.memory.tell_newest(group.len());
         if let Some(upto) = set_aside {
             self.memory.set_aside = upto;
         }

@@ -53,7 +53,7 @@ pub use error::StoreError;
 use jobs::{Jobs, Undo};
 use lanes::Tail;
 pub use lanes::View;
-pub use tx::Tx;
+pub use tx::{Newest, Tx};
 
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicI64, Ordering};

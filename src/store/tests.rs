@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::limits::Limits;
 use super::messages::{self, Sent};
 use super::users::{self, NewAccount};
-use super::{Options, Store, StoreError, Tx, UserId, chats, contacts};
+use super::{Newest, Options, Store, StoreError, Tx, UserId, chats, contacts};
 
 use scratch::Scratch;
 
@@ -73,50 +73,95 @@ fn a_failed_job_leaves_nothing_and_harms_no_other() {
     assert_eq!(bodies(&scratch, b, 0), ["kept"]);
 }
 
-/// Without a savepoint too, beside other jobs of the same transaction.
-#[test]
-fn a_failed_job_of_messages_leaves_none_of_them() {
-    let scratch = Scratch::new();
-    let (a, b, chat) = pair(&scratch);
+/// So many jobs that send messages, by their numbers, in one transaction.
+fn together<T: Send + 'static>(
+    store: &Store,
+    count: usize,
+    job: impl Fn(usize, &mut Tx<'_>) -> Result<T, StoreError> + Copy + Send + Sync + 'static,
+) -> Vec<Result<T, StoreError>> {
     // Holds the lead until the others are queued, so that they share a transaction.
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let (leads, led) = std::sync::mpsc::channel::<()>();
     std::thread::scope(|scope| {
-        let scratch = &scratch;
         scope.spawn(move || {
             let job = move |_: &mut Tx<'_>| {
                 leads.send(()).unwrap();
                 Ok(wait.recv().is_ok())
             };
-            scratch.write(1, job).unwrap()
+            store.write(1, job).unwrap()
         });
         led.recv().unwrap();
-        let jobs: Vec<_> = (0..9)
-            .map(|number| {
-                scope.spawn(move || {
-                    scratch.send(2, move |tx| {
-                        messages::send(tx, a, chat, &format!("{number} first"), None)?;
-                        match number % 3 {
-                            0 => Err(StoreError::Stopped),
-                            1 => panic!("on purpose, in a test"),
-                            _ => messages::send(tx, a, chat, &format!("{number} second"), None),
-                        }
-                    })
-                })
-            })
+        let jobs: Vec<_> = (0..count)
+            .map(|number| scope.spawn(move || store.send(2, move |tx| job(number, tx))))
             .collect();
-        while scratch.queue_depth() < 9 {
+        while store.queue_depth() < count {
             std::thread::yield_now();
         }
         go.send(()).unwrap();
-        for (number, job) in jobs.into_iter().enumerate() {
-            assert_eq!(job.join().unwrap().is_ok(), number % 3 == 2, "{number}");
+        jobs.into_iter().map(|job| job.join().unwrap()).collect()
+    })
+}
+
+/// Without a savepoint too, beside other jobs of the same transaction.
+#[test]
+fn a_failed_job_of_messages_leaves_none_of_them() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    let results = together(&scratch, 9, move |number, tx| {
+        messages::send(tx, a, chat, &format!("{number} first"), None)?;
+        match number % 3 {
+            0 => Err(StoreError::Stopped),
+            1 => panic!("on purpose, in a test"),
+            _ => messages::send(tx, a, chat, &format!("{number} second"), None),
         }
     });
+    for (number, result) in results.into_iter().enumerate() {
+        assert_eq!(result.is_ok(), number % 3 == 2, "{number}");
+    }
     let mut kept = bodies(&scratch, b, 0);
     kept.sort();
     let wanted = [2, 5, 8].map(|number| [format!("{number} first"), format!("{number} second")]);
     assert_eq!(kept, wanted.concat());
+}
+
+/// After the COMMIT all jobs but the last know that a message to the same recipient follows; before
+/// it none does, nor one that is alone, nor one behind which a job has failed.
+#[test]
+fn senders_learn_who_follows_in_their_transaction() {
+    let scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    let send = move |tx: &mut Tx<'_>| {
+        let Sent::Kept(kept) = messages::send(tx, a, chat, "x", None)? else {
+            return Err(StoreError::Stopped);
+        };
+        let newest = tx.newest();
+        assert!(!newest.is_after(b, 0), "before the COMMIT");
+        Ok((kept.id, newest))
+    };
+    let followed = |sent: &[Result<(i64, Newest), StoreError>]| {
+        let mut sent: Vec<_> = sent.iter().flatten().collect();
+        sent.sort_by_key(|(id, _)| *id);
+        let followed = sent.iter().map(|(id, newest)| newest.is_after(b, *id));
+        followed.collect::<Vec<_>>()
+    };
+    assert_eq!(followed(&[scratch.send(1, send)]), [false]);
+    let sent = together(&scratch, 4, move |_, tx| send(tx));
+    assert_eq!(followed(&sent), [true, true, true, false]);
+    assert!(
+        sent.iter()
+            .flatten()
+            .all(|(_, newest)| !newest.is_after(a, 0))
+    );
+    static FAILED: AtomicI64 = AtomicI64::new(0);
+    let sent = together(&scratch, 4, move |_, tx| {
+        let kept = send(tx)?;
+        // The last one, whichever that is.
+        match FAILED.fetch_add(1, Ordering::Relaxed) {
+            3 => Err(StoreError::Stopped),
+            _ => Ok(kept),
+        }
+    });
+    assert_eq!(followed(&sent), [false; 3]);
 }
 
 #[test]

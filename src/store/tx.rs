@@ -1,7 +1,7 @@
 //! What a job of the committer sees: the open transaction, and what is known by heart.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
@@ -18,6 +18,19 @@ pub struct Tx<'c> {
     pub(super) memory: &'c mut Memory,
 }
 
+/// The newest message to each recipient in one transaction of several jobs, for those who have
+/// sent in it. Nothing is known before the COMMIT.
+#[derive(Clone, Default)]
+pub struct Newest(Arc<OnceLock<HashMap<UserId, MessageId>>>);
+
+impl Newest {
+    /// Whether another job of the transaction has put a newer message to `user` than `id`.
+    pub fn is_after(&self, user: UserId, id: MessageId) -> bool {
+        let newest = self.0.get().and_then(|all| all.get(&user));
+        newest.is_some_and(|newest| *newest > id)
+    }
+}
+
 /// What the committer keeps between transactions. Everything here can be forgotten at any time.
 #[derive(Default)]
 pub(super) struct Memory {
@@ -31,6 +44,10 @@ pub(super) struct Memory {
     pub(super) chats: HashMap<ChatId, CachedChat>,
     /// The newest message of each recipient since the start.
     pub(super) last_to: HashMap<UserId, MessageId>,
+    /// The recipients of the open transaction, with the newest message of each of their runs.
+    pub(super) recipients: Vec<(UserId, MessageId)>,
+    /// Told of them after the COMMIT.
+    pub(super) newest: Newest,
     /// What is committed and not in the index of the lanes, as the readers have it too.
     pub(super) tail: Arc<Tail>,
     /// No message above this one has been removed since the tail was read.
@@ -66,10 +83,19 @@ impl Tx<'_> {
     /// Notes `id` as the newest message to `user` and returns the one before it, or
     /// [`MessageId::MAX`] when that is not known.
     pub(super) fn follow(&mut self, user: UserId, id: MessageId) -> MessageId {
+        match self.memory.recipients.last_mut() {
+            Some((last, newest)) if *last == user => *newest = id,
+            _ => self.memory.recipients.push((user, id)),
+        }
         self.memory
             .last_to
             .insert(user, id)
             .unwrap_or(MessageId::MAX)
+    }
+
+    /// What will be known of the transaction's recipients after its COMMIT.
+    pub fn newest(&self) -> Newest {
+        self.memory.newest.clone()
     }
 
     /// The database as this transaction sees it.
@@ -102,10 +128,21 @@ impl Memory {
         })
     }
 
+    /// After the COMMIT of a transaction of so many jobs.
+    pub(super) fn tell_newest(&mut self, jobs: usize) {
+        let newest = std::mem::take(&mut self.newest);
+        if jobs > 1 {
+            // Of a recipient's several runs the last is the newest. It is told once.
+            let _ = newest.0.set(self.recipients.drain(..).collect());
+        }
+        self.recipients.clear();
+    }
+
     /// What another writer, or a job that failed, may have made untrue.
     pub(super) fn forget(&mut self) {
         self.chats.clear();
         self.last_to.clear();
+        self.recipients.clear();
         self.purged = None;
     }
 }

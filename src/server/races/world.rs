@@ -129,9 +129,12 @@ impl World {
             for number in 0..count {
                 let body = format!("{which}-{number}");
                 let text = body.clone();
-                let sent = store.send(1, move |tx| messages::send(tx, sender, chat, &text, None));
-                let Ok(Sent::Kept(kept)) = sent else {
-                    panic!("not kept: {sent:?}");
+                let sent = store.send(1, move |tx| {
+                    let sent = messages::send(tx, sender, chat, &text, None)?;
+                    Ok((sent, tx.newest()))
+                });
+                let Ok((Sent::Kept(kept), newest)) = sent else {
+                    panic!("not kept: {:?}", sent.map(|(sent, _)| sent));
                 };
                 let mut bytes = Vec::new();
                 Reply::MessageSended {
@@ -146,6 +149,7 @@ impl World {
                         previous: kept.previous,
                         first: kept.id,
                         last: kept.id,
+                        followed: newest.is_after(maria, kept.id),
                         bytes,
                     });
                 }
