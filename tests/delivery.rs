@@ -69,14 +69,14 @@ fn ten_thousand_wait_for_one_who_is_away() {
 }
 
 #[test]
-fn two_senders_at_once_lose_nothing() {
-    const COUNT: usize = 3000;
+fn many_senders_at_once_lose_nothing() {
+    const SENDERS: usize = 30;
+    const COUNT: usize = 200;
     let server = TestServer::start();
     let mut hans = register_and_login(&server, "hans");
-    let senders: Vec<(Client, i64)> = ["maria", "otto"]
-        .into_iter()
-        .map(|name| {
-            let mut sender = register_and_login(&server, name);
+    let senders: Vec<(Client, i64)> = (0..SENDERS)
+        .map(|number| {
+            let mut sender = register_and_login(&server, &format!("sender{number}"));
             befriend(&mut sender, &mut hans);
             let chat = open_chat(&mut sender, &hans);
             (sender, chat)
@@ -87,9 +87,9 @@ fn two_senders_at_once_lose_nothing() {
         .into_iter()
         .map(|(mut sender, chat)| thread::spawn(move || sender.say_all(chat, texts(COUNT))))
         .collect();
-    let mut next = [0; 2];
-    let mut last = [0; 2];
-    for _ in 0..2 * COUNT {
+    let mut next = [0; SENDERS];
+    let mut last = [0; SENDERS];
+    for _ in 0..SENDERS * COUNT {
         let push = hans.recv_push();
         let from = chats.iter().position(|&chat| chat == push.chat);
         let from = from.unwrap_or_else(|| panic!("from nobody: {push:?}"));

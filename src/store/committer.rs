@@ -34,9 +34,9 @@ const ID_BLOCK: i64 = 65_536;
 /// Positions join a transaction this often: each costs a page of the log.
 const POSITIONS: Duration = Duration::from_millis(100);
 
-/// Bytes in the log from which on a transaction without a sync has a checkpoint made; as many as
-/// after which SQLite makes one by itself.
-const LOG_SIZE: u64 = 4 << 20;
+/// Bytes in the log from which on a transaction without a sync has a checkpoint made; about as many
+/// as after which SQLite makes one by itself, which is 1,000 pages.
+const LOG_SIZE: u64 = 8 << 20;
 
 /// Chats known to the committer, at most; then it starts afresh.
 const CACHED_CHATS: usize = 65_536;
