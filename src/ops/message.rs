@@ -8,7 +8,7 @@ use crate::protocol::{Reply, Status};
 use crate::server::outbox::Push;
 use crate::store::chats::{self, Access};
 use crate::store::messages::{self, Insert, Kept, Sent};
-use crate::store::{ChatId, MessageId, Newest, StoreError, UserId, contacts};
+use crate::store::{ChatId, Newest, StoreError, UserId, contacts};
 
 /// Messages of one batch at most.
 const BATCH_MESSAGES: usize = 256;
@@ -21,6 +21,8 @@ const BATCH_BYTES: usize = 256 << 10;
 pub struct Batch {
     text: String,
     items: Vec<Item>,
+    /// What goes to one recipient; kept for its memory alone.
+    lines: Vec<u8>,
 }
 
 struct Item {
@@ -60,6 +62,8 @@ impl Batch {
         self.text.clear();
         self.text.shrink_to(16 << 10);
         self.items.clear();
+        self.lines.clear();
+        self.lines.shrink_to(16 << 10);
     }
 }
 
@@ -89,16 +93,16 @@ pub fn send_batch(
     });
     // Only now, after the COMMIT, anything of it may be seen.
     let (mut taken, newest) = sent.map_err(|error| (count, error))?;
-    let mut pushes = Pushes::default();
-    for item in &taken.items {
-        let Some(result) = item.result else { continue };
-        answer(status(result));
-        if let Sent::Kept(kept) = result {
+    let results = taken.items.iter().filter_map(|item| item.result);
+    results.for_each(|result| answer(status(result)));
+    let kept = taken.items.iter().filter_map(|item| match item.result {
+        Some(Sent::Kept(kept)) => {
             let body = taken.text.get(item.body.clone()).unwrap_or("");
-            pushes.add(kept, item.chat, body, None);
+            Some((kept, item.chat, body))
         }
-    }
-    pushes.send(session, &newest);
+        _ => None,
+    });
+    push(session, &newest, &mut taken.lines, kept);
     taken.clear();
     *batch = taken;
     Ok(count)
@@ -128,9 +132,8 @@ pub(super) fn send(session: &Session, chat: ChatId, message: &str, data: Option<
     }
     let sent = media::send(store, user, chat, message, data)?;
     if let Sent::Kept(kept) = sent {
-        let mut pushes = Pushes::default();
-        pushes.add(kept, chat, message, kept.media);
-        pushes.send(session, &Newest::default());
+        let message = std::iter::once((kept, chat, message));
+        push(session, &Newest::default(), &mut Vec::new(), message);
     }
     respond(status(sent))
 }
@@ -163,50 +166,43 @@ fn status(sent: Sent) -> Status {
     }
 }
 
-/// The `220` lines of one transaction, by recipient. Nearly always there is one.
-#[derive(Default)]
-struct Pushes {
-    to: Vec<(UserId, Push)>,
-    kept: usize,
-}
-
-impl Pushes {
-    fn add(&mut self, kept: Kept, chat: ChatId, body: &str, media: Option<i64>) {
-        self.kept += 1;
-        let index = match self.to.iter().position(|(user, _)| *user == kept.recipient) {
-            Some(index) => index,
-            None => {
-                self.to.push((
-                    kept.recipient,
-                    Push {
-                        previous: kept.previous,
-                        first: kept.id,
-                        last: MessageId::MIN,
-                        followed: false,
-                        bytes: Vec::new(),
-                    },
-                ));
-                self.to.len() - 1
-            }
+/// Hands the recipients of one transaction's messages their `220` lines, in one push each.
+/// `messages` are in the order of their ids; `lines` is room for the lines.
+fn push<'m>(
+    session: &Session,
+    newest: &Newest,
+    lines: &mut Vec<u8>,
+    messages: impl Iterator<Item = (Kept, ChatId, &'m str)>,
+) {
+    let mut all: Vec<_> = messages.collect();
+    session.context.store.figures().note_messages(all.len());
+    // Nearly always there is one recipient. Each keeps the order of the messages.
+    all.sort_by_key(|(kept, ..)| kept.recipient);
+    for messages in all.chunk_by(|(one, ..), (next, ..)| one.recipient == next.recipient) {
+        let [(first, ..), ..] = messages else {
+            continue;
         };
-        let push = &mut self.to[index].1;
-        push.last = kept.id;
-        Reply::MessageSended {
-            chat,
-            timestamp: kept.timestamp,
-            message: body.into(),
-            media,
-        }
-        .format(&mut push.bytes);
-    }
-
-    fn send(self, session: &Session, newest: &Newest) {
-        session.context.store.figures().note_messages(self.kept);
-        for (user, mut push) in self.to {
-            if let Some(outbox) = session.context.hub.find(user) {
-                push.followed = newest.is_after(user, push.last);
-                outbox.push(push);
+        let Some(outbox) = session.context.hub.find(first.recipient) else {
+            continue;
+        };
+        lines.clear();
+        let mut last = first.id;
+        for (kept, chat, message) in messages {
+            last = kept.id;
+            Reply::MessageSended {
+                chat: *chat,
+                timestamp: kept.timestamp,
+                message: (*message).into(),
+                media: kept.media,
             }
+            .format(lines);
         }
+        outbox.push(Push {
+            previous: first.previous,
+            first: first.id,
+            last,
+            followed: newest.is_after(first.recipient, last),
+            bytes: lines.as_slice().into(),
+        });
     }
 }

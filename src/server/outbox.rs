@@ -11,6 +11,7 @@
 //! writer thread, which may wait. That thread lives while there is something to write, or was recently.
 //! Whether one runs changes only under the lock of the outbox's state.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::push::Early;
@@ -34,7 +35,7 @@ pub(super) const CHANNEL: usize = if cfg!(all(test, feature = "shuttle")) {
 pub(super) const CHANNEL_BYTES: usize = 256 << 10;
 
 /// Messages of one transaction to one recipient, as they go over the wire.
-pub struct Push {
+pub struct Push<'a> {
     /// The message before `first` to the same recipient, [`MessageId::MAX`] when not known.
     pub previous: MessageId,
     /// The first message's id.
@@ -44,12 +45,32 @@ pub struct Push {
     /// Another sender of the same transaction brings a newer push to the same recipient: the two
     /// may go out as one.
     pub followed: bool,
-    /// The `220` lines.
-    pub bytes: Vec<u8>,
+    /// The `220` lines; of whoever brings the push, until it has to wait.
+    pub bytes: Cow<'a, [u8]>,
+}
+
+impl Push<'_> {
+    /// The push with its lines for itself.
+    pub(super) fn kept(self) -> Push<'static> {
+        let Push {
+            previous,
+            first,
+            last,
+            followed,
+            bytes,
+        } = self;
+        Push {
+            previous,
+            first,
+            last,
+            followed,
+            bytes: Cow::Owned(bytes.into_owned()),
+        }
+    }
 }
 
 pub(super) enum Item {
-    Messages(Push),
+    Messages(Push<'static>),
     /// There is something to be read from the store.
     Look,
 }
@@ -204,7 +225,7 @@ impl Outbox {
     }
 
     /// Hands a push to the writer.
-    pub(super) fn queue(self: &Arc<Self>, state: &mut State, push: Push) {
+    pub(super) fn queue(self: &Arc<Self>, state: &mut State, push: Push<'_>) {
         if !self.open.load(Ordering::Acquire) {
             // Before the login's reply: the backlog is read later and holds it.
             state.behind = true;
@@ -228,7 +249,7 @@ impl Outbox {
         // Counted first: the writer takes it off again as soon as it has the push.
         self.queued.fetch_add(bytes, Ordering::AcqRel);
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
-            writer.try_send(Item::Messages(push))
+            writer.try_send(Item::Messages(push.kept()))
         {
             self.queued.fetch_sub(bytes, Ordering::AcqRel);
             // A full channel wakes the writer, who then finds this.

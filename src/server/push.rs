@@ -25,7 +25,7 @@ const ENOUGH_BYTES: usize = CHANNEL_BYTES / 4;
 #[derive(Default)]
 pub(super) struct Early {
     /// In the order of their messages.
-    pushes: Vec<Push>,
+    pushes: Vec<Push<'static>>,
     bytes: usize,
     /// Somebody is writing, and looks here afterwards.
     sending: bool,
@@ -55,7 +55,7 @@ impl Early {
     }
 
     /// Adds a push; false when there are too many.
-    fn add(&mut self, push: Push) -> bool {
+    fn add(&mut self, push: Push<'static>) -> bool {
         self.bytes += push.bytes.len();
         let at = self
             .pushes
@@ -84,14 +84,14 @@ impl Early {
     }
 
     /// Takes those out that are due.
-    fn take_due(&mut self, reached: MessageId) -> Vec<Push> {
+    fn take_due(&mut self, reached: MessageId) -> Vec<Push<'static>> {
         let due = self.due(reached);
         let due: Vec<_> = self.pushes.drain(..due).collect();
         self.bytes -= due.iter().map(|push| push.bytes.len()).sum::<usize>();
         due
     }
 
-    fn take(&mut self) -> Vec<Push> {
+    fn take(&mut self) -> Vec<Push<'static>> {
         self.bytes = 0;
         std::mem::take(&mut self.pushes)
     }
@@ -110,7 +110,7 @@ enum Written {
 
 impl Outbox {
     /// Sends or queues messages that were committed. Never waits.
-    pub fn push(self: &Arc<Self>, mut push: Push) {
+    pub fn push(self: &Arc<Self>, mut push: Push<'_>) {
         {
             let mut state = lock(&self.state);
             if !self.may_send(&state) || push.previous == MessageId::MAX {
@@ -119,7 +119,7 @@ impl Outbox {
             let early = &state.early;
             let follows = push.previous <= self.cursor.load(Ordering::Acquire);
             if early.sending || !early.pushes.is_empty() || !follows || push.followed {
-                match self.leave(&mut state, push) {
+                match self.leave(&mut state, push.kept()) {
                     Some(due) => push = due,
                     None => return,
                 }
@@ -135,7 +135,7 @@ impl Outbox {
     }
 
     /// Leaves a push for others, unless it makes something due: that is for the caller to write.
-    fn leave(self: &Arc<Self>, state: &mut State, push: Push) -> Option<Push> {
+    fn leave(self: &Arc<Self>, state: &mut State, push: Push<'static>) -> Option<Push<'static>> {
         if !state.early.add(push) {
             state.early.clear();
             state.behind = true;
@@ -162,7 +162,7 @@ impl Outbox {
     }
 
     /// Writes a push that follows the cursor, and with it what has come early.
-    fn send(self: &Arc<Self>, mut push: Push) {
+    fn send(self: &Arc<Self>, mut push: Push<'_>) {
         let free = self.wire.try_lock().filter(|wire| !wire.has_pending());
         let Some(mut writing) = free else {
             let mut state = lock(&self.state);
@@ -206,7 +206,7 @@ impl Outbox {
     }
 
     /// Writes what of a push was not sent by others, as much as the kernel takes at once.
-    fn write_now(&self, writing: &mut Writing<'_>, push: &Push) -> Written {
+    fn write_now(&self, writing: &mut Writing<'_>, push: &Push<'_>) -> Written {
         // Others move the cursor only with the wire's lock, or past what is not there any more.
         let reached = self.cursor.load(Ordering::Acquire);
         if push.last <= reached {
@@ -227,30 +227,28 @@ impl Outbox {
     }
 
     /// What is due of what has come early, as one push.
-    fn gather(self: &Arc<Self>, state: &mut State) -> Option<Push> {
-        let mut reached = self.cursor.load(Ordering::Acquire);
-        let mut all: Option<Push> = None;
-        let mut within = false;
-        for next in state.early.take_due(reached) {
-            if next.last <= reached {
-                continue;
+    fn gather(self: &Arc<Self>, state: &mut State) -> Option<Push<'static>> {
+        let reached = self.cursor.load(Ordering::Acquire);
+        let mut due = state.early.take_due(reached);
+        due.retain(|push| push.last > reached);
+        if due.first().is_some_and(|push| push.first <= reached) {
+            // The writer's, and so is what follows it.
+            for push in due {
+                self.queue(state, push);
             }
-            within |= next.first <= reached;
-            if within {
-                // The writer's, and so is what follows it.
-                self.queue(state, next);
-                continue;
-            }
-            reached = next.last;
-            match &mut all {
-                None => all = Some(next),
-                Some(all) => {
-                    all.last = next.last;
-                    all.bytes.extend_from_slice(&next.bytes);
-                }
-            }
+            return None;
         }
-        all
+        let mut due = due.into_iter();
+        let mut all = due.next()?;
+        let rest = due.as_slice();
+        if let Some(newest) = rest.last() {
+            all.last = newest.last;
+            let bytes = all.bytes.to_mut();
+            bytes.reserve_exact(rest.iter().map(|push| push.bytes.len()).sum());
+            rest.iter()
+                .for_each(|push| bytes.extend_from_slice(&push.bytes));
+        }
+        Some(all)
     }
 
     /// Makes way for the next one to push.
@@ -286,17 +284,17 @@ mod tests {
     use super::*;
 
     /// A push of one message, behind the one before it.
-    fn push(message: MessageId, followed: bool) -> Push {
+    fn push(message: MessageId, followed: bool) -> Push<'static> {
         Push {
             previous: message - 1,
             first: message,
             last: message,
             followed,
-            bytes: vec![b'x'; 10],
+            bytes: vec![b'x'; 10].into(),
         }
     }
 
-    fn early(pushes: impl IntoIterator<Item = Push>) -> Early {
+    fn early(pushes: impl IntoIterator<Item = Push<'static>>) -> Early {
         let mut early = Early::default();
         for push in pushes {
             assert!(early.add(push));
@@ -348,7 +346,7 @@ mod tests {
         assert!(few.add(push(many, true)));
         assert_eq!(due(&mut few, 0).len(), ENOUGH);
         let mut large = push(1, true);
-        large.bytes = vec![b'x'; ENOUGH_BYTES];
+        large.bytes = vec![b'x'; ENOUGH_BYTES].into();
         assert_eq!(due(&mut early([large]), 0), [1]);
     }
 

@@ -158,7 +158,7 @@ impl Writer {
                 } else if push.previous <= reached && reached < push.first {
                     reached = push.last;
                     if self.page.is_empty() {
-                        self.page = push.bytes;
+                        self.page = push.bytes.into_owned();
                     } else {
                         self.page.extend_from_slice(&push.bytes);
                     }

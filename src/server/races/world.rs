@@ -150,7 +150,7 @@ impl World {
                         first: kept.id,
                         last: kept.id,
                         followed: newest.is_after(maria, kept.id),
-                        bytes,
+                        bytes: bytes.into(),
                     });
                 }
             }
