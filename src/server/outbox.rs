@@ -2,9 +2,9 @@
 //!
 //! The database is the truth; pushes make it fast. A push carries the ids of its first and last
 //! message and of the message before it to the same recipient. What is at or below the cursor was
-//! sent; what follows it without a gap is sent at once; everything else is read from the store, in
-//! pages: so nothing is lost, doubled or out of order whatever becomes of a push, and a backlog
-//! costs disk, not memory.
+//! sent; what follows it without a gap is sent, at once or with what is known to come behind it;
+//! everything else is read from the store, in pages: so nothing is lost, doubled or out of order
+//! whatever becomes of a push, and a backlog costs disk, not memory.
 //!
 //! Whoever brings a push writes it (`push`), if nobody else is writing and the kernel takes it
 //! without waiting: no thread has to wake for it. Otherwise it goes through a channel to the
@@ -117,6 +117,8 @@ pub(super) struct State {
     pub(super) stuck: bool,
     /// Pushes that others are to write; see `push`.
     pub(super) early: Early,
+    /// The next sweep looks at this outbox.
+    pub(super) noted: bool,
 }
 
 impl State {
@@ -164,6 +166,7 @@ impl Outbox {
                 looking: false,
                 stuck: false,
                 early: Early::default(),
+                noted: false,
             }),
         })
     }
@@ -277,13 +280,30 @@ impl Outbox {
 
     /// Tries again to have a writer for what could not be given one.
     pub fn retry(self: &Arc<Self>) {
+        self.serve(&mut lock(&self.state));
+    }
+
+    /// For a sweep: the same, and gives up on pushes that wait for what does not come.
+    pub fn sweep(self: &Arc<Self>) {
         let mut state = lock(&self.state);
+        state.noted = false;
         if state.early.is_overdue() {
             state.behind = true;
         }
         self.note_early(&mut state);
+        self.serve(&mut state);
+    }
+
+    /// Has the next sweep look at it.
+    pub(super) fn note(self: &Arc<Self>, state: &mut State) {
+        if !std::mem::replace(&mut state.noted, true) {
+            self.threads.try_later(self);
+        }
+    }
+
+    fn serve(self: &Arc<Self>, state: &mut State) {
         if self.open.load(Ordering::Acquire) && state.has_marks() {
-            self.wake(&mut state);
+            self.wake(state);
         }
     }
 

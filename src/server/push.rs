@@ -29,8 +29,6 @@ pub(super) struct Early {
     bytes: usize,
     /// Somebody is writing, and looks here afterwards.
     sending: bool,
-    /// The next sweep looks whether what they wait for has come.
-    noted: bool,
     /// The first message of those that the last sweep found.
     found: Option<MessageId>,
 }
@@ -44,7 +42,6 @@ impl Early {
     /// For a sweep: gives up on what the one before has found already, which is read from the store
     /// then. Under load there is always something that has come just now.
     pub(super) fn is_overdue(&mut self) -> bool {
-        self.noted = false;
         let oldest = self.pushes.first().map(|push| push.first);
         let overdue = !self.sending && oldest.is_some() && oldest == self.found;
         self.found = oldest;
@@ -154,10 +151,8 @@ impl Outbox {
 
     /// What those pushes wait for is on its way; should it never come, a sweep notices.
     pub(super) fn note_early(self: &Arc<Self>, state: &mut State) {
-        let early = &mut state.early;
-        if !early.pushes.is_empty() && !early.noted {
-            early.noted = true;
-            self.threads.try_later(self);
+        if !state.early.pushes.is_empty() {
+            self.note(state);
         }
     }
 

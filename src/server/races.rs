@@ -111,20 +111,25 @@ fn overflow_against_catch_up() {
     });
 }
 
-/// A chat is deleted while it is written to: no writer is left asleep beside what waits.
+/// A chat is deleted while two write, and sweeps come by: no writer is left asleep beside what
+/// waits.
 #[test]
 fn starting_over_against_push() {
     orders(|| {
         const COUNT: usize = 4;
-        let world = World::new(1);
+        let world = World::new(2);
         let (wire, mut client) = world.connect();
         let login = world.login(&wire);
-        let sender = world.sender(0, COUNT);
+        let senders = [world.sender(0, COUNT), world.sender(1, COUNT)];
         login.start_over();
+        login.sweep();
         login.look_at_events();
-        sender.join().expect("the sender");
-        client.await_all(1, COUNT);
-        client.has_each_once(1, COUNT);
+        login.sweep();
+        for sender in senders {
+            sender.join().expect("a sender");
+        }
+        client.await_all(2, COUNT);
+        client.has_each_once(2, COUNT);
         world.end(Some(&login));
     });
 }

@@ -28,7 +28,8 @@ pub struct Threads {
     ended: Condvar,
     /// Outboxes with work that could not be given a writer; served when another thread ends.
     starved: Mutex<VecDeque<Weak<Outbox>>>,
-    /// Outboxes whose writer could not read the store; served by the sweep.
+    /// Outboxes whose writer could not read the store, or with pushes that wait for others; looked
+    /// at by the sweep. Each is in here once.
     later: Mutex<Vec<Weak<Outbox>>>,
     complained: AtomicBool,
 }
@@ -109,7 +110,10 @@ impl Threads {
     pub fn sweep(&self) {
         let waiting: Vec<_> = std::mem::take(&mut *lock(&self.later));
         let starved: Vec<_> = std::mem::take(&mut *lock(&self.starved)).into();
-        for outbox in waiting.iter().chain(&starved).filter_map(Weak::upgrade) {
+        for outbox in waiting.iter().filter_map(Weak::upgrade) {
+            outbox.sweep();
+        }
+        for outbox in starved.iter().filter_map(Weak::upgrade) {
             outbox.retry();
         }
     }

@@ -78,7 +78,7 @@ impl Writer {
                     state.writer = None;
                     state.looking = false;
                     state.behind = true;
-                    outbox.threads.try_later(outbox);
+                    outbox.note(&mut state);
                 }
             }
             Err(_) => {

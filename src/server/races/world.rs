@@ -180,7 +180,13 @@ impl World {
             thread::yield_now();
         }
         self.store.stop();
-        let _ = std::fs::remove_dir_all(&self.directory);
+        // The pool's own thread, which is not the scheduler's, may be opening a connection still.
+        for _ in 0..1000 {
+            match std::fs::remove_dir_all(&self.directory) {
+                Err(error) if error.kind() != ErrorKind::NotFound => std::thread::yield_now(),
+                _ => return,
+            }
+        }
     }
 }
 
