@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{LoggedIn, Outcome, Session, logged_in, media, reply};
 use crate::protocol::memory::{self, NoMemory};
 use crate::protocol::{Reply, Status};
-use crate::server::outbox::Push;
+use crate::server::push::Push;
 use crate::store::chats::{self, Access};
 use crate::store::messages::{self, Insert, Kept, Sent};
 use crate::store::{ChatId, Newest, StoreError, UserId, contacts};
@@ -29,6 +29,20 @@ struct Item {
     chat: ChatId,
     body: Range<usize>,
     result: Option<Sent>,
+}
+
+impl Item {
+    /// The message, if it was kept.
+    fn kept(&self) -> Option<Kept> {
+        match self.result {
+            Some(Sent::Kept(kept)) => Some(kept),
+            _ => None,
+        }
+    }
+
+    fn recipient(&self) -> Option<UserId> {
+        self.kept().map(|kept| kept.recipient)
+    }
 }
 
 impl Batch {
@@ -95,14 +109,8 @@ pub fn send_batch(
     let (mut taken, newest) = sent.map_err(|error| (count, error))?;
     let results = taken.items.iter().filter_map(|item| item.result);
     results.for_each(|result| answer(status(result)));
-    let kept = taken.items.iter().filter_map(|item| match item.result {
-        Some(Sent::Kept(kept)) => {
-            let body = taken.text.get(item.body.clone()).unwrap_or("");
-            Some((kept, item.chat, body))
-        }
-        _ => None,
-    });
-    push(session, &newest, &mut taken.lines, kept);
+    let Batch { text, items, lines } = &mut taken;
+    push(session, &newest, lines, items, text);
     taken.clear();
     *batch = taken;
     Ok(count)
@@ -131,10 +139,11 @@ pub(super) fn send(session: &Session, chat: ChatId, message: &str, data: Option<
         return respond(status);
     }
     let sent = media::send(store, user, chat, message, data)?;
-    if let Sent::Kept(kept) = sent {
-        let message = std::iter::once((kept, chat, message));
-        push(session, &Newest::default(), &mut Vec::new(), message);
-    }
+    let body = 0..message.len();
+    let result = Some(sent);
+    let mut sent_alone = [Item { chat, body, result }];
+    let lines = &mut Vec::new();
+    push(session, &Newest::default(), lines, &mut sent_alone, message);
     respond(status(sent))
 }
 
@@ -166,33 +175,27 @@ fn status(sent: Sent) -> Status {
     }
 }
 
-/// Hands the recipients of one transaction's messages their `220` lines, in one push each.
-/// `messages` are in the order of their ids; `lines` is room for the lines.
-fn push<'m>(
-    session: &Session,
-    newest: &Newest,
-    lines: &mut Vec<u8>,
-    messages: impl Iterator<Item = (Kept, ChatId, &'m str)>,
-) {
-    let mut all: Vec<_> = messages.collect();
-    session.context.store.figures().note_messages(all.len());
-    // Nearly always there is one recipient. Each keeps the order of the messages.
-    all.sort_by_key(|(kept, ..)| kept.recipient);
-    for messages in all.chunk_by(|(one, ..), (next, ..)| one.recipient == next.recipient) {
-        let [(first, ..), ..] = messages else {
-            continue;
-        };
+/// Hands the recipients of what was kept of `items` their `220` lines, in one push each. `text` has
+/// the messages, `lines` is room for what one recipient gets; the items are put in another order.
+fn push(session: &Session, newest: &Newest, lines: &mut Vec<u8>, items: &mut [Item], text: &str) {
+    // Nearly always there is one recipient, and nothing to be moved.
+    items.sort_unstable_by_key(|item| item.kept().map(|kept| (kept.recipient, kept.id)));
+    let mut count = 0;
+    for items in items.chunk_by(|one, next| one.recipient() == next.recipient()) {
+        let mut kept = items.iter().filter_map(Item::kept);
+        let Some(first) = kept.next() else { continue };
+        let last = kept.next_back().unwrap_or(first).id;
+        count += items.len();
         let Some(outbox) = session.context.hub.find(first.recipient) else {
             continue;
         };
         lines.clear();
-        let mut last = first.id;
-        for (kept, chat, message) in messages {
-            last = kept.id;
+        for item in items {
+            let Some(kept) = item.kept() else { continue };
             Reply::MessageSended {
-                chat: *chat,
+                chat: item.chat,
                 timestamp: kept.timestamp,
-                message: (*message).into(),
+                message: text.get(item.body.clone()).unwrap_or("").into(),
                 media: kept.media,
             }
             .format(lines);
@@ -205,4 +208,5 @@ fn push<'m>(
             bytes: lines.as_slice().into(),
         });
     }
+    session.context.store.figures().note_messages(count);
 }

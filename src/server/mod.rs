@@ -19,7 +19,7 @@ mod listener;
 mod orders;
 pub mod outbox;
 mod pace;
-mod push;
+pub mod push;
 #[cfg(all(test, feature = "shuttle"))]
 mod races;
 mod reload;

@@ -11,10 +11,9 @@
 //! writer thread, which may wait. That thread lives while there is something to write, or was recently.
 //! Whether one runs changes only under the lock of the outbox's state.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::push::Early;
+use super::push::{Early, Push};
 use super::threads::Threads;
 use super::wire::{Wire, Writing};
 use super::writer::Writer;
@@ -33,41 +32,6 @@ pub(super) const CHANNEL: usize = if cfg!(all(test, feature = "shuttle")) {
 
 /// Bytes that may wait in the channel.
 pub(super) const CHANNEL_BYTES: usize = 256 << 10;
-
-/// Messages of one transaction to one recipient, as they go over the wire.
-pub struct Push<'a> {
-    /// The message before `first` to the same recipient, [`MessageId::MAX`] when not known.
-    pub previous: MessageId,
-    /// The first message's id.
-    pub first: MessageId,
-    /// The last message's id.
-    pub last: MessageId,
-    /// Another sender of the same transaction brings a newer push to the same recipient: the two
-    /// may go out as one.
-    pub followed: bool,
-    /// The `220` lines; of whoever brings the push, until it has to wait.
-    pub bytes: Cow<'a, [u8]>,
-}
-
-impl Push<'_> {
-    /// The push with its lines for itself.
-    pub(super) fn kept(self) -> Push<'static> {
-        let Push {
-            previous,
-            first,
-            last,
-            followed,
-            bytes,
-        } = self;
-        Push {
-            previous,
-            first,
-            last,
-            followed,
-            bytes: Cow::Owned(bytes.into_owned()),
-        }
-    }
-}
 
 pub(super) enum Item {
     Messages(Push<'static>),

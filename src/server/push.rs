@@ -7,13 +7,49 @@
 //! recipient cost one write then, and the recipient one read. Nobody waits, and the store is not
 //! read for what is already here.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::outbox::{CHANNEL, CHANNEL_BYTES, Outbox, Push, State};
+use super::outbox::{CHANNEL, CHANNEL_BYTES, Outbox, State};
 use super::wire::Writing;
 use crate::store::deliveries::Position;
 use crate::store::{MessageId, lock};
 use crate::sync::atomic::Ordering;
+
+/// Messages of one transaction to one recipient, as they go over the wire.
+pub struct Push<'a> {
+    /// The message before `first` to the same recipient, [`MessageId::MAX`] when not known.
+    pub previous: MessageId,
+    /// The first message's id.
+    pub first: MessageId,
+    /// The last message's id.
+    pub last: MessageId,
+    /// Another sender of the same transaction brings a newer push to the same recipient: the two
+    /// may go out as one.
+    pub followed: bool,
+    /// The `220` lines; of whoever brings the push, until it has to wait.
+    pub bytes: Cow<'a, [u8]>,
+}
+
+impl Push<'_> {
+    /// The push with its lines for itself.
+    pub(super) fn kept(self) -> Push<'static> {
+        let Push {
+            previous,
+            first,
+            last,
+            followed,
+            bytes,
+        } = self;
+        Push {
+            previous,
+            first,
+            last,
+            followed,
+            bytes: Cow::Owned(bytes.into_owned()),
+        }
+    }
+}
 
 /// So many pushes are written although another one is known to follow, or so many bytes. Few enough
 /// to leave room for those that come while these are being written.
@@ -275,86 +311,4 @@ impl Outbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A push of one message, behind the one before it.
-    fn push(message: MessageId, followed: bool) -> Push<'static> {
-        Push {
-            previous: message - 1,
-            first: message,
-            last: message,
-            followed,
-            bytes: vec![b'x'; 10].into(),
-        }
-    }
-
-    fn early(pushes: impl IntoIterator<Item = Push<'static>>) -> Early {
-        let mut early = Early::default();
-        for push in pushes {
-            assert!(early.add(push));
-        }
-        early
-    }
-
-    fn due(early: &mut Early, reached: MessageId) -> Vec<MessageId> {
-        let due = early.take_due(reached);
-        due.iter().map(|push| push.first).collect()
-    }
-
-    #[test]
-    fn what_is_followed_waits_for_what_follows_it() {
-        let mut early = early([push(6, true), push(5, true)]);
-        assert!(due(&mut early, 4).is_empty());
-        // Of the next COMMIT; that of 7 is complete before it.
-        assert!(early.add(push(8, true)));
-        assert!(early.add(push(7, false)));
-        assert_eq!(due(&mut early, 4), [5, 6, 7]);
-        assert_eq!((early.pushes.len(), early.bytes), (1, 10));
-    }
-
-    #[test]
-    fn nothing_is_due_behind_a_gap() {
-        let mut early = early([push(6, false), push(7, false)]);
-        assert!(due(&mut early, 4).is_empty());
-        assert!(early.add(push(5, true)));
-        assert_eq!(due(&mut early, 4), [5, 6, 7]);
-    }
-
-    #[test]
-    fn what_the_store_has_sent_waits_for_nothing() {
-        let mut early = early([push(5, true), push(6, true)]);
-        assert_eq!(due(&mut early, 5), [5]);
-        let across = Push {
-            last: 9,
-            ..push(7, true)
-        };
-        assert!(early.add(across));
-        assert_eq!(due(&mut early, 8), [6, 7]);
-    }
-
-    #[test]
-    fn enough_is_due_whatever_follows() {
-        let many = MessageId::try_from(ENOUGH).unwrap();
-        let mut few = early((1..many).map(|message| push(message, true)));
-        assert!(due(&mut few, 0).is_empty());
-        assert!(few.add(push(many, true)));
-        assert_eq!(due(&mut few, 0).len(), ENOUGH);
-        let mut large = push(1, true);
-        large.bytes = vec![b'x'; ENOUGH_BYTES].into();
-        assert_eq!(due(&mut early([large]), 0), [1]);
-    }
-
-    #[test]
-    fn the_second_sweep_gives_up() {
-        let mut early = early([push(6, false)]);
-        assert!(!early.is_overdue());
-        // Something has gone on.
-        assert!(early.add(push(5, false)));
-        assert_eq!(due(&mut early, 4), [5, 6]);
-        assert!(early.add(push(8, true)));
-        assert!(!early.is_overdue());
-        assert!(early.is_overdue());
-        assert_eq!((early.pushes.len(), early.bytes), (0, 0));
-    }
-}
+mod tests;

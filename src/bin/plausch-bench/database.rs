@@ -54,7 +54,7 @@ pub fn password_hash(program: &Path, directory: &Path) -> Result<String> {
     let server = Server::start(program, &path)?;
     let mut wire = server.connect()?;
     wire.send(format!("117 u0 {PASSWORD} u0@example.org m\n").as_bytes())?;
-    wire.expect("222 400")?;
+    wire.receive("222 400")?;
     drop(wire);
     server.stop()?;
     let connection = Connection::open(path)?;

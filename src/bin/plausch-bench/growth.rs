@@ -128,7 +128,7 @@ fn backlog(bench: &mut Bench) -> Result<()> {
         let begun = Instant::now();
         let mut wire = server.login("u0")?;
         for _ in 0..BACKLOG {
-            wire.expect("220 ")?;
+            wire.receive("220 ")?;
         }
         let taken = begun.elapsed().as_secs_f64() * 1000.0;
         bench.report.add("backlog", taken);
@@ -157,8 +157,8 @@ fn history(bench: &mut Bench) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     let request = format!("130 1 {} 100\n", now - DEEP as u128 / 2);
     wire.send(request.as_bytes())?;
-    wire.expect("240 400")?;
-    wire.expect("241 100")?;
+    wire.receive("240 400")?;
+    wire.receive("241 100")?;
     wire.until("243")?;
     ask(bench, "history", &mut wire, &request, "243")?;
     drop(wire);

@@ -185,7 +185,7 @@ fn start(bench: &mut Bench, program: &Path, database: &Path, name: &str) -> Resu
     let server = Server::start(program, database)?;
     let mut wire = server.connect()?;
     wire.send(b"134\n")?;
-    wire.expect("247")?;
+    wire.receive("247")?;
     let taken = begun.elapsed().as_secs_f64() * 1000.0;
     let resident = resident(server.pid())? / 1024.0;
     bench.report.add(format!("first {name}"), taken);

@@ -193,7 +193,7 @@ impl Pair for EchoTalk {
         let begun = Instant::now();
         self.wire.send(&self.burst)?;
         for _ in 0..self.window {
-            self.wire.expect("115 ")?;
+            self.wire.receive("115 ")?;
         }
         Ok(begun.elapsed())
     }

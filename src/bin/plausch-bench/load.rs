@@ -150,16 +150,16 @@ impl Pair for Talk {
         let begun = Instant::now();
         self.from.send(&self.burst)?;
         if self.window == 1 {
-            self.to.expect("220 ")?;
+            self.to.receive("220 ")?;
             let taken = begun.elapsed();
-            self.from.expect("219 400")?;
+            self.from.receive("219 400")?;
             return Ok(taken);
         }
         for _ in 0..self.window {
-            self.from.expect("219 400")?;
+            self.from.receive("219 400")?;
         }
         for _ in 0..self.window {
-            self.to.expect("220 ")?;
+            self.to.receive("220 ")?;
         }
         Ok(begun.elapsed())
     }
@@ -260,7 +260,7 @@ impl Pair for Turns {
         self.next = (self.next + self.window) % turns;
         self.from.send(&self.lines[range])?;
         for _ in 0..self.window {
-            self.from.expect("219 400")?;
+            self.from.receive("219 400")?;
         }
         self.arrived
             .recv_timeout(PATIENCE)

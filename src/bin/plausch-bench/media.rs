@@ -55,7 +55,7 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
                             upload(&mut sender, &mut receiver, &send)?;
                         } else {
                             receiver.send(&fetch)?;
-                            receiver.expect("227 400 ")?;
+                            receiver.receive("227 400 ")?;
                         }
                         count += 1.0;
                     }
@@ -88,7 +88,7 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
 /// Sends media and waits for both ends; the id that the receiver is told.
 fn upload(sender: &mut Wire, receiver: &mut Wire, send: &[u8]) -> Result<i64> {
     sender.send(send)?;
-    sender.expect("219 400")?;
+    sender.receive("219 400")?;
     let line = receiver.line()?;
     std::str::from_utf8(line)?
         .rsplit(' ')

@@ -55,7 +55,7 @@ impl Redis {
         loop {
             let answer = Wire::connect(redis.address).and_then(|mut wire| {
                 wire.send(b"PING\r\n")?;
-                wire.expect("+PONG")
+                wire.receive("+PONG")
             });
             match answer {
                 Ok(()) => return Ok(Some(redis)),
@@ -125,7 +125,7 @@ impl Talk {
 
     fn acknowledged(&mut self) -> Result<()> {
         for _ in 0..self.window {
-            self.from.expect("$")?;
+            self.from.receive("$")?;
             self.from.line()?;
         }
         Ok(())
@@ -134,15 +134,15 @@ impl Talk {
     /// Reads what one XREAD gives; the number of its entries.
     fn receive(&mut self) -> Result<usize> {
         for start in ["*1", "*2", "$", "stream"] {
-            self.to.expect(start)?;
+            self.to.receive(start)?;
         }
         let count = std::str::from_utf8(self.to.line()?)?
             .strip_prefix('*')
             .and_then(|count| count.parse().ok())
             .ok_or_else(|| Failure::new("XREAD answers in another form"))?;
         for entry in 1..=count {
-            self.to.expect("*2")?;
-            self.to.expect("$")?;
+            self.to.receive("*2")?;
+            self.to.receive("$")?;
             let id = self.to.line()?;
             if entry == count {
                 self.seen.clear();

@@ -126,7 +126,7 @@ impl Server {
     pub fn login(&self, user: &str) -> Result<Wire> {
         let mut wire = self.connect()?;
         wire.send(format!("110 {user} {PASSWORD}\n").as_bytes())?;
-        wire.expect("212 400")
+        wire.receive("212 400")
             .doing(format_args!("logging {user} in"))?;
         Ok(wire)
     }

@@ -111,7 +111,7 @@ impl Wire {
     }
 
     /// Reads a line that must begin with `prefix`.
-    pub fn expect(&mut self, prefix: &str) -> Result<()> {
+    pub fn receive(&mut self, prefix: &str) -> Result<()> {
         let line = self.line()?;
         if line.starts_with(prefix.as_bytes()) {
             return Ok(());
