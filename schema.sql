@@ -22,12 +22,27 @@ CREATE TABLE delivery (
     message_id INTEGER NOT NULL  -- all messages to the user up to this id have arrived
 ) STRICT;
 
+-- The users whose last login has used 135: their next one counts nothing as received without it.
+CREATE TABLE explicit_receipt (
+    user_id INTEGER PRIMARY KEY REFERENCES user (id) ON DELETE CASCADE
+) STRICT;
+
 -- user_id wants contact_id as a contact. Both rows exist once both sides want it; since is
 -- that moment in both of them and NULL before.
 CREATE TABLE contact (
     user_id    INTEGER NOT NULL REFERENCES user (id),
     contact_id INTEGER NOT NULL REFERENCES user (id),
     since      INTEGER,
+    PRIMARY KEY (user_id, contact_id)
+) WITHOUT ROWID, STRICT;
+
+-- What user_id has asked contact_id before: when contact_id was last told of it by a 233, and whether
+-- contact_id has declined. It outlives the request, so that asking again pesters nobody.
+CREATE TABLE asked (
+    user_id    INTEGER NOT NULL REFERENCES user (id),
+    contact_id INTEGER NOT NULL REFERENCES user (id),
+    told       INTEGER NOT NULL,
+    declined   INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (user_id, contact_id)
 ) WITHOUT ROWID, STRICT;
 

@@ -8,7 +8,7 @@ use super::StoreError;
 const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// The version of the newest schema.
-pub const VERSION: i64 = 4;
+pub const VERSION: i64 = 5;
 
 /// Marks a file as ours ("Plau"), so that another program's database is not taken for an empty one.
 const APPLICATION_ID: i64 = 0x506C_6175;
@@ -48,6 +48,16 @@ INSERT INTO media_use (user_id, bytes) SELECT owner_id, sum(size) FROM media GRO
 INSERT INTO lane_message (lane, message_id) SELECT lane, id FROM message ORDER BY lane, id;
 DROP INDEX message_lane;
 INSERT INTO counter (name, value) SELECT 'indexed', coalesce(max(id), 0) FROM message;",
+    "CREATE TABLE asked (
+    user_id    INTEGER NOT NULL REFERENCES user (id),
+    contact_id INTEGER NOT NULL REFERENCES user (id),
+    told       INTEGER NOT NULL,
+    declined   INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (user_id, contact_id)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE explicit_receipt (
+    user_id INTEGER PRIMARY KEY REFERENCES user (id) ON DELETE CASCADE
+) STRICT;",
 ];
 
 /// Bytes of a page of a new database; an older one keeps those of 4 KiB that it was made with. A
@@ -159,6 +169,7 @@ mod tests {
         include_str!("../../tests/data/schema-1.sql"),
         include_str!("../../tests/data/schema-2.sql"),
         include_str!("../../tests/data/schema-3.sql"),
+        include_str!("../../tests/data/schema-4.sql"),
     ];
 
     fn fresh() -> Connection {
