@@ -4,6 +4,7 @@
 use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::net::TcpStream;
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -227,26 +228,63 @@ pub fn could_map(size: usize) -> bool {
 /// an idle connection needs 8 KiB altogether.
 #[inline(never)]
 pub fn release_stack() {
-    /// Room for the frames of the calls below.
-    const SLACK: usize = 1 << 10;
-    const PAGE: usize = 4 << 10;
     let Some(lowest) = lowest_stack_address() else {
         return;
     };
     let here = 0_u8;
-    let upper = ((&raw const here).addr() - SLACK) & !(PAGE - 1);
-    if upper > lowest {
-        // SAFETY: the range is this thread's own stack, strictly below every live frame, with room
-        // for the call itself: nothing in it will be read before it is written again. What is
-        // given back reads as zero. A kernel with larger pages refuses an unaligned range.
-        unsafe {
-            libc::madvise(
-                std::ptr::with_exposed_provenance_mut(lowest),
-                upper - lowest,
-                libc::MADV_DONTNEED,
-            );
-        }
+    let Some(unused) = unused_stack(lowest, (&raw const here).addr(), page_size()) else {
+        return;
+    };
+    // SAFETY: the range is this thread's own stack, in whole pages strictly below every live frame,
+    // with room for the call itself: nothing in it will be read before it is written again. What
+    // is given back reads as zero.
+    unsafe {
+        libc::madvise(
+            std::ptr::with_exposed_provenance_mut(unused.start),
+            unused.len(),
+            libc::MADV_DONTNEED,
+        );
     }
+}
+
+/// The whole pages of a stack that lie below the frame with the address `here`; None when there
+/// are none.
+///
+/// madvise(2) takes only an aligned start, and rounds the length **up** to whole pages. So the end
+/// has to be that of a page too, or the page with the live frames goes along.
+fn unused_stack(lowest: usize, here: usize, page: usize) -> Option<Range<usize>> {
+    /// Room for the frames of the calls that `release_stack` makes.
+    const SLACK: usize = 1 << 10;
+    let start = lowest.checked_next_multiple_of(page)?;
+    let here = here.checked_sub(SLACK)?;
+    let end = here - here % page;
+    (start < end).then_some(start..end)
+}
+
+/// Bytes of a page of memory: 4 KiB on most machines, 16 KiB on a Raspberry Pi 5, up to 64 KiB.
+pub fn page_size() -> usize {
+    /// The largest there is: what is a multiple of it is one of each smaller one.
+    const LARGEST: usize = 64 << 10;
+    // SAFETY: sysconf reads what the process was given at its start.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    let bytes = usize::try_from(bytes).unwrap_or(0);
+    // Anything else is no page size, and would make the arithmetic above divide by zero.
+    if bytes.is_power_of_two() {
+        bytes
+    } else {
+        LARGEST
+    }
+}
+
+/// The size to ask for so that a thread has a stack of `wanted` bytes: whole pages, and one more,
+/// since glibc before 2.27 takes the guard page out of what is asked for. With pages of 64 KiB that
+/// would be half of it.
+pub fn stack_size(wanted: usize) -> usize {
+    whole_pages(wanted, page_size())
+}
+
+fn whole_pages(wanted: usize, page: usize) -> usize {
+    wanted.next_multiple_of(page) + page
 }
 
 /// Where the calling thread's stack ends, above its guard.
@@ -263,7 +301,9 @@ fn lowest_stack_address() -> Option<usize> {
         libc::pthread_attr_getguardsize(attributes.as_ptr(), &raw mut guard);
         libc::pthread_attr_destroy(attributes.as_mut_ptr());
     }
-    Some(address.expose_provenance() + guard)
+    // glibc before 2.27 counts the guard as stack. Where it is not counted, one page too many is
+    // left alone: it is the lowest, which hardly any thread ever reaches.
+    address.expose_provenance().checked_add(guard)
 }
 
 /// Makes the calling thread give way to the others of the process and the machine: for hashing,
@@ -341,4 +381,121 @@ pub fn local_time(milliseconds: i64) -> Option<LocalTime> {
         hour: small(broken.tm_hour)?,
         minute: small(broken.tm_min)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGES: [usize; 3] = [4 << 10, 16 << 10, 64 << 10];
+
+    #[test]
+    fn what_a_stack_gives_back_ends_below_the_page_of_the_live_frames() {
+        let lowest = 0x7000_0000;
+        for page in PAGES {
+            // Each place that a frame can have within a page, and stacks that begin amid one.
+            for here in (lowest..lowest + 4 * page).step_by(16) {
+                for lowest in [lowest, lowest + 16, lowest + 4096] {
+                    let Some(unused) = unused_stack(lowest, here, page) else {
+                        continue;
+                    };
+                    assert!(
+                        unused.end <= here - here % page,
+                        "{page} {here:x} {unused:x?}"
+                    );
+                    assert!(unused.start >= lowest, "{page} {here:x} {unused:x?}");
+                    assert_eq!(unused.start % page, 0, "{page} {here:x} {unused:x?}");
+                    assert_eq!(unused.len() % page, 0, "{page} {here:x} {unused:x?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_stack_gives_back_all_whole_pages_below_its_frames() {
+        let lowest = 0x7000_0000;
+        for page in PAGES {
+            let top = lowest + 8 * page;
+            let here = top - 64;
+            assert_eq!(unused_stack(lowest, here, page), Some(lowest..top - page));
+            // The frames of the calls need some room: they may be in the page below.
+            let here = top - page + 64;
+            assert_eq!(
+                unused_stack(lowest, here, page),
+                Some(lowest..top - 2 * page)
+            );
+            assert_eq!(unused_stack(lowest, lowest + page / 2, page), None);
+            assert_eq!(unused_stack(lowest, lowest, page), None);
+        }
+        assert_eq!(unused_stack(0, 1, 4096), None);
+        assert_eq!(unused_stack(usize::MAX, usize::MAX, 4096), None);
+    }
+
+    #[test]
+    fn stacks_are_whole_pages_and_as_large_as_wanted_beside_a_guard() {
+        for page in PAGES {
+            for wanted in [64 << 10, 100 << 10, 128 << 10, 256 << 10] {
+                let asked = whole_pages(wanted, page);
+                assert_eq!(asked % page, 0);
+                assert!(asked - page >= wanted, "{page} {wanted} {asked}");
+                assert!(asked - page < wanted + page, "{page} {wanted} {asked}");
+            }
+        }
+        assert!(PAGES.contains(&page_size()), "{}", page_size());
+    }
+
+    /// Bytes in memory of the mappings that a range touches.
+    fn resident(range: &Range<usize>) -> u64 {
+        let maps = std::fs::read_to_string("/proc/thread-self/smaps").unwrap();
+        let mut inside = false;
+        let mut kib = 0;
+        for line in maps.lines() {
+            let mut words = line.split_ascii_whitespace();
+            let first = words.next().unwrap_or("");
+            if let Some((from, to)) = first.split_once('-')
+                && let (Ok(from), Ok(to)) = (
+                    usize::from_str_radix(from, 16),
+                    usize::from_str_radix(to, 16),
+                )
+            {
+                inside = from < range.end && range.start < to;
+            } else if inside && first == "Rss:" {
+                kib += words.next().unwrap().parse::<u64>().unwrap();
+            }
+        }
+        kib << 10
+    }
+
+    #[test]
+    fn a_thread_gives_its_stack_back_and_lives() {
+        /// Fills a good part of the stack below the caller's frame.
+        #[inline(never)]
+        fn fill() -> u64 {
+            let mut used = [0_u8; 192 << 10];
+            used.fill(0x5a);
+            std::hint::black_box(&used)
+                .iter()
+                .map(|byte| u64::from(*byte))
+                .sum()
+        }
+        let thread = std::thread::Builder::new().stack_size(stack_size(512 << 10));
+        let (before, after) = thread
+            .spawn(|| {
+                let live = std::hint::black_box([0x77_u8; 64]);
+                let here = (&raw const live).addr();
+                let range = lowest_stack_address().unwrap()..here;
+                assert!(fill() > 0);
+                let before = resident(&range);
+                release_stack();
+                let after = resident(&range);
+                assert_eq!(live, [0x77; 64], "live frames are left alone");
+                (before, after)
+            })
+            .unwrap()
+            .join()
+            .unwrap();
+        assert!(before >= 192 << 10, "{before}");
+        // What reading /proc has touched since is among it.
+        assert!(after < before - (128 << 10), "{before} {after}");
+    }
 }

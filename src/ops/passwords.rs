@@ -17,6 +17,8 @@ use scrypt::phc::{ALG_ID, Output, PasswordHash, Salt};
 use scrypt::{Params, Scrypt};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::sys;
+
 mod cost;
 
 pub use cost::{BadCost, Cost};
@@ -104,7 +106,7 @@ impl Hasher {
             let stopping = Arc::clone(&hasher.stopping);
             let worker = thread::Builder::new()
                 .name(format!("hasher-{number}"))
-                .stack_size(STACK)
+                .stack_size(sys::stack_size(STACK))
                 .spawn(move || work(&scheme, &receiver, &stopping))?;
             locked(&hasher.workers).push(worker);
         }
@@ -229,7 +231,7 @@ fn work(scheme: &Scheme, queue: &Receiver<Job>, stopping: &AtomicBool) {
         let answer = job.answer.clone();
         let result = carry_out(job, scheme, stopping);
         wipe_stack();
-        crate::sys::release_stack();
+        sys::release_stack();
         // Who asked may be gone.
         let _ = answer.send(result);
     }

@@ -374,7 +374,7 @@ impl Running {
     fn spawn(&mut self, name: String, f: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let thread = std::thread::Builder::new()
             .name(name)
-            .stack_size(128 << 10)
+            .stack_size(sys::stack_size(128 << 10))
             .spawn(f)?;
         self.threads.push(thread);
         Ok(())

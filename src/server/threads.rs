@@ -13,6 +13,7 @@ use super::outbox::Outbox;
 use crate::store::lock;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, PoisonError, thread};
+use crate::sys;
 
 /// Where SQL runs and a backtrace may be printed: 32 KiB were touched at most when measured.
 const STACK: usize = 128 << 10;
@@ -80,7 +81,7 @@ impl Threads {
         // What the kernel shows of a name is 15 bytes; zero bytes it would refuse.
         thread::Builder::new()
             .name(name)
-            .stack_size(STACK)
+            .stack_size(sys::stack_size(STACK))
             .spawn(move || {
                 let counted = counted;
                 if catch_unwind(AssertUnwindSafe(f)).is_err() {

@@ -22,6 +22,7 @@ use super::tx::{Memory, Tx, milliseconds};
 use super::{Options, Shared, StoreError, chats, deliveries, health, lock, mend, messages};
 use crate::sync::atomic::Ordering;
 use crate::sync::thread::{self, JoinHandle};
+use crate::sys;
 
 use checkpoint::Checkpoint;
 
@@ -104,7 +105,7 @@ pub(super) fn start(
     let work = Arc::clone(&jobs);
     let thread = thread::Builder::new()
         .name("committer".to_owned())
-        .stack_size(256 << 10)
+        .stack_size(sys::stack_size(256 << 10))
         .spawn(move || {
             if catch_unwind(AssertUnwindSafe(|| look_after(&work, &pool))).is_err() {
                 // Nothing can be promised without a committer.
@@ -114,7 +115,7 @@ pub(super) fn start(
         })?;
     let answerer = thread::Builder::new()
         .name("answerer".to_owned())
-        .stack_size(64 << 10)
+        .stack_size(sys::stack_size(64 << 10))
         .spawn(move || jobs::serve(&groups))?;
     Ok((jobs, Committer { thread, answerer }))
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::Bench;
 use crate::database::{self, Plan};
 use crate::failure::{Doing, Failure, Result};
-use crate::process::{self, KERNEL_STACK_KIB};
+use crate::process;
 use crate::report::{Section, Unit, significant};
 use crate::server::{PASSWORD, Server};
 
@@ -88,7 +88,8 @@ fn ramp(bench: &mut Bench, users: &Path) -> Result<()> {
         };
         add("rss", now.resident, base.resident);
         add("pss", now.proportional, base.proportional);
-        let stacks = |figures: &Figures| figures.threads * KERNEL_STACK_KIB;
+        let stack = process::kernel_stack_kib()?;
+        let stacks = |figures: &Figures| figures.threads * stack;
         add("stack", stacks(&now), stacks(&base));
         bench
             .report
@@ -212,7 +213,7 @@ fn rows(bench: &mut Bench) -> Result<()> {
             let key = format!("idle {step} {what}");
             let remark = match (what, step) {
                 ("rss", _) => "goal: at most 12 KiB",
-                ("stack", _) => "16 KiB a thread",
+                ("stack", _) => "16 KiB a thread with pages up to that",
                 _ => "",
             };
             bench

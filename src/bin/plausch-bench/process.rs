@@ -10,8 +10,11 @@ use crate::failure::{Doing, Failure, Result};
 /// `USER_HZ`, in which Linux counts the CPU time of processes on all common architectures.
 const TICKS: f64 = 100.0;
 
-/// The kernel's stack of one thread.
-pub const KERNEL_STACK_KIB: f64 = 16.0;
+/// The kernel's stack of one thread: 16 KiB, but at least a page.
+pub fn kernel_stack_kib() -> Result<f64> {
+    let page = figure(std::process::id(), "smaps", "KernelPageSize")?;
+    Ok(page.max(16.0))
+}
 
 /// CPU seconds that a process has used, in user and kernel mode, ended threads included.
 pub fn cpu_seconds(pid: u32) -> Result<f64> {

@@ -7,6 +7,7 @@ use super::{Pool, checkpoint_unless_left};
 use crate::store::{Shared, StoreError, mend};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread::{self, JoinHandle};
+use crate::sys;
 
 /// How long between two checkpoints, at least.
 const CHECKPOINTS: Duration = Duration::from_millis(50);
@@ -33,7 +34,7 @@ impl Checkpoint {
         let (pool, shared) = (pool.clone(), Arc::clone(shared));
         let thread = thread::Builder::new()
             .name("checkpoint".to_owned())
-            .stack_size(256 << 10)
+            .stack_size(sys::stack_size(256 << 10))
             .spawn(move || {
                 let done = pool
                     .get()
