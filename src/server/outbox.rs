@@ -83,6 +83,8 @@ pub(super) struct State {
     pub(super) early: Early,
     /// The next sweep looks at this outbox.
     pub(super) noted: bool,
+    /// It waits for a thread for its writer, in the list of those who do.
+    starved: bool,
 }
 
 impl State {
@@ -131,6 +133,7 @@ impl Outbox {
                 stuck: false,
                 early: Early::default(),
                 noted: false,
+                starved: false,
             }),
         })
     }
@@ -242,9 +245,13 @@ impl Outbox {
         self.wake(&mut state);
     }
 
-    /// Tries again to have a writer for what could not be given one.
-    pub fn retry(self: &Arc<Self>) {
-        self.serve(&mut lock(&self.state));
+    /// Tries again to have a writer for what could not be given one. False when it needs none any
+    /// more, so that somebody else may have the thread.
+    pub fn retry(self: &Arc<Self>) -> bool {
+        let mut state = lock(&self.state);
+        state.starved = false;
+        self.serve(&mut state);
+        state.writer.is_some() || state.starved
     }
 
     /// For a sweep: the same, and gives up on pushes that wait for what does not come.
@@ -309,8 +316,13 @@ impl Outbox {
     }
 
     /// Starts the writer thread; without one the work stays marked, and is looked at again when
-    /// another writer ends.
+    /// another thread ends, or by the next sweep. Until then nothing is tried: what cannot be had
+    /// would be asked for at each push.
     fn start(self: &Arc<Self>, state: &mut State) {
+        if state.starved {
+            state.behind = true;
+            return;
+        }
         let (sender, receiver) = bounded(CHANNEL);
         // Whatever an earlier writer left in its channel went with it.
         self.queued.store(0, Ordering::Release);
@@ -326,6 +338,7 @@ impl Outbox {
             }
             Err(error) => {
                 state.behind = true;
+                state.starved = true;
                 self.threads.starve(self, &error);
             }
         }

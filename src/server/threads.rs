@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use super::complaints::Complaint;
 use super::outbox::Outbox;
 use crate::store::lock;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,12 +28,15 @@ pub struct Threads {
     limit: AtomicUsize,
     running: Mutex<usize>,
     ended: Condvar,
-    /// Outboxes with work that could not be given a writer; served when another thread ends.
+    /// Outboxes with work that could not be given a writer; served when another thread ends. Each is
+    /// in here once.
     starved: Mutex<VecDeque<Weak<Outbox>>>,
+    /// Somebody is in that list.
+    short: AtomicBool,
     /// Outboxes whose writer could not read the store, or with pushes that wait for others; looked
     /// at by the sweep. Each is in here once.
     later: Mutex<Vec<Weak<Outbox>>>,
-    complained: AtomicBool,
+    complaint: Complaint,
 }
 
 impl Threads {
@@ -43,8 +47,9 @@ impl Threads {
             running: Mutex::new(0),
             ended: Condvar::new(),
             starved: Mutex::default(),
+            short: AtomicBool::new(false),
             later: Mutex::default(),
-            complained: AtomicBool::new(false),
+            complaint: Complaint::default(),
         }
     }
 
@@ -94,12 +99,27 @@ impl Threads {
             .map(drop)
     }
 
-    /// Remembers an outbox that could not be given a writer.
+    /// Remembers an outbox that could not be given a writer. The outbox sees to it that it is
+    /// remembered once, until it is [tried again](Outbox::retry).
     pub fn starve(&self, outbox: &Arc<Outbox>, why: &io::Error) {
-        if !self.complained.swap(true, Ordering::Relaxed) {
-            log::warn!("no thread for a writer: {why}; messages wait for the next free one");
-        }
-        lock(&self.starved).push_back(Arc::downgrade(outbox));
+        self.complaint.warn(format_args!(
+            "no thread for a writer: {why}; messages wait for the next free one"
+        ));
+        let mut starved = lock(&self.starved);
+        starved.push_back(Arc::downgrade(outbox));
+        self.short.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody waits for a thread, so that none should idle.
+    pub fn are_short(&self) -> bool {
+        self.short.load(Ordering::Relaxed)
+    }
+
+    fn next_starved(&self) -> Option<Weak<Outbox>> {
+        let mut starved = lock(&self.starved);
+        let next = starved.pop_front();
+        self.short.store(!starved.is_empty(), Ordering::Relaxed);
+        next
     }
 
     /// Remembers an outbox for the next sweep.
@@ -110,19 +130,27 @@ impl Threads {
     /// Gives everybody who waits another try.
     pub fn sweep(&self) {
         let waiting: Vec<_> = std::mem::take(&mut *lock(&self.later));
-        let starved: Vec<_> = std::mem::take(&mut *lock(&self.starved)).into();
+        // Those that starve again are put behind these.
+        let starved = lock(&self.starved).len();
         for outbox in waiting.iter().filter_map(Weak::upgrade) {
             outbox.sweep();
         }
-        for outbox in starved.iter().filter_map(Weak::upgrade) {
-            outbox.retry();
+        for _ in 0..starved {
+            let Some(next) = self.next_starved() else {
+                break;
+            };
+            if let Some(outbox) = next.upgrade() {
+                outbox.retry();
+            }
         }
     }
 
+    /// A thread has become free: it is for the first one that still has a use for it.
     fn serve_starved(&self) {
-        let next = lock(&self.starved).pop_front();
-        if let Some(outbox) = next.and_then(|outbox| outbox.upgrade()) {
-            outbox.retry();
+        while let Some(next) = self.next_starved() {
+            if next.upgrade().is_some_and(|outbox| outbox.retry()) {
+                break;
+            }
         }
     }
 
@@ -173,3 +201,6 @@ impl Drop for Counted {
         self.0.ended.notify_all();
     }
 }
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests;

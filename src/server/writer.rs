@@ -14,6 +14,9 @@ use crate::sync::channel::{Receiver, RecvTimeoutError};
 /// A writer without anything to do ends after this.
 const IDLE: Duration = Duration::from_secs(5);
 
+/// So often meanwhile it looks whether somebody else needs its thread.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Bytes read from the store, or gathered from the channel, for one write.
 const PAGE: usize = 64 << 10;
 
@@ -52,12 +55,26 @@ impl Writer {
     pub(super) fn run(mut self, receiver: &Receiver<Item>) {
         // A panic below must leave the outbox able to have another writer.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut idle = Duration::ZERO;
             loop {
                 self.serve_marks()?;
                 self.outbox.push_early();
-                match receiver.recv_timeout(IDLE) {
-                    Ok(item) => self.serve(item, receiver)?,
+                let threads = &self.outbox.threads;
+                let patience = if threads.are_short() {
+                    Duration::ZERO
+                } else {
+                    LOOK
+                };
+                match receiver.recv_timeout(patience) {
+                    Ok(item) => {
+                        idle = Duration::ZERO;
+                        self.serve(item, receiver)?;
+                    }
                     Err(RecvTimeoutError::Timeout) => {
+                        idle += patience;
+                        if idle < IDLE && !threads.are_short() {
+                            continue;
+                        }
                         let mut state = lock(&self.outbox.state);
                         if receiver.is_empty() && !state.has_marks() {
                             state.writer = None;

@@ -36,7 +36,7 @@ pub mod purge;
 mod retention;
 pub mod schema;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tx;
 pub mod upkeep;
 pub mod users;

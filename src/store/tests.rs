@@ -13,7 +13,7 @@ use scratch::Scratch;
 mod jobs;
 mod lanes;
 mod retention;
-mod scratch;
+pub(crate) mod scratch;
 
 fn account(tx: &mut Tx<'_>, name: &str) -> Result<UserId, StoreError> {
     let id = users::create(

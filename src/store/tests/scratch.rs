@@ -8,7 +8,7 @@ use crate::store::limits::Limits;
 use crate::store::{Options, Store, Tx};
 
 /// A store in a directory that goes with it.
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     /// None only while it is being opened again.
     pub(super) open: Option<Store>,
     pub(super) directory: PathBuf,
@@ -25,7 +25,7 @@ impl std::ops::Deref for Scratch {
 }
 
 impl Scratch {
-    pub(super) fn new() -> Scratch {
+    pub(crate) fn new() -> Scratch {
         Scratch::with(Limits::default())
     }
 
