@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// What is said when a limit bites, each kind with a measure of its own.
 #[derive(Default)]
 pub struct Complaints {
-    /// `--max-clients` and `--max-per-ip`.
+    /// `--max-clients` and `--max-per-ip`, and the system's limits.
     pub places: Complaint,
     /// `--login-grace`.
     pub grace: Complaint,

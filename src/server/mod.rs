@@ -147,7 +147,7 @@ impl Server {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let threads = Arc::new(Threads::new());
-        let clients = max_clients(config, threads.limit())?;
+        let clients = max_clients(config, &threads)?;
         // What can fail comes before the store, which has threads of its own.
         let hasher = Hasher::start(config.cost)?;
         let store = Store::open(&store::Options {
@@ -279,24 +279,21 @@ fn warn_if_open(database: &Path) {
     }
 }
 
-/// The limit of connections, lowered to what the system has descriptors and maps for.
-fn max_clients(config: &Config, threads: usize) -> io::Result<usize> {
+/// The limit of connections, lowered to what the system has descriptors and threads for.
+fn max_clients(config: &Config, threads: &Threads) -> io::Result<usize> {
     let wanted = config.max_clients;
     let others = OTHER_FILES + FILES_PER_POOLED * (u64::from(config.pool) + 1);
     let files = sys::raise_open_files()?.saturating_sub(others);
-    // The rest of the threads is for writers.
-    let threads = threads / 4 * 3;
     let possible = usize::try_from(files)
         .unwrap_or(usize::MAX)
-        .min(threads)
+        .min(threads.for_readers())
         .max(1);
+    let (limit, by) = (threads.limit(), threads.limited_by());
+    let allowed = format!("the system allows {files} open files and {limit} threads ({by})");
     if wanted > possible {
-        log::warn!(
-            "--max-clients {wanted} is lowered to {possible}: the system allows {files} open \
-             files and {threads} threads"
-        );
+        log::warn!("--max-clients {wanted} is lowered to {possible}: {allowed}");
     } else {
-        log::debug!("the system allows {files} open files and {threads} threads");
+        log::debug!("{allowed}");
     }
     Ok(wanted.min(possible))
 }

@@ -47,13 +47,15 @@ fn certificate(server: &Server, _: &Config) -> Result<String, String> {
 }
 
 /// Places for connections, which an operator may have made room for since the start: by `prlimit`,
-/// or by `vm.max_map_count`.
+/// by `vm.max_map_count`, or by the limit of tasks.
 fn system_limits(server: &Server, config: &Config) -> Result<String, String> {
-    let threads = server.context.threads.read_limit();
+    let threads = &server.context.threads;
+    threads.read_limit();
     let clients = super::max_clients(config, threads).map_err(|error| error.to_string())?;
     server.places.set_all(clients);
     Ok(format!(
-        "{clients} connections of {} asked for, {threads} threads",
-        config.max_clients
+        "{clients} connections of {} asked for, {} threads",
+        config.max_clients,
+        threads.limit()
     ))
 }

@@ -49,5 +49,33 @@ pub(super) fn run(server: &Arc<Server>) {
             wire.settle_if_free(&server.context.store);
         }
         server.context.threads.sweep();
+        make_room(server);
+    }
+}
+
+/// Gives the threads of those who have not logged in to writers that the system has refused. By the
+/// limits that were read there are threads enough; but they may have been lowered since, or be used
+/// up by others, and messages must not wait for strangers who say nothing.
+fn make_room(server: &Server) {
+    /// A few serve many: while somebody waits, no writer idles.
+    const AT_ONCE: usize = 4;
+    let wanted = server.context.threads.take_refused().min(AT_ONCE);
+    if wanted == 0 {
+        return;
+    }
+    let mut strangers: Vec<_> = server
+        .wires()
+        .into_iter()
+        .filter_map(|wire| Some((wire.time_left()?, wire)))
+        .collect();
+    // Who has been there longest first.
+    strangers.sort_by_key(|(left, _)| *left);
+    for (_, wire) in strangers.into_iter().take(wanted) {
+        wire.cut("users' messages needed its thread");
+        server.context.complaints.places.warn(format_args!(
+            "{} was disconnected: it has not logged in, and the system has no other thread for \
+             users' messages",
+            wire.peer()
+        ));
     }
 }

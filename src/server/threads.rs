@@ -1,7 +1,9 @@
 //! How many threads there may be, and who waits for one.
 //!
-//! A thread costs four memory maps. At the limit of maps spawning does not fail: the new thread
-//! aborts the whole process while it sets up its stack guard. So threads are counted.
+//! At the limit of memory maps spawning does not fail: the new thread aborts the whole process while
+//! it sets up its stack guard. And at a limit of tasks, whoever comes first would get the last ones.
+//! So threads are counted, and connections get three quarters of them at most: the rest is kept for
+//! the writers of those who are logged in.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,17 +17,19 @@ use crate::store::lock;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, PoisonError, thread};
 use crate::sys;
+use ceiling::Ceiling;
+
+mod ceiling;
 
 /// Where SQL runs and a backtrace may be printed: 32 KiB were touched at most when measured.
 const STACK: usize = 128 << 10;
-
-/// What Linux has unless told otherwise.
-const DEFAULT_MAX_MAP_COUNT: usize = 65_530;
 
 /// The threads of connections.
 pub struct Threads {
     /// Read at the start, and again when the operator says so.
     limit: AtomicUsize,
+    /// What the limit comes from.
+    by: std::sync::Mutex<String>,
     running: Mutex<usize>,
     ended: Condvar,
     /// Outboxes with work that could not be given a writer; served when another thread ends. Each is
@@ -33,6 +37,8 @@ pub struct Threads {
     starved: Mutex<VecDeque<Weak<Outbox>>>,
     /// Somebody is in that list.
     short: AtomicBool,
+    /// Writers that the system refused since the last sweep, though the limit was not reached.
+    refused: AtomicUsize,
     /// Outboxes whose writer could not read the store, or with pushes that wait for others; looked
     /// at by the sweep. Each is in here once.
     later: Mutex<Vec<Weak<Outbox>>>,
@@ -40,14 +46,17 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// Reads the system's limit of memory maps.
+    /// Reads the system's limits.
     pub fn new() -> Threads {
+        let Ceiling { threads, by } = Ceiling::read();
         Threads {
-            limit: AtomicUsize::new(possible()),
+            limit: AtomicUsize::new(threads),
+            by: std::sync::Mutex::new(by),
             running: Mutex::new(0),
             ended: Condvar::new(),
             starved: Mutex::default(),
             short: AtomicBool::new(false),
+            refused: AtomicUsize::new(0),
             later: Mutex::default(),
             complaint: Complaint::default(),
         }
@@ -58,12 +67,21 @@ impl Threads {
         self.limit.load(Ordering::Relaxed)
     }
 
-    /// Reads the system's limit again, and returns how many threads there may be now. Those that
-    /// run go on, also when they are too many now.
-    pub fn read_limit(&self) -> usize {
-        let limit = possible();
-        self.limit.store(limit, Ordering::Relaxed);
-        limit
+    /// How many of them may be readers, so that those who send nothing leave writers enough.
+    pub fn for_readers(&self) -> usize {
+        for_readers(self.limit())
+    }
+
+    /// What of the system the limit comes from, for people.
+    pub fn limited_by(&self) -> String {
+        lock(&self.by).clone()
+    }
+
+    /// Reads the system's limits again. Threads that run go on, also when they are too many now.
+    pub fn read_limit(&self) {
+        let Ceiling { threads, by } = Ceiling::read();
+        self.limit.store(threads, Ordering::Relaxed);
+        *lock(&self.by) = by;
     }
 
     /// Starts a thread of a connection. A panic ends that thread alone.
@@ -78,7 +96,7 @@ impl Threads {
         {
             let mut running = lock(&self.running);
             if *running >= self.limit() {
-                return Err(io::Error::other("the limit of memory maps is near"));
+                return Err(io::Error::other("the system's limit of threads is near"));
             }
             *running += 1;
         }
@@ -105,6 +123,9 @@ impl Threads {
         self.complaint.warn(format_args!(
             "no thread for a writer: {why}; messages wait for the next free one"
         ));
+        if why.raw_os_error().is_some() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
         let mut starved = lock(&self.starved);
         starved.push_back(Arc::downgrade(outbox));
         self.short.store(true, Ordering::Relaxed);
@@ -113,6 +134,12 @@ impl Threads {
     /// Whether somebody waits for a thread, so that none should idle.
     pub fn are_short(&self) -> bool {
         self.short.load(Ordering::Relaxed)
+    }
+
+    /// How many writers the system has refused since the last time, though by the limits that were
+    /// read there were threads for them: somebody else has taken those.
+    pub fn take_refused(&self) -> usize {
+        self.refused.swap(0, Ordering::Relaxed)
     }
 
     fn next_starved(&self) -> Option<Weak<Outbox>> {
@@ -177,13 +204,8 @@ impl Threads {
     }
 }
 
-/// How many threads the system's memory maps are enough for.
-fn possible() -> usize {
-    let maps: usize = std::fs::read_to_string("/proc/sys/vm/max_map_count")
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(DEFAULT_MAX_MAP_COUNT);
-    maps.saturating_sub(2_000) / 4
+fn for_readers(limit: usize) -> usize {
+    (limit - limit / 4).max(1)
 }
 
 impl Default for Threads {

@@ -65,6 +65,20 @@ fn a_login_waits_for_a_thread_once() {
 }
 
 #[test]
+fn readers_leave_a_quarter_to_writers() {
+    // With 100 tasks allowed, 16 are the server's own.
+    assert_eq!(for_readers(84), 63);
+    assert_eq!(for_readers(4), 3);
+    assert_eq!(for_readers(15_882), 11_912);
+    for limit in 4..1_000 {
+        let left = limit - for_readers(limit);
+        assert!(left >= 1 && left >= limit / 4, "{limit}: {left}");
+    }
+    let threads = Threads::new();
+    assert_eq!(threads.for_readers(), for_readers(threads.limit()));
+}
+
+#[test]
 fn one_thread_serves_all_who_wait() {
     let mut world = World::new();
     let logins: Vec<_> = (1..=20).map(|user| world.login(user)).collect();

@@ -11,7 +11,7 @@ use crate::store::{Options, Store, Tx};
 pub(crate) struct Scratch {
     /// None only while it is being opened again.
     pub(super) open: Option<Store>,
-    pub(super) directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// What it is opened with.
     pub(super) limits: Limits,
 }
