@@ -13,6 +13,7 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+mod complaint;
 pub mod config;
 pub mod ctl;
 pub mod harmless;

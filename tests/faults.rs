@@ -236,3 +236,107 @@ fn damage_met_while_running_is_logged_with_what_to_do() {
     hans.expect("223 400");
     assert!(server.is_alive());
 }
+
+/// Lines of the log that say something went wrong.
+fn complaints(server: &TestServer) -> Vec<String> {
+    let log = server.log().into_iter();
+    log.filter(|line| line.contains("WARN") || line.contains("ERROR"))
+        .collect()
+}
+
+/// What a log may have of a fault that lasts: each kind of line once in ten seconds.
+const FEW: usize = 20;
+
+/// A client that tries again and again while there is no room does not fill the disk with the log.
+#[test]
+fn a_full_database_does_not_flood_the_log() {
+    let server = TestServer::with(&["--max-database", "1M", "--rate", "0"]);
+    let (mut hans, maria, chat) = pair(&server, "hans", "maria");
+    maria.close();
+    let text = "x".repeat(8000);
+    let message = format!("115 {chat} {text}");
+    while hans.ask(&message) == "219 400" {}
+    let lines = vec![message; 100];
+    for _ in 0..20 {
+        hans.send_lines(&lines);
+        for _ in &lines {
+            hans.expect("211");
+        }
+    }
+    // One by one, with what does not go through the batches.
+    let mut guest = server.connect();
+    for _ in 0..500 {
+        assert_eq!(hans.ask(&format!("115 {chat} data:,again")), "211");
+        assert_eq!(guest.ask("117 ina password9 a@b x"), "211");
+    }
+    let said = complaints(&server);
+    assert!(
+        said.iter().any(|line| line.contains("--max-database")),
+        "{said:#?}"
+    );
+    assert!(said.len() <= FEW, "{} lines: {said:#?}", said.len());
+}
+
+/// The same for a disk that takes no more: a file may not grow beyond a limit here. Nor is the log
+/// filled while nobody does anything, by what the server itself tries again.
+#[test]
+fn a_disk_that_takes_no_more_does_not_flood_the_log() {
+    // In blocks of 512 bytes, or of 1,024 with some shells.
+    let server = TestServer::after_shell("trap '' XFSZ; ulimit -f 2000", &["--rate", "0"]);
+    let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
+    let text = "x".repeat(8000);
+    let message = format!("115 {chat} {text}");
+    let mut kept = 0;
+    while hans.ask(&message) == "219 400" {
+        kept += 1;
+    }
+    assert!(kept > 10, "{kept}");
+    for _ in 0..kept {
+        maria.recv_push();
+    }
+    let lines = vec![message; 50];
+    for _ in 0..20 {
+        hans.send_lines(&lines);
+        for _ in &lines {
+            hans.recv();
+        }
+    }
+    for _ in 0..500 {
+        hans.ask(&format!("115 {chat} data:,again"));
+        hans.ask("121 nobody");
+        maria.ask("132 wrong-password another-one");
+    }
+    let before = complaints(&server).len();
+    let woken = times_woken(&server, "committer");
+    // In this time the server tried again 300 times.
+    match hans.next(Duration::from_secs(3)) {
+        Received::TimedOut => {}
+        more => panic!("{more:?}"),
+    }
+    let said = complaints(&server);
+    assert!(!said.is_empty());
+    assert!(said.len() <= FEW, "{} lines: {said:#?}", said.len());
+    assert!(said.len() - before <= 4, "{before}: {said:#?}");
+    // Saving positions, the index, the log and purging are tried once a second.
+    let woken = times_woken(&server, "committer") - woken;
+    assert!(woken < 60, "{woken}");
+}
+
+/// How often a thread of the server has gone to sleep so far.
+fn times_woken(server: &TestServer, name: &str) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).expect("tasks");
+    for task in tasks {
+        let task = task.expect("a task").path();
+        let read = |file| fs::read_to_string(task.join(file)).unwrap_or_default();
+        if read("comm").trim() == name {
+            let status = read("status");
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            return line
+                .and_then(|number| number.trim().parse().ok())
+                .expect("a number");
+        }
+    }
+    panic!("no thread {name}");
+}

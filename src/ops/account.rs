@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::passwords::StillWanted;
 use super::{Answer, LoggedIn, Outcome, Refused, Session, names, reply};
+use crate::complaint::complain;
 use crate::protocol::memory;
 use crate::protocol::{Reply, Status};
 use crate::server::outbox::Outbox;
@@ -211,7 +212,10 @@ fn renew(session: &Session, account: &Account, password: &str) {
         .store
         .write(1, move |tx| users::set_password(tx, user, &old, &fresh))
     {
-        log::warn!("the hash of user {user} could not be renewed: {error}");
+        complain!(
+            Warn,
+            "the hash of user {user} could not be renewed: {error}"
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! Media: kept in parts, given back in pieces.
 
 use super::{Answer, Outcome, Refused, Session, Stream, logged_in, reply};
+use crate::complaint::complain;
 use crate::protocol::memory;
 use crate::protocol::value::{needs_quotes, push_escaped};
 use crate::protocol::{Reply, Status};
@@ -149,7 +150,10 @@ impl Drop for Upload<'_> {
                 Ok(())
             });
             if let Err(error) = abandoned {
-                log::warn!("parts of media {id} stay until the next start: {error}");
+                complain!(
+                    Warn,
+                    "parts of media {id} stay until the next start: {error}"
+                );
             }
         }
     }

@@ -17,6 +17,7 @@ use scrypt::phc::{ALG_ID, Output, PasswordHash, Salt};
 use scrypt::{Params, Scrypt};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::complaint::complain;
 use crate::sys;
 
 mod cost;
@@ -257,7 +258,7 @@ fn carry_out(job: Job, scheme: &Scheme, stopping: &AtomicBool) -> Result<Answer,
         }
     }))
     .unwrap_or_else(|_| {
-        log::error!("a password hashing job panicked");
+        complain!(Error, "a password hashing job panicked");
         Err(HashError::Failed)
     })
 }
@@ -303,7 +304,10 @@ impl Scheme {
         let known = stored.and_then(|text| {
             let parsed = parse(text);
             if parsed.is_none() {
-                log::error!("a stored password hash is malformed or asks for too much work");
+                complain!(
+                    Error,
+                    "a stored password hash is malformed or asks for too much work"
+                );
             }
             parsed
         });
@@ -331,7 +335,7 @@ fn output_len(hash: &PasswordHash) -> Option<usize> {
 }
 
 fn failed(error: password_hash::Error) -> HashError {
-    log::error!("password hashing failed: {error}");
+    complain!(Error, "password hashing failed: {error}");
     HashError::Failed
 }
 

@@ -1,14 +1,6 @@
-//! Log lines of which strangers could cause any number: one at a time, so that a log is no way to
-//! fill a disk.
+//! Log lines of which strangers could cause any number, where one kind is said in several places.
 
-use std::fmt;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
-
-use crate::store::lock;
-
-/// Between two lines of one kind.
-const PAUSE: Duration = Duration::from_secs(10);
+use crate::complaint::Complaint;
 
 /// What is said when a limit bites, each kind with a measure of its own.
 #[derive(Default)]
@@ -35,67 +27,4 @@ pub struct Complaints {
     pub refusals: Complaint,
     /// What the system has of memory.
     pub memory: Complaint,
-}
-
-/// One kind of log line: the first is written at once, further ones at most every ten seconds, with
-/// the number of those left out.
-#[derive(Default)]
-pub struct Complaint {
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    last: Option<Instant>,
-    left_out: u64,
-}
-
-impl Complaint {
-    /// Writes a warning, unless one was written a moment ago.
-    pub fn warn(&self, line: fmt::Arguments<'_>) {
-        self.log(log::Level::Warn, line);
-    }
-
-    /// The same for what is nothing to look into.
-    pub fn info(&self, line: fmt::Arguments<'_>) {
-        self.log(log::Level::Info, line);
-    }
-
-    fn log(&self, level: log::Level, line: fmt::Arguments<'_>) {
-        match self.due(Instant::now()) {
-            None => {}
-            Some(0) => log::log!(level, "{line}"),
-            Some(left_out) => log::log!(level, "{line} ({left_out} such lines were left out)"),
-        }
-    }
-
-    /// How many were left out before, if it is time for another.
-    fn due(&self, now: Instant) -> Option<u64> {
-        let mut state = lock(&self.state);
-        let early = |last| now.saturating_duration_since(last) < PAUSE;
-        if state.last.is_some_and(early) {
-            state.left_out += 1;
-            return None;
-        }
-        state.last = Some(now);
-        Some(std::mem::take(&mut state.left_out))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_line_in_ten_seconds_and_the_number_of_the_others() {
-        let complaint = Complaint::default();
-        let start = Instant::now();
-        assert_eq!(complaint.due(start), Some(0));
-        for _ in 0..1000 {
-            assert_eq!(complaint.due(start + PAUSE / 2), None);
-        }
-        assert_eq!(complaint.due(start + PAUSE), Some(1000));
-        assert_eq!(complaint.due(start + PAUSE * 3 / 2), None);
-        assert_eq!(complaint.due(start + PAUSE * 3), Some(1));
-    }
 }

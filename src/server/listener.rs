@@ -11,6 +11,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use super::limits::Full;
 use super::wire::{self, Transport, Wire};
 use super::{Server, session};
+use crate::complaint::complain;
 use crate::protocol::Reply;
 
 /// Connections that may wait to be accepted; at std's 128, a thousand connects at the same moment
@@ -66,7 +67,7 @@ pub(super) fn accept(server: &Arc<Server>, listener: &Listener) {
         match listener.socket.accept() {
             Ok((stream, peer)) => {
                 if exhausted {
-                    log::info!("accepting connections again");
+                    complain!(Info, "accepting connections again");
                     exhausted = false;
                 }
                 if server.is_stopping() {
@@ -78,7 +79,7 @@ pub(super) fn accept(server: &Arc<Server>, listener: &Listener) {
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 if !exhausted {
-                    log::error!("connections cannot be accepted just now: {error}");
+                    complain!(Error, "connections cannot be accepted just now: {error}");
                     exhausted = true;
                 }
                 server.wait_for_stop(EXHAUSTED);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Server;
+use crate::complaint::complain;
 use crate::store::orders::{self, Order, Placed};
 
 /// After a change, orders are looked for so much longer: the time of a file's last change is
@@ -77,7 +78,10 @@ impl Orders {
             }
             // Only then it is known to be obeyed.
             if let Err(error) = store.write(1, move |tx| orders::done(tx, placed)) {
-                log::warn!("an order cannot be removed, to be tried again: {error}");
+                complain!(
+                    Warn,
+                    "an order cannot be removed, to be tried again: {error}"
+                );
             }
         }
     }

@@ -17,6 +17,7 @@ use super::push::{Early, Push};
 use super::threads::Threads;
 use super::wire::{Wire, Writing};
 use super::writer::Writer;
+use crate::complaint::complain;
 use crate::store::deliveries::Position;
 use crate::store::{MessageId, Store, StoreError, UserId, contacts, lock, messages};
 use crate::sync::Mutex;
@@ -155,7 +156,11 @@ impl Outbox {
         let (cursor, waiting) = match self.look_ahead() {
             Ok(found) => found,
             Err(error) => {
-                log::warn!("the backlog of user {} cannot be read: {error}", self.user);
+                complain!(
+                    Warn,
+                    "the backlog of user {} cannot be read: {error}",
+                    self.user
+                );
                 self.wire.cut("its backlog cannot be read");
                 return;
             }

@@ -11,8 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::complaints::Complaint;
 use super::outbox::Outbox;
+use crate::complaint::{Complaint, complain};
 use crate::store::lock;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, PoisonError, thread};
@@ -108,7 +108,7 @@ impl Threads {
             .spawn(move || {
                 let counted = counted;
                 if catch_unwind(AssertUnwindSafe(f)).is_err() {
-                    log::error!("a connection's thread panicked");
+                    complain!(Error, "a connection's thread panicked");
                 }
                 let threads = Arc::clone(&counted.0);
                 drop(counted);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outbox::{Delivery, Item, Outbox};
+use crate::complaint::complain;
 use crate::protocol::Reply;
 use crate::store::deliveries::Position;
 use crate::store::{StoreError, contacts, lock, messages};
@@ -89,7 +90,7 @@ impl Writer {
         match result {
             Ok(Ok(()) | Err(End::Closed)) => {}
             Ok(Err(End::Failed(error))) => {
-                log::warn!("messages of user {} wait: {error}", outbox.user);
+                complain!(Warn, "messages of user {} wait: {error}", outbox.user);
                 let mut state = lock(&outbox.state);
                 if state.writer.is_some() {
                     state.writer = None;
@@ -99,7 +100,7 @@ impl Writer {
                 }
             }
             Err(_) => {
-                log::error!("a writer panicked; its connection is ended");
+                complain!(Error, "a writer panicked; its connection is ended");
                 outbox.wire.cut("its writer panicked");
             }
         }

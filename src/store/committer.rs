@@ -16,10 +16,10 @@ use rusqlite::Connection;
 
 use super::jobs::{self, Job, Jobs, Turn, Undo};
 use super::lanes::{Indexing, Tail};
-use super::limits::Enforced;
 use super::retention::Retention;
 use super::tx::{Memory, Tx, milliseconds};
 use super::{Options, Shared, StoreError, chats, deliveries, health, lock, mend, messages};
+use crate::complaint::complain;
 use crate::sync::atomic::Ordering;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sys;
@@ -73,7 +73,7 @@ pub(super) fn start(
     full_sync(&connection)?;
     let mut memory = Memory {
         purge: true,
-        enforced: Enforced::new(options.limits),
+        limits: options.limits,
         data_version: data_version(&connection)?,
         tail: Arc::new(Tail::load(&connection)?),
         ..Memory::default()
@@ -99,6 +99,7 @@ pub(super) fn start(
         warm: false,
         checkpoint: false,
         indexing: Indexing::default(),
+        index_failed: false,
         retention: Retention::new(&options.limits),
     });
     let jobs = Arc::new(jobs);
@@ -162,6 +163,8 @@ pub(super) struct Worker {
     /// The committer is to write pages of the log back, outside the lead.
     checkpoint: bool,
     indexing: Indexing,
+    /// The index could not be brought forward just now; tried again a second later.
+    index_failed: bool,
     retention: Retention,
 }
 
@@ -188,12 +191,12 @@ impl Worker {
             }
             Err(error) => {
                 let why = error.to_string();
-                log::error!("a transaction of {} jobs failed: {why}", group.len());
+                complain!(Error, "a transaction of {} jobs failed: {why}", group.len());
                 self.abandon();
                 if mend::is_needed(&error) {
                     self.shared.suspect.store(true, Ordering::Release);
                     if let Err(error) = self.relaxed(|connection, _| mend::take_back(connection)) {
-                        log::warn!("the log cannot be written either: {error}");
+                        complain!(Warn, "the log cannot be written either: {error}");
                     }
                 }
                 for job in group.iter_mut() {
@@ -312,7 +315,7 @@ impl Worker {
         if !self.connection.is_autocommit()
             && let Err(error) = execute(&self.connection, "ROLLBACK")
         {
-            log::error!("rolling back failed: {error}");
+            complain!(Error, "rolling back failed: {error}");
         }
         self.memory.forget();
     }

@@ -2,13 +2,11 @@
 //!
 //! Both are decided inside the job that would keep it, so nothing can come in between.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::tx::Tx;
 use super::{StoreError, UserId, media};
-
-/// Between two lines in the log about the same limit.
-const QUIET: Duration = Duration::from_secs(60);
+use crate::complaint::complain;
 
 /// What an operator allows; the default allows everything and keeps it for ever.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,23 +22,6 @@ pub struct Limits {
     pub keep_media: Option<Duration>,
 }
 
-/// The limits, and when the log was last told that one was met.
-#[derive(Default)]
-pub(super) struct Enforced {
-    limits: Limits,
-    full_said: Option<Instant>,
-    quota_said: Option<Instant>,
-}
-
-impl Enforced {
-    pub(super) fn new(limits: Limits) -> Enforced {
-        Enforced {
-            limits,
-            ..Enforced::default()
-        }
-    }
-}
-
 impl Tx<'_> {
     /// Whether something may be added to the database. Asked once a job, so the database can
     /// outgrow its limit by what one job adds.
@@ -48,7 +29,7 @@ impl Tx<'_> {
     /// # Errors
     /// When the database cannot be read.
     pub fn has_room(&mut self) -> Result<bool, StoreError> {
-        let most = self.memory.enforced.limits.max_database;
+        let most = self.memory.limits.max_database;
         if most == 0 {
             return Ok(true);
         }
@@ -65,18 +46,17 @@ impl Tx<'_> {
         if used < most {
             return Ok(true);
         }
-        if is_time(&mut self.memory.enforced.full_said) {
-            log::warn!(
-                "the database has reached --max-database: {used} of {most} bytes are in use; \
-                 nothing is added until something is deleted"
-            );
-        }
+        complain!(
+            Warn,
+            "the database has reached --max-database: {used} of {most} bytes are in use; \
+             nothing is added until something is deleted"
+        );
         Ok(false)
     }
 
     /// Whether `user` may have `size` more bytes of media.
     pub(super) fn has_quota(&mut self, user: UserId, size: u64) -> Result<bool, StoreError> {
-        let most = self.memory.enforced.limits.media_quota;
+        let most = self.memory.limits.media_quota;
         if most == 0 {
             return Ok(true);
         }
@@ -84,21 +64,11 @@ impl Tx<'_> {
         if used.saturating_add(size) <= most {
             return Ok(true);
         }
-        if is_time(&mut self.memory.enforced.quota_said) {
-            log::warn!(
-                "user {user} has reached --media-quota: {used} of {most} bytes are in use, \
-                 {size} more were refused"
-            );
-        }
+        complain!(
+            Warn,
+            "user {user} has reached --media-quota: {used} of {most} bytes are in use, \
+             {size} more were refused"
+        );
         Ok(false)
     }
-}
-
-/// Whether the last time is long enough ago; if so, the last time is now.
-fn is_time(last: &mut Option<Instant>) -> bool {
-    let due = last.is_none_or(|last| last.elapsed() >= QUIET);
-    if due {
-        *last = Some(Instant::now());
-    }
-    due
 }

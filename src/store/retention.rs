@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::limits::Limits;
 use super::{ChatId, MediaId, StoreError, Tx};
+use crate::complaint::complain;
 use slice::Slice;
 
 mod slice;
@@ -164,7 +165,10 @@ impl Retention {
                 now + PASS
             }
             Err(error) => {
-                log::warn!("old messages could not be removed, to be tried again: {error}");
+                complain!(
+                    Warn,
+                    "old messages could not be removed, to be tried again: {error}"
+                );
                 self.stage = Stage::default();
                 now + AGAIN
             }

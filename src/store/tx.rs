@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::chats::CachedChat;
 use super::lanes::{Entry, Tail, View};
-use super::limits::Enforced;
+use super::limits::Limits;
 use super::{ChatId, MediaId, MessageId, UserId, messages};
 
 /// What a job sees: the open transaction and what the committer knows by heart.
@@ -63,7 +63,7 @@ pub(super) struct Memory {
     /// Media whose parts are coming in: loose, but not for purging.
     pub(super) uploading: HashSet<MediaId>,
     /// What may be added.
-    pub(super) enforced: Enforced,
+    pub(super) limits: Limits,
     pub(super) data_version: i64,
 }
 

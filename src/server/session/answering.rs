@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 
+use crate::complaint::complain;
 use crate::ops::message::{self, Batch};
 use crate::ops::{self, Answer, Context, Refused, Stream};
 use crate::protocol::memory::{self, NoMemory};
@@ -134,7 +135,10 @@ fn write_stream(
         writing.write(&piece)?;
         piece.clear();
         more = stream.next(&mut piece).map_err(|error| {
-            log::error!("half a reply was written, its connection is ended: {error}");
+            complain!(
+                Error,
+                "half a reply was written, its connection is ended: {error}"
+            );
             session.wire.cut("the store failed within a reply");
             io::Error::other(error)
         })?;
@@ -166,7 +170,11 @@ pub(super) fn refuse(
 /// Answers a request that could not be carried out.
 fn refused(session: &ops::Session, server: &Server, out: &mut Vec<u8>, what: &str, why: &Refused) {
     if let Refused::Store(error) = why {
-        log::warn!("connection {}: {what} failed: {error}", session.wire.id());
+        complain!(
+            Warn,
+            "connection {}: {what} failed: {error}",
+            session.wire.id()
+        );
     }
     refuse(session, server, out, &refusal(what, why));
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Pool, checkpoint_unless_left};
+use crate::complaint::complain;
 use crate::store::{Shared, StoreError, mend};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread::{self, JoinHandle};
@@ -41,7 +42,7 @@ impl Checkpoint {
                     .map_err(StoreError::from)
                     .and_then(|connection| Ok(checkpoint_unless_left(&connection, "PASSIVE")?));
                 if let Err(error) = done {
-                    log::warn!("a checkpoint failed: {error}");
+                    complain!(Warn, "a checkpoint failed: {error}");
                     if mend::is_needed(&error) {
                         shared.suspect.store(true, Ordering::Release);
                     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Worker, checkpoint_unless_left};
+use crate::complaint::complain;
 use crate::store::tx::{Tx, milliseconds};
 use crate::store::{MessageId, StoreError, deliveries, health, lock, purge};
 
@@ -30,7 +31,7 @@ const WAL_WARNING: u64 = 64 << 20;
 impl Worker {
     /// How soon the committer should look for something to do beside the jobs.
     pub(in crate::store) fn pause(&self) -> Duration {
-        if self.memory.purge || self.indexing.is_going_on() {
+        if self.memory.purge || (self.indexing.is_going_on() && !self.index_failed) {
             PURGE_PAUSE
         } else {
             self.retention.pause().min(IDLE)
@@ -66,7 +67,7 @@ impl Worker {
 
     /// What is to be done beside the jobs; less of it while some wait.
     pub(super) fn rest(&mut self, idle: bool) {
-        if idle && self.indexing.is_going_on() {
+        if idle && self.indexing.is_going_on() && !self.index_failed {
             self.index();
         }
         if self.memory.purge && (idle || self.last_purge.elapsed() > 5 * PURGE_SLICE) {
@@ -100,7 +101,7 @@ impl Worker {
         let saved = self.relaxed(|connection, _| deliveries::save(connection, &positions));
         match saved {
             Ok(()) => lock(&self.shared.deliveries).saved(&positions),
-            Err(error) => log::warn!("delivery positions could not be saved: {error}"),
+            Err(error) => complain!(Warn, "delivery positions could not be saved: {error}"),
         }
     }
 
@@ -117,11 +118,15 @@ impl Worker {
         let result =
             self.relaxed(|connection, _| indexing.step(connection, INDEX_STEP, MessageId::MAX));
         self.indexing = indexing;
+        self.index_failed = result.is_err();
         match &result {
             Ok(()) => self.indexed(),
             Err(error) => {
                 self.indexing.abandoned();
-                log::warn!("the index of the messages could not be brought forward: {error}");
+                complain!(
+                    Warn,
+                    "the index of the messages could not be brought forward: {error}"
+                );
             }
         }
         result.is_ok()
@@ -147,7 +152,7 @@ impl Worker {
             Ok(purge::Left::Work) => (true, false),
             Ok(purge::Left::Pinned) => (false, true),
             Err(error) => {
-                log::warn!("purging failed, to be tried again: {error}");
+                complain!(Warn, "purging failed, to be tried again: {error}");
                 (false, true)
             }
         };
@@ -175,7 +180,8 @@ impl Worker {
     fn look_at_wal(&mut self) {
         let size = self.log_size();
         if size > WAL_WARNING && !self.wal_warned {
-            log::warn!(
+            complain!(
+                Warn,
                 "the write-ahead log has grown to {} MiB; a long read or a backup keeps it",
                 size >> 20
             );
