@@ -65,8 +65,11 @@ run req -new -key server.key.new -subj '/CN=Plausch server' -addext "subjectAltN
 
 if [ ! -f ca.key ]; then
     run ecparam -name prime256v1 -genkey -noout -out ca.key.new
+    # Each CA has a name of its own: of two with the same one, clients that trust the other would
+    # say that the certificate is damaged.
+    number=$(openssl rand -hex 4)
     run req -x509 -new -key ca.key.new -sha256 -days "$CA_DAYS" -out ca.pem.new \
-        -subj '/CN=Plausch private CA' \
+        -subj "/CN=Plausch private CA $number" \
         -addext 'basicConstraints=critical,CA:TRUE,pathlen:0' \
         -addext 'keyUsage=critical,keyCertSign,cRLSign'
     chmod 644 ca.pem.new

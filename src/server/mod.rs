@@ -159,6 +159,10 @@ impl Server {
         })
         .map_err(|error| StartError::Database(config.database.clone(), error))?;
         warn_if_open(&config.database);
+        #[cfg(feature = "tls")]
+        if let Some(identity) = &identity {
+            identity.tell();
+        }
         let server = Arc::new(Server {
             context: Arc::new(Context {
                 store,

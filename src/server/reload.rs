@@ -43,6 +43,7 @@ fn certificate(server: &Server, _: &Config) -> Result<String, String> {
         return Ok("none, as there is no --tls-listen".to_owned());
     };
     identity.reload().map_err(|error| error.to_string())?;
+    identity.tell();
     Ok(identity.certificate().display().to_string())
 }
 

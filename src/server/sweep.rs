@@ -2,6 +2,8 @@
 //! that were missing; and, more often, what an operator wants.
 
 use std::sync::Arc;
+#[cfg(feature = "tls")]
+use std::time::SystemTime;
 use std::time::{Duration, Instant};
 
 use super::Server;
@@ -50,6 +52,10 @@ pub(super) fn run(server: &Arc<Server>) {
         }
         server.context.threads.sweep();
         make_room(server);
+        #[cfg(feature = "tls")]
+        if let Some(identity) = &server.identity {
+            identity.remind(SystemTime::now(), Instant::now());
+        }
     }
 }
 

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use socket2::SockRef;
+use webpki::EndEntityCert;
 
-use super::{Channel, PIECE, Taken};
+use super::files::{self, Wanted};
+use super::{Channel, PIECE, Taken, words};
 use crate::sys;
 
 /// Who may have signed a server's certificate.
@@ -77,20 +78,23 @@ impl Trust {
     /// When the file cannot be used.
     pub fn file(path: &Path) -> Result<Trust, ConnectError> {
         let unusable = |why: String| ConnectError::Trust(path.to_owned(), why);
+        let certificates = files::read(path, Wanted::Certificates)
+            .map_err(|fault| unusable(fault.to_string()))?
+            .certificates;
+        if certificates.iter().all(is_of_a_server) {
+            return Err(unusable(
+                "there is only a server's certificate in it; name the file of the CA that signed \
+                 it (ca.pem)"
+                    .to_owned(),
+            ));
+        }
         let mut roots = RootCertStore::empty();
-        let certificates = CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| match error {
-                rustls::pki_types::pem::Error::Io(error) => unusable(error.to_string()),
-                error => unusable(format!("it is not a PEM file: {error}")),
-            })?;
         for certificate in certificates {
             if roots.add(certificate).is_err() {
-                return Err(unusable("a certificate in it is damaged".to_owned()));
+                return Err(unusable(
+                    "a certificate in it is damaged; copy the file anew".to_owned(),
+                ));
             }
-        }
-        if roots.is_empty() {
-            return Err(unusable("there is no certificate in it".to_owned()));
         }
         Trust::new(roots).map_err(|error| unusable(error.to_string()))
     }
@@ -103,6 +107,13 @@ impl Trust {
             .with_no_client_auth();
         Ok(Trust(Arc::new(config)))
     }
+}
+
+/// Whether a certificate can only be a server's: neither a CA's nor signed by itself, so that
+/// nothing it could be trusted for would ever be shown. What cannot be read is not.
+fn is_of_a_server(certificate: &CertificateDer<'_>) -> bool {
+    EndEntityCert::try_from(certificate)
+        .is_ok_and(|it| it.issuer() != it.subject() && !super::look::is_ca(&it))
 }
 
 /// A connection with TLS. One thread may read while others write.
@@ -238,49 +249,11 @@ fn receive(mut socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
 fn why_failed(error: io::Error) -> ConnectError {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     match inner {
-        Some(rustls::Error::InvalidCertificate(why)) => ConnectError::Refused(refusal(why)),
-        Some(rustls::Error::NoCertificatesPresented) => {
-            ConnectError::Refused("it showed none".to_owned())
-        }
+        Some(rustls::Error::InvalidCertificate(why)) => ConnectError::Refused(words::refusal(why)),
+        Some(rustls::Error::NoCertificatesPresented) => ConnectError::Refused(
+            "it showed none; is it a chat server that listens there?".to_owned(),
+        ),
         Some(rustls::Error::InvalidMessage(_)) => ConnectError::NoTls,
         _ => ConnectError::Failed(error),
     }
-}
-
-fn refusal(why: &CertificateError) -> String {
-    use CertificateError as Why;
-    match why {
-        Why::Expired | Why::ExpiredContext { .. } => "it has expired".to_owned(),
-        Why::NotValidYet | Why::NotValidYetContext { .. } => {
-            "it is not valid yet; if the server is new, look at this machine's clock".to_owned()
-        }
-        Why::UnknownIssuer => {
-            "nobody whom this machine trusts has signed it; if its CA is a private one, name the \
-             CA's certificate (--ca)"
-                .to_owned()
-        }
-        Why::NotValidForName => "it is for another name".to_owned(),
-        Why::NotValidForNameContext {
-            expected,
-            presented,
-        } => {
-            let presented: Vec<_> = presented.iter().map(|name| readable(name)).collect();
-            let asked = expected.to_str();
-            match presented.as_slice() {
-                [] => format!("it is for no name, not for {asked}"),
-                names => format!("it is for {}, not for {asked}", names.join(", ")),
-            }
-        }
-        Why::BadEncoding | Why::BadSignature => "it is damaged".to_owned(),
-        Why::Revoked => "it was revoked".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// A name of a certificate without the library's wrapping: `DnsName("chat.example")`.
-fn readable(name: &str) -> String {
-    let inner = name
-        .split_once('(')
-        .and_then(|(_, rest)| rest.strip_suffix(')'));
-    inner.unwrap_or(name).trim_matches('"').to_owned()
 }

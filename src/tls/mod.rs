@@ -2,10 +2,14 @@
 //!
 //! A [`Channel`] turns what comes from a socket into text and text into what goes to one. Its lock
 //! is held for computing alone, never while anybody waits for a socket, so a reader that waits
-//! keeps no writer back. [`server`] reads an operator's files, [`client`] is the other end.
+//! keeps no writer back. [`server`] reads an operator's files, [`client`] is the other end; both say in
+//! `words` what is wrong with certificates, and with their `files`.
 
 pub mod client;
+mod files;
+pub mod look;
 pub mod server;
+mod words;
 
 use std::fmt;
 use std::io::{self, Read, Write};

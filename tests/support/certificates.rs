@@ -1,5 +1,7 @@
 //! Certificates of a CA that lives as long as the test program.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -80,6 +82,8 @@ pub fn write(directory: &Path, (certificate, key): (String, String)) -> (PathBuf
     let paths = (directory.join("server.pem"), directory.join("server.key"));
     std::fs::write(&paths.0, certificate).expect("write");
     std::fs::write(&paths.1, key).expect("write");
+    // As a key's file should be; the server says so where it is not.
+    std::fs::set_permissions(&paths.1, Permissions::from_mode(0o600)).expect("chmod");
     paths
 }
 
