@@ -77,6 +77,7 @@ faults: build
 	@scripts/telnet-smoke
 	@scripts/tls-smoke
 	@scripts/net-cut
+	@scripts/net-listen
 	@scripts/net-slow
 
 attacks: build

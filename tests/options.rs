@@ -73,6 +73,20 @@ fn a_port_in_use_is_one_line_and_exit_code_1() {
     assert!(line.contains(&addr), "{line}");
 }
 
+/// 203.0.113.0/24 is nobody's (RFC 5737).
+#[test]
+fn addresses_of_which_none_is_there_are_one_line_and_exit_code_1() {
+    let directory = TempDir::new();
+    let database = directory.path().join("plausch.db");
+    let database = database.to_str().expect("UTF-8");
+    let absent = ["203.0.113.1:4110", "203.0.113.2:4110"];
+    let line = complaint(
+        &["-l", absent[0], "-l", absent[1], "--database", database],
+        1,
+    );
+    assert!(line.contains(absent[0]), "{line}");
+}
+
 #[test]
 fn a_database_that_cannot_be_opened_is_one_line_and_exit_code_1() {
     let directory = TempDir::new();

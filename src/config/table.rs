@@ -12,8 +12,8 @@ pub static OPTIONS: &[OptionRow] = &[
         long: "listen",
         short: "l",
         hint: "ADDR:PORT",
-        help: "listen there; IPv6 as [::1]:4110, everywhere as 0.0.0.0:4110 or [::]:4110, \
-               port 0 for any free one",
+        help: "listen there; IPv6 as [::1]:4110, everywhere as [::]:4110, all of IPv4 as \
+               0.0.0.0:4110, port 0 for any free one",
         own: Own {
             takes: "an address and a port, such as 127.0.0.1:4110, [::1]:4110 or localhost:4110",
             default: "127.0.0.1:4110",
@@ -36,7 +36,7 @@ pub static OPTIONS: &[OptionRow] = &[
         hint: "ADDR:PORT",
         help: "listen there too, with TLS; needs --tls-cert and --tls-key",
         own: Own {
-            takes: "an address and a port, such as 0.0.0.0:4111 or [::]:4111",
+            takes: "an address and a port, such as [::]:4111 or 192.0.2.1:4111",
             default: "",
             group: Group::Network,
             action: tls(Action::Many {

@@ -236,6 +236,11 @@ fn addresses() {
     for text in ["127.0.0.1:4110", "0.0.0.0:0", "[::1]:4110", "[::]:65535"] {
         assert_eq!(listen(text), [text.parse::<SocketAddr>().unwrap()]);
     }
+    assert_eq!(
+        listen("[::ffff:127.0.0.1]:7"),
+        listen("127.0.0.1:7"),
+        "of IPv4"
+    );
     let found = listen("localhost:4110");
     assert_eq!(found.len(), 1);
     assert!(found[0].ip().is_loopback() && found[0].port() == 4110);

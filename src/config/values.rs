@@ -10,7 +10,11 @@ use crate::options::number;
 /// has one: `localhost` often has one of IPv6 as well, even where IPv6 is switched off and
 /// listening there would fail.
 pub(super) fn address(text: &str) -> Option<SocketAddr> {
-    if let Ok(address) = text.parse() {
+    if let Ok(mut address) = text.parse::<SocketAddr>() {
+        if address.ip().to_canonical().is_ipv4() {
+            // [::ffff:192.0.2.1] is an address of IPv4.
+            address.set_ip(address.ip().to_canonical());
+        }
         return Some(address);
     }
     let (host, port) = text.rsplit_once(':')?;

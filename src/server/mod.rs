@@ -1,12 +1,13 @@
 //! Who talks: listeners, sessions, outboxes, and the orderly end.
 //!
-//! In reading order: [`Server`] here, `listener` (accepting), `limits` (places), [`brakes`], `pace` and
+//! In reading order: [`Server`] here, `bind` (listening), `listener` (accepting), `limits` (places), [`brakes`], `pace` and
 //! `budget` (what slows down whoever wants too much), `session` (one
 //! client's reading loop), `input` (its buffer), [`wire`] (one connection), [`hub`] (who is
 //! online), [`outbox`] (what a login is still to be sent), `writer` (the thread that sends it),
 //! [`threads`] (how many there may be), `sweep` (what is looked at every second), [`figures`] and
 //! `reload` (what an operator asks for by signals), `orders` (and by `plauschctl`).
 
+mod bind;
 pub mod brakes;
 mod budget;
 pub mod complaints;
@@ -46,12 +47,12 @@ use crate::ops::passwords::Hasher;
 use crate::protocol::Limits;
 use crate::store::{self, Store, StoreError, lock};
 use crate::sys;
+use bind::Listener;
 use brakes::{LoginBrake, Registrations};
 use budget::Budget;
 use complaints::Complaints;
 use hub::Hub;
 use limits::Places;
-use listener::Listener;
 use threads::Threads;
 use wire::Wire;
 
@@ -137,15 +138,7 @@ impl Server {
         }
         #[cfg(feature = "tls")]
         let identity = identity(config)?;
-        let plain = config.listen.iter().map(|address| (*address, false));
-        let tls = config.tls_listen.iter().map(|address| (*address, true));
-        let listeners = plain
-            .chain(tls)
-            .map(|(address, tls)| match listener::bind(address) {
-                Ok(socket) => Ok(Listener { socket, tls }),
-                Err(error) => Err(StartError::Listen(address, error)),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let listeners = bind::open(config)?;
         let threads = Arc::new(Threads::new());
         let clients = max_clients(config, &threads)?;
         // What can fail comes before the store, which has threads of its own.
@@ -205,8 +198,7 @@ impl Server {
         })?;
         for (number, listener) in listeners.into_iter().enumerate() {
             let listener = Arc::new(listener);
-            let with = if listener.tls { " with TLS" } else { "" };
-            log::info!("listening on {}{with}", listener.socket.local_addr()?);
+            listener.announce();
             running.listeners.push(Arc::clone(&listener));
             let server = Arc::clone(&server);
             running.spawn(format!("acceptor-{}", number + 1), move || {
@@ -311,11 +303,11 @@ pub struct Running {
 }
 
 impl Running {
-    /// The addresses that are listened on, with the real ports; those with TLS last.
+    /// The addresses that are listened on by now, with the real ports; those with TLS last.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners
             .iter()
-            .filter_map(|listener| listener.socket.local_addr().ok())
+            .filter_map(|listener| listener.local_addr())
             .collect()
     }
 

@@ -116,7 +116,7 @@ impl Wire {
     /// Whether nobody on the way can read along: by TLS, or because there is no way.
     pub fn is_private(&self) -> bool {
         match &self.transport {
-            Transport::Plain => self.peer.ip().to_canonical().is_loopback(),
+            Transport::Plain => self.peer.ip().is_loopback(),
             #[cfg(feature = "tls")]
             Transport::Tls(_) => true,
         }

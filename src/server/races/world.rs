@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::protocol::Reply;
+use crate::server::bind;
 use crate::server::hub::Hub;
-use crate::server::listener;
 use crate::server::outbox::Outbox;
 use crate::server::push::Push;
 use crate::server::threads::Threads;
@@ -89,7 +89,7 @@ impl World {
     /// A connection, and its client's end.
     pub(super) fn connect(&self) -> (Arc<Wire>, Client) {
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listener = listener::bind(anywhere).expect("bind");
+        let listener = bind::bind(anywhere, false).expect("bind");
         let address = listener.local_addr().expect("an address");
         let stream = TcpStream::connect(address).expect("connect");
         let (accepted, peer) = listener.accept().expect("accept");
