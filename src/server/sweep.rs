@@ -27,6 +27,14 @@ pub(super) fn run(server: &Arc<Server>) {
             if server.wait_for_stop(PAUSE / LOOKS) {
                 return;
             }
+            if server.context.store.is_lost() {
+                // The program ends as by SIGTERM, in order; `Store::stop` gives the exit code.
+                if let Err(error) = signal_hook::low_level::raise(signal_hook::consts::SIGTERM) {
+                    log::error!("the server does not end: {error}");
+                }
+                server.wait_for_stop(Duration::MAX);
+                return;
+            }
             orders.look(server);
         }
         round = (round + 1) % ASK_EVERY;

@@ -16,6 +16,7 @@ use rusqlite::Connection;
 
 use super::jobs::{self, Job, Jobs, Turn, Undo};
 use super::lanes::{Indexing, Tail};
+use super::place::Place;
 use super::retention::Retention;
 use super::tx::{Memory, Tx, milliseconds};
 use super::{Options, Shared, StoreError, chats, deliveries, health, lock, mend, messages};
@@ -61,12 +62,25 @@ impl Committer {
     }
 }
 
+/// What the committer has of an open database.
+pub(super) struct Opened {
+    pub(super) pool: Pool,
+    pub(super) path: PathBuf,
+    pub(super) file: Arc<File>,
+    pub(super) place: Place,
+}
+
 pub(super) fn start(
-    pool: Pool,
-    file: &Arc<File>,
+    opened: Opened,
     options: &Options,
     shared: Arc<Shared>,
 ) -> Result<(Arc<Jobs>, Committer), StoreError> {
+    let Opened {
+        pool,
+        path,
+        file,
+        place,
+    } = opened;
     let connection = pool.get()?;
     connection.execute_batch("PRAGMA cache_size = -8000;")?;
     connection.execute_batch("PRAGMA journal_size_limit = 16777216;")?;
@@ -89,8 +103,9 @@ pub(super) fn start(
         connection,
         memory,
         shared,
-        file: Arc::clone(file),
-        wal: health::log_of(&options.path),
+        file,
+        place,
+        wal: health::log_of(&path),
         wal_warned: false,
         last_purge: Instant::now(),
         last_rest: Instant::now(),
@@ -151,6 +166,7 @@ pub(super) struct Worker {
     /// The database file itself. It is not opened anew for anything, as closing it would give up
     /// SQLite's locks of this process.
     file: Arc<File>,
+    place: Place,
     wal: PathBuf,
     wal_warned: bool,
     last_purge: Instant,
@@ -171,6 +187,9 @@ pub(super) struct Worker {
 impl Worker {
     /// One transaction for the whole group.
     pub(super) fn commit(&mut self, group: &mut [Box<dyn Job>]) {
+        if self.shared.lost.load(Ordering::Acquire) {
+            return fail(group, || StoreError::Stopped);
+        }
         let urgent = self.shared.urgent.swap(false, Ordering::AcqRel);
         let positions = if urgent || self.last_positions.elapsed() >= POSITIONS {
             self.last_positions = Instant::now();
@@ -180,7 +199,11 @@ impl Worker {
         };
         self.warm = true;
         let began = Instant::now();
-        let result = self.transaction(group, &positions);
+        // Behind the COMMIT, so that what is acknowledged was in its place. The look right before it
+        // keeps what is refused out of files that were moved.
+        let result = self
+            .transaction(group, &positions)
+            .and_then(|()| self.place.look(&self.connection));
         self.shared.figures.note_commit(began.elapsed());
         match result {
             Ok(()) => {
@@ -188,6 +211,11 @@ impl Worker {
                     .committed
                     .store(self.memory.next_message - 1, Ordering::Release);
                 lock(&self.shared.deliveries).saved(&positions);
+            }
+            Err(error @ StoreError::Lost { .. }) => {
+                self.abandon();
+                self.lose(&error);
+                fail(group, || StoreError::Stopped);
             }
             Err(error) => {
                 let why = error.to_string();
@@ -199,9 +227,7 @@ impl Worker {
                         complain!(Warn, "the log cannot be written either: {error}");
                     }
                 }
-                for job in group.iter_mut() {
-                    job.fail(StoreError::Group(why.clone()));
-                }
+                fail(group, || StoreError::Group(why.clone()));
             }
         }
     }
@@ -289,6 +315,7 @@ impl Worker {
         } = &mut self.memory;
         self.indexing.advance(connection, tail, pending, *removed)?;
         deliveries::save(connection, positions)?;
+        self.place.look(connection)?;
         execute(connection, "COMMIT")?;
         self.indexed();
         self.memory.tell_newest(group.len());
@@ -354,6 +381,12 @@ impl Worker {
     /// The length of the write-ahead log, in bytes.
     fn log_size(&self) -> u64 {
         std::fs::metadata(&self.wal).map_or(0, |data| data.len())
+    }
+}
+
+fn fail(group: &mut [Box<dyn Job>], why: impl Fn() -> StoreError) {
+    for job in group {
+        job.fail(why());
     }
 }
 

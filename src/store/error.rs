@@ -1,6 +1,7 @@
 //! What can go wrong in the store.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::health;
 
@@ -28,6 +29,15 @@ pub enum StoreError {
     Stopped,
     /// The file is damaged, in this way; found at the start, before anything was changed.
     Damaged(String),
+    /// One of the database's files is not any more where it was opened: nothing can be promised.
+    Lost {
+        /// Its name.
+        file: PathBuf,
+        /// What has become of it, as the end of a sentence.
+        how: &'static str,
+        /// What the server has open is still whole.
+        whole: bool,
+    },
     /// The file is a database, but not one of ours, or of a version that this program is too old for.
     Foreign(String),
 }
@@ -51,6 +61,7 @@ impl fmt::Display for StoreError {
                 "it is damaged ({how}); nothing was changed. Keep a copy of it and of its -wal \
                  file, then restore a backup or save what can be read: see {ADVICE}"
             ),
+            StoreError::Lost { file, how, .. } => write!(f, "{} {how}", file.display()),
             StoreError::Foreign(why) => write!(f, "{why}"),
         }
     }

@@ -1,6 +1,6 @@
 //! What is kept: SQLite in WAL mode, read through a pool, written by one committer.
 //!
-//! In reading order: `error`, [`schema`] (versions and upgrades), `health` (is it
+//! In reading order: `error`, `place` (where the files are), [`schema`] (versions and upgrades), `health` (is it
 //! whole), [`pool`] (connections and
 //! their pragmas), [`committer`] (group commit), then one file of SQL a subject: [`users`],
 //! [`contacts`], [`chats`], [`messages`], `lanes` (their index), [`media`], [`deliveries`], [`purge`] and `retention`
@@ -29,6 +29,7 @@ pub mod media;
 mod mend;
 pub mod messages;
 pub mod orders;
+mod place;
 #[cfg(test)]
 mod plans;
 pub mod pool;
@@ -97,8 +98,9 @@ struct Inner {
     jobs: Arc<Jobs>,
     shared: Arc<Shared>,
     committer: Mutex<Option<Committer>>,
-    /// Keeps other servers away. Last, since closing it gives up SQLite's locks of this process too.
-    _lock: Arc<File>,
+    /// Keep other servers away. Last, since closing the first gives up SQLite's locks of this process
+    /// too.
+    _locks: (Arc<File>, Option<File>),
 }
 
 /// What the committer shares with the threads that call it.
@@ -111,6 +113,8 @@ pub(crate) struct Shared {
     tail: Mutex<Arc<Tail>>,
     /// A sync may have failed; the log is to be settled before anything is acknowledged.
     suspect: AtomicBool,
+    /// One of the database's files was taken away; nothing is read or written any more.
+    lost: AtomicBool,
     /// The next transaction is to save positions, however soon after the last one that did.
     urgent: AtomicBool,
     /// Chats that a reply is being read from, with the number of readers: not purged meanwhile.
@@ -125,24 +129,35 @@ impl Store {
     /// When the file cannot be opened, is no database of Plausch, is damaged, or was written by a
     /// newer version; nothing is changed then.
     pub fn open(options: &Options) -> Result<Store, StoreError> {
-        let (pool, lock) = pool::open(options)?;
-        let lock = Arc::new(lock);
+        let pool::Opened {
+            pool,
+            path,
+            file,
+            log,
+            place,
+        } = pool::open(options)?;
+        let file = Arc::new(file);
         let shared = Arc::new(Shared::default());
-        let (jobs, committer) =
-            committer::start(pool.clone(), &lock, options, Arc::clone(&shared))?;
+        let opened = committer::Opened {
+            pool: pool.clone(),
+            path: path.clone(),
+            file: Arc::clone(&file),
+            place,
+        };
+        let (jobs, committer) = committer::start(opened, options, Arc::clone(&shared))?;
         Ok(Store {
             inner: Arc::new(Inner {
-                path: options.path.clone(),
+                path,
                 pool,
                 jobs,
                 shared,
                 committer: Mutex::new(Some(committer)),
-                _lock: lock,
+                _locks: (file, log),
             }),
         })
     }
 
-    /// The database file.
+    /// The database file, by its absolute name without links.
     pub fn path(&self) -> &Path {
         &self.inner.path
     }
@@ -154,11 +169,14 @@ impl Store {
     /// return, then write.
     ///
     /// # Errors
-    /// When no connection becomes free in time, or the statement fails.
+    /// When no connection becomes free in time, the statement fails, or [`Store::is_lost`].
     pub fn read<T>(
         &self,
         f: impl FnOnce(&View<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
+        if self.is_lost() {
+            return Err(StoreError::Stopped);
+        }
         let connection = self.inner.pool.get()?;
         // Before the transaction begins, see `lanes`.
         let tail = Arc::clone(&lock(&self.inner.shared.tail));
@@ -219,6 +237,12 @@ impl Store {
             Ok(if tx.has_room()? { Some(f(tx)?) } else { None })
         })?;
         grown.ok_or(StoreError::NoRoom)
+    }
+
+    /// Whether one of the database's files was removed, moved or replaced. The log says which;
+    /// nothing is read or written any more, and [`Store::stop`] ends the process.
+    pub fn is_lost(&self) -> bool {
+        self.inner.shared.lost.load(Ordering::Acquire)
     }
 
     /// What is counted since the start.
@@ -290,6 +314,9 @@ impl Store {
 
     /// Finishes all jobs taken so far, saves positions, checkpoints the write-ahead log and ends
     /// the committer; later writes fail with [`StoreError::Stopped`].
+    ///
+    /// Of a store that is lost it saves what can be saved and ends the process, with exit code 74:
+    /// closing its connections would remove files by their names, which may be another's now.
     pub fn stop(&self) {
         let committer = lock(&self.inner.committer).take();
         if let Some(committer) = committer {

@@ -39,6 +39,7 @@ const WITHOUT: &[&str] = &[
     "jobs.rs",
     "limits.rs",
     "mod.rs",
+    "place.rs",
     "plans.rs",
     "pool.rs",
     "retention.rs",

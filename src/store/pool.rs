@@ -1,8 +1,7 @@
 //! Connections and their pragmas.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,39 +11,40 @@ use rusqlite::{Connection, OpenFlags};
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::health::{self, Examined};
+use super::place::{self, Place};
 use super::{Options, StoreError, orders, schema};
 
 /// How long a statement waits for another process (`plauschctl`, a backup) that holds a lock.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often a start tries for the lock of the database, and how often in all: about a second. The
-/// operator's tool has it for a moment whenever it looks whether a server is running.
-const LOCK_EVERY: Duration = Duration::from_millis(20);
-const LOCK_TRIES: u32 = 50;
+/// A database that is open.
+pub(super) struct Opened {
+    pub(super) pool: r2d2::Pool<SqliteConnectionManager>,
+    /// Its name without links.
+    pub(super) path: PathBuf,
+    /// The database file and its write-ahead log, with the locks that keep other servers away.
+    pub(super) file: File,
+    pub(super) log: Option<File>,
+    pub(super) place: Place,
+}
 
 /// Opens the pool, after the database has been created or brought up to date on a connection of
 /// its own.
-pub(super) fn open(
-    options: &Options,
-) -> Result<(r2d2::Pool<SqliteConnectionManager>, File), StoreError> {
-    let path = options.path.as_path();
-    health::log_without_database(path)?;
+pub(super) fn open(options: &Options) -> Result<Opened, StoreError> {
+    let path = place::resolve(&options.path)?;
+    health::log_without_database(&path)?;
     let leave_checkpoints = options.leave_checkpoints;
-    // SQLite gives the write-ahead log the mode of the database, so this covers both.
-    let file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)?;
-    // Ids are given out in memory: two servers on one database would give the same ones. This is
-    // flock(2), which SQLite's own locks (fcntl) do not see.
-    lock(&file, || std::thread::sleep(LOCK_EVERY))?;
-    let first = prepare(path, options.check).map_err(health::damaged)?;
+    // Ids are given out in memory: two servers on one database would give the same ones.
+    let file = place::own(&path)?;
+    // Before SQLite reads it: a server whose database was replaced may still be writing it.
+    drop(place::own_log(&path)?);
+    let first = prepare(&path, options.check).map_err(health::damaged)?;
+    let log = place::own_log(&path)?;
+    let place = Place::of(&options.path, &path)?;
     leave_log(&first, leave_checkpoints)?;
     orders::forget(&first)?;
 
-    let manager = SqliteConnectionManager::file(path)
+    let manager = SqliteConnectionManager::file(&path)
         .with_flags(flags())
         .with_init(move |connection| {
             connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -71,19 +71,13 @@ pub(super) fn open(
         .build(manager)?;
     // Only now: the last connection that is closed would delete the log.
     drop(first);
-    Ok((pool, file))
-}
-
-/// Takes the lock that says that a server is running; calls `pause` between two tries.
-fn lock(file: &File, mut pause: impl FnMut()) -> Result<(), StoreError> {
-    for _ in 0..LOCK_TRIES {
-        match file.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) => pause(),
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-        }
-    }
-    Err(StoreError::Foreign("another server is using it".to_owned()))
+    Ok(Opened {
+        pool,
+        path,
+        file,
+        log,
+        place,
+    })
 }
 
 /// Looks whether the database can be used, and only then creates or upgrades it.
@@ -122,30 +116,4 @@ fn leave_log(connection: &Connection, leave_checkpoints: bool) -> rusqlite::Resu
 /// No mutexes inside SQLite: a connection is used by one thread at a time.
 fn flags() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_start_waits_for_a_moment_and_not_for_another_server() {
-        let path = std::env::temp_dir().join(format!("plausch-lock-{}", std::process::id()));
-        let open = || File::create(&path).expect("a file");
-        let (own, tool) = (open(), open());
-        tool.try_lock_shared().expect("the lock");
-        let mut pauses = 0;
-        let waited = lock(&own, || {
-            pauses += 1;
-            if pauses == 3 {
-                tool.unlock().expect("unlock");
-            }
-        });
-        assert!(waited.is_ok() && pauses == 3, "{waited:?}");
-        let refused = lock(&tool, || pauses += 1);
-        let text = refused.expect_err("the lock is taken").to_string();
-        assert!(text.contains("another server is using it"), "{text}");
-        assert_eq!(pauses, 3 + LOCK_TRIES);
-        std::fs::remove_file(&path).expect("remove");
-    }
 }

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::{Worker, checkpoint_unless_left};
 use crate::complaint::complain;
+use crate::store::place::LOST;
 use crate::store::tx::{Tx, milliseconds};
 use crate::store::{MessageId, StoreError, deliveries, health, lock, purge};
+use crate::sync::atomic::Ordering;
 
 /// How often the committer looks after positions and the write-ahead log.
 const IDLE: Duration = Duration::from_secs(1);
@@ -38,11 +40,39 @@ impl Worker {
         }
     }
 
+    /// Refuses everything from now on: the database is not where it was opened.
+    pub(super) fn lose(&mut self, error: &StoreError) {
+        self.shared.lost.store(true, Ordering::Release);
+        log::error!(
+            "{error} under the running server: nothing more is acknowledged, and the server ends \
+             with exit code {LOST}"
+        );
+        self.save_log(error, "PASSIVE");
+    }
+
+    /// Moves what is acknowledged, and perhaps only in a log that was removed, into the file that was
+    /// opened as the database, wherever that is now. What somebody has overwritten is left alone.
+    fn save_log(&self, error: &StoreError, mode: &str) {
+        if let StoreError::Lost { whole: true, .. } = error {
+            let sql = format!("PRAGMA wal_checkpoint({mode})");
+            if let Err(error) = self.connection.query_row(&sql, [], |_| Ok(())) {
+                log::warn!("the write-ahead log could not be moved into the database: {error}");
+            }
+        }
+    }
+
     /// Saves what is only in memory; nothing is written after this.
     pub(super) fn finish(&mut self) {
         // Whoever else holds a lock now must not hold up the end.
         if let Err(error) = self.connection.busy_timeout(LAST_WAIT) {
             log::debug!("the last writes wait as long as all others: {error}");
+        }
+        if let Err(error) = self.place.look(&self.connection) {
+            if !self.shared.lost.load(Ordering::Acquire) {
+                self.lose(&error);
+            }
+            self.save_log(&error, "TRUNCATE");
+            std::process::exit(LOST);
         }
         self.save_positions();
         // A run that was going on, and then what came meanwhile.
@@ -67,6 +97,14 @@ impl Worker {
 
     /// What is to be done beside the jobs; less of it while some wait.
     pub(super) fn rest(&mut self, idle: bool) {
+        if self.shared.lost.load(Ordering::Acquire) {
+            return;
+        }
+        if self.last_rest.elapsed() >= IDLE
+            && let Err(error) = self.place.look(&self.connection)
+        {
+            return self.lose(&error);
+        }
         if idle && self.indexing.is_going_on() && !self.index_failed {
             self.index();
         }

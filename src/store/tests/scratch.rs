@@ -29,7 +29,7 @@ impl Scratch {
         Scratch::with(Limits::default())
     }
 
-    pub(super) fn directory() -> PathBuf {
+    pub(crate) fn directory() -> PathBuf {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let directory = std::env::temp_dir().join(format!(
             "plausch-store-{}-{}",

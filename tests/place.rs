@@ -1,0 +1,260 @@
+//! The database is deleted, moved or replaced under the running server, or another one is begun
+//! beside it: nothing is acknowledged that a restart would not find.
+
+mod support;
+
+use rusqlite::Connection;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use support::client::{Received, TIMEOUT};
+use support::ctl::ctl;
+use support::people::{Push, pair};
+use support::server::{STOP_TIMEOUT, TestServer, program, signal};
+use support::system::TempDir;
+
+/// The documented exit code of a server whose database was taken away.
+const LOST: i32 = 74;
+
+/// What happens to the database, and where it is afterwards, if it still is.
+type Taking = fn(&Path) -> Option<PathBuf>;
+
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(database);
+    name.push(suffix);
+    name.into()
+}
+
+fn remove(path: &Path) {
+    fs::remove_file(path).expect("remove_file");
+}
+
+fn rename(from: &Path, to: &Path) {
+    fs::rename(from, to).expect("rename");
+}
+
+const TAKINGS: &[(&str, &str, Taking)] = &[
+    ("the database is deleted", "was removed", |database| {
+        remove(database);
+        None
+    }),
+    ("all its files are", "was removed", |database| {
+        for suffix in ["", "-wal", "-shm"] {
+            remove(&beside(database, suffix));
+        }
+        None
+    }),
+    ("it is moved", "was removed", |database| {
+        let moved = database.with_extension("moved");
+        rename(database, &moved);
+        Some(moved)
+    }),
+    ("another file takes its name", "was replaced", |database| {
+        let moved = database.with_extension("moved");
+        fs::hard_link(database, &moved).expect("link");
+        let other = database.with_extension("other");
+        fs::write(&other, "of another program").expect("write");
+        rename(&other, database);
+        Some(moved)
+    }),
+    ("a link leads elsewhere", "was replaced", |database| {
+        let real = fs::canonicalize(database).expect("canonicalize");
+        let other = database.with_extension("other");
+        fs::write(database.with_extension("empty"), "").expect("write");
+        symlink(database.with_extension("empty"), &other).expect("symlink");
+        rename(&other, database);
+        Some(real)
+    }),
+    ("the log is deleted", "was removed", |database| {
+        remove(&beside(database, "-wal"));
+        Some(database.to_owned())
+    }),
+    ("the log is replaced", "was replaced", |database| {
+        let other = database.with_extension("other");
+        fs::write(&other, "").expect("write");
+        rename(&other, &beside(database, "-wal"));
+        Some(database.to_owned())
+    }),
+    ("the log's index is deleted", "was removed", |database| {
+        remove(&beside(database, "-shm"));
+        Some(database.to_owned())
+    }),
+    ("its directory is moved", "was removed", |database| {
+        let directory = database.parent().expect("a directory");
+        let moved = directory.with_extension("moved");
+        rename(directory, &moved);
+        Some(moved.join("plausch.db"))
+    }),
+    ("it is emptied", "was cut short", |database| {
+        let file = fs::OpenOptions::new().write(true).open(database);
+        file.expect("open").set_len(0).expect("set_len");
+        None
+    }),
+];
+
+/// The bodies of all messages in a database, oldest first.
+fn bodies(database: &Path) -> Vec<String> {
+    let connection = Connection::open(database).expect("open");
+    let mut statement = connection
+        .prepare("SELECT body FROM message ORDER BY id")
+        .expect("prepare");
+    let rows = statement.query_map([], |row| row.get(0)).expect("query");
+    rows.collect::<Result<_, _>>().expect("rows")
+}
+
+/// Makes the server's database one behind a symbolic link to another directory.
+fn link_database(server: &mut TestServer) -> TempDir {
+    server.stop();
+    let elsewhere = TempDir::new();
+    let real = elsewhere.path().join("real.db");
+    rename(&server.database(), &real);
+    symlink(&real, server.database()).expect("symlink");
+    elsewhere
+}
+
+/// Contract, section 4, promise 1: what is acknowledged is on stable storage. So from the first
+/// message on that would not be found by a restart, the answer is `211`; the server ends with a code
+/// on which a supervisor starts it again, and what was acknowledged is where the files are now.
+#[test]
+fn nothing_is_acknowledged_once_the_database_is_not_in_its_place() {
+    for (what, how, take) in TAKINGS {
+        println!("{what}");
+        let mut server = TestServer::start();
+        let (hans, maria, chat) = pair(&server, "hans", "maria");
+        hans.close();
+        maria.close();
+        let elsewhere = what.contains("link").then(|| link_database(&mut server));
+        if elsewhere.is_some() {
+            server.restart();
+        }
+        let (mut hans, mut maria) = (server.connect(), server.connect());
+        hans.login("hans");
+        maria.login("maria");
+        hans.say(chat, "before");
+        assert_eq!(maria.recv_push().message, "before", "{what}");
+
+        let database = server.database();
+        let left = take(&database);
+        hans.send(&format!("115 {chat} after"));
+        match hans.next(TIMEOUT) {
+            Received::Line(line) => assert!(line.starts_with("211"), "{what}: {line}"),
+            Received::Closed => {}
+            Received::TimedOut => panic!("{what}: no answer"),
+        }
+        let pushed = maria.recv_to_end();
+        let pushed: Vec<_> = pushed.iter().filter_map(|line| Push::parse(line)).collect();
+        assert_eq!(pushed, [], "{what}: what was refused is told to nobody");
+        let status = server.wait(STOP_TIMEOUT);
+        assert_eq!(status.code(), Some(LOST), "{what}");
+        let line = server.wait_for_log(how, TIMEOUT);
+        assert!(line.contains("exit code 74"), "{what}: {line}");
+
+        let Some(left) = left else { continue };
+        assert_eq!(bodies(&left), ["before"], "{what}");
+        if left == database {
+            server.restart();
+            let mut hans = server.connect();
+            hans.login("hans");
+            hans.say(chat, "again");
+            server.stop();
+            assert_eq!(bodies(&left), ["before", "again"], "{what}");
+        } else if !database.parent().expect("a directory").exists() {
+            fs::remove_dir_all(left.parent().expect("a directory")).expect("remove_dir_all");
+        }
+    }
+}
+
+/// Nobody need send anything for it to be found.
+#[test]
+fn an_idle_server_finds_it_too_and_what_is_in_a_deleted_log_is_kept() {
+    let mut server = TestServer::with(&["--leave-checkpoints"]);
+    let (mut hans, _maria, chat) = pair(&server, "hans", "maria");
+    hans.say_all(chat, (0..500).map(|number| number.to_string()));
+    remove(&beside(&server.database(), "-wal"));
+    let status = server.wait(STOP_TIMEOUT + Duration::from_secs(5));
+    assert_eq!(status.code(), Some(LOST));
+    let expected: Vec<String> = (0..500).map(|number| number.to_string()).collect();
+    assert_eq!(bodies(&server.database()), expected);
+    server.restart();
+    server.stop();
+}
+
+/// Many messages are under way at the moment: each that was acknowledged is in the moved file.
+#[test]
+fn a_flood_loses_nothing_that_was_acknowledged() {
+    let mut server = TestServer::start();
+    let (mut hans, _maria, chat) = pair(&server, "hans", "maria");
+    let database = server.database();
+    let moved = database.with_extension("moved");
+    let mut acknowledged = 0;
+    'flood: for burst in 0..20 {
+        let lines: Vec<String> = (0..200)
+            .map(|number| format!("115 {chat} {}", burst * 200 + number))
+            .collect();
+        hans.send_lines(&lines);
+        if burst == 5 {
+            rename(&database, &moved);
+        }
+        for _ in lines {
+            match hans.next(TIMEOUT) {
+                Received::Line(line) if line == "219 400" => acknowledged += 1,
+                _ => break 'flood,
+            }
+        }
+    }
+    assert_eq!(server.wait(STOP_TIMEOUT).code(), Some(LOST));
+    assert!((1_000..1_200).contains(&acknowledged), "{acknowledged}");
+    let kept = bodies(&moved);
+    assert!(
+        kept.len() >= acknowledged,
+        "{} of {acknowledged}",
+        kept.len()
+    );
+    for (number, body) in kept.iter().enumerate() {
+        assert_eq!(*body, number.to_string());
+    }
+}
+
+/// A copy in the place of the database, with the old one's log still beside it, is not for a second
+/// server while the first one writes that log.
+#[test]
+fn no_second_server_begins_on_what_replaced_the_database_of_a_running_one() {
+    let mut server = TestServer::start();
+    let (mut hans, _maria, chat) = pair(&server, "hans", "maria");
+    hans.say(chat, "before");
+    let database = server.database();
+    let copy = database.with_extension("copy");
+    ctl(&database, &["backup", copy.to_str().expect("UTF-8")]);
+    signal("STOP", server.pid());
+    rename(&copy, &database);
+    let mut second = Command::new(program())
+        .args(["--listen", "127.0.0.1:0", "--database"])
+        .arg(&database)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("plauschd");
+    let mut said = String::new();
+    let stderr = second.stderr.take().expect("stderr is piped");
+    let first_line = BufReader::new(stderr).read_line(&mut said);
+    first_line.expect("a line");
+    let refused = said.contains("another server is using it");
+    if !refused {
+        second.kill().expect("kill");
+    }
+    assert!(refused, "{said}");
+    assert_eq!(second.wait().expect("wait").code(), Some(1), "{said}");
+    signal("CONT", server.pid());
+    assert_eq!(
+        server.wait(STOP_TIMEOUT + Duration::from_secs(5)).code(),
+        Some(LOST)
+    );
+    // The old log is not taken for the copy's.
+    server.restart();
+    server.stop();
+    assert_eq!(bodies(&database), ["before"]);
+}
