@@ -78,6 +78,9 @@ pub(super) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
     if verdict.stale {
         renew(session, &account, prepared);
     }
+    if std::mem::take(&mut session.will_confirm) {
+        outbox.expect_receipts();
+    }
     Ok(Answer::Enter(Reply::LoginResponse {
         status: Status::Ok,
         user: Cow::Owned(account.name),

@@ -4,7 +4,6 @@ use super::list::List;
 use super::{Answer, Outcome, Session, logged_in, reply};
 use crate::protocol::{Reply, Status};
 use crate::store::chats::{self, Access};
-use crate::store::deliveries::Position;
 use crate::store::{ChatId, messages, users};
 
 /// `130 ChatID Before Count` → `240`, `241`, `242` …, `243`.
@@ -65,11 +64,15 @@ pub(super) fn request(session: &Session, chat: ChatId, before: i64, count: u32) 
 }
 
 /// `135 ChatID TimeStamp` → `248`.
-pub(super) fn received(session: &Session, chat: ChatId, timestamp: i64) -> Outcome {
+pub(super) fn received(session: &mut Session, chat: ChatId, timestamp: i64) -> Outcome {
     let respond = |status| reply(Reply::ReceivedResponse { status });
     let login = match logged_in(session) {
         Ok(login) => login,
-        Err(status) => return respond(status),
+        Err(status) => {
+            // A client that cannot lose its first 135 on the way sends it in front of its login.
+            session.will_confirm = true;
+            return respond(status);
+        }
     };
     // Under the lock, what is being written just now is either sent or not.
     let sent = {
@@ -81,16 +84,16 @@ pub(super) fn received(session: &Session, chat: ChatId, timestamp: i64) -> Outco
     let user = login.user;
     let found =
         store.read(|connection| messages::newest_upto(connection, user, chat, timestamp))?;
-    let message = match found {
-        Ok(message) => message,
-        Err(access) => return respond(refusal(access)),
-    };
-    if let Some(message) = message {
+    let (message, status) = match found {
         // What has not been sent yet cannot have been read.
-        let message = message.min(sent);
-        store.note_delivered(user, Position { message, event: 0 });
-    }
-    respond(Status::Ok)
+        Ok(message) => (message.map(|message| message.min(sent)), Status::Ok),
+        Err(access) => (None, refusal(access)),
+    };
+    respond(match login.outbox.received(message)? {
+        true => status,
+        // The operator has ended it since.
+        false => Status::ClientNotLoggedIn,
+    })
 }
 
 fn refusal(access: Access) -> Status {

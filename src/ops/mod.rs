@@ -63,6 +63,8 @@ pub struct Session {
     pub wire: Arc<Wire>,
     /// The login, if there is one.
     pub login: Option<LoggedIn>,
+    /// `135` was used without a login: the next one counts by it from its first byte on.
+    pub will_confirm: bool,
 }
 
 /// Who is logged in on a connection.

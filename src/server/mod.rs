@@ -23,6 +23,7 @@ mod pace;
 pub mod push;
 #[cfg(all(test, feature = "shuttle"))]
 mod races;
+mod receipts;
 mod reload;
 mod session;
 mod sweep;

@@ -103,6 +103,7 @@ fn obey(server: &Server, order: Order) {
             // Refused first: a session that lifts its limit looks whether its login has ended then.
             outbox.refuse();
             outbox.wire().set_deadline(Some(context.login_grace));
+            outbox.end_receipts(false);
             context.hub.leave(&outbox);
         }
         // Done along with the removal, within the committer.

@@ -14,11 +14,12 @@
 use std::sync::Arc;
 
 use super::push::{Early, Push};
+use super::receipts::Receipts;
 use super::threads::Threads;
 use super::wire::{Wire, Writing};
 use super::writer::Writer;
 use crate::complaint::complain;
-use crate::store::deliveries::Position;
+use crate::store::deliveries::{Position, Standing};
 use crate::store::{MessageId, Store, StoreError, UserId, contacts, lock, messages};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -54,8 +55,7 @@ pub struct Outbox {
     ended: AtomicBool,
     /// Grows when what was queued or read may not be sent any more (a chat was deleted).
     pub(super) epoch: AtomicU64,
-    /// Only `135` moves the user's position. Read and set under the wire's lock.
-    explicit: AtomicBool,
+    pub(super) receipts: Receipts,
     /// Messages up to this one were written. Grows under the wire's lock; also without it where
     /// the store has none in between.
     pub(super) cursor: AtomicI64,
@@ -121,7 +121,7 @@ impl Outbox {
             open: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
-            explicit: AtomicBool::new(false),
+            receipts: Receipts::default(),
             cursor: AtomicI64::new(0),
             told: AtomicI64::new(0),
             queued: AtomicUsize::new(0),
@@ -154,7 +154,10 @@ impl Outbox {
     pub fn begin(self: &Arc<Self>) {
         // A login with nothing waiting, the usual case of an idle client, needs no writer thread.
         let (cursor, waiting) = match self.look_ahead() {
-            Ok(found) => found,
+            Ok((found, cursor, waiting)) => {
+                self.begin_receipts(found.position.message, found.explicit);
+                (cursor, waiting)
+            }
             Err(error) => {
                 complain!(
                     Warn,
@@ -182,10 +185,11 @@ impl Outbox {
         }
     }
 
-    /// Where to begin, and whether anything waits.
-    fn look_ahead(&self) -> Result<(Position, bool), StoreError> {
+    /// How the user stands, where to begin, and whether anything waits.
+    fn look_ahead(&self) -> Result<(Standing, Position, bool), StoreError> {
         let floor = self.store.committed();
-        let mut cursor = self.store.delivered(self.user)?;
+        let standing = self.store.standing(self.user)?;
+        let mut cursor = standing.position;
         let waiting = self.store.read(|connection| {
             Ok(
                 contacts::newest_event(connection, self.user)? > cursor.event
@@ -196,7 +200,7 @@ impl Outbox {
         if !waiting {
             cursor.message = cursor.message.max(floor);
         }
-        Ok((cursor, waiting))
+        Ok((standing, cursor, waiting))
     }
 
     /// Hands a push to the writer.
@@ -300,12 +304,6 @@ impl Outbox {
         state.early.clear();
     }
 
-    /// From now on only `135` moves the user's position.
-    pub fn count_explicitly(&self, writing: &mut Writing<'_>) {
-        self.explicit.store(true, Ordering::Release);
-        writing.count_explicitly(self.user);
-    }
-
     /// Whether the login has ended.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
@@ -383,11 +381,11 @@ impl Outbox {
             self.cursor.fetch_max(position.message, Ordering::AcqRel);
             self.store.note_sent(self.user, position.message);
         }
-        if self.explicit.load(Ordering::Acquire) {
+        if self.receipts.are_explicit() {
             position.message = 0;
         }
         if position != Position::default() {
-            writing.mark(self.user, position, &self.store);
+            writing.mark(self.user, self.receipts.number(), position, &self.store);
         }
     }
 }

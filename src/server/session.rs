@@ -53,7 +53,9 @@ pub(super) fn serve(server: &Arc<Server>, wire: Arc<Wire>, place: Place) {
             context,
             wire,
             login: None,
+            will_confirm: false,
         },
+        in_order: false,
         _place: place,
     })
     .go_on();
@@ -70,6 +72,8 @@ struct Session {
     pace: Pace,
     share: Share,
     ops: ops::Session,
+    /// The peer has ended its input behind a whole line.
+    in_order: bool,
     _place: Place,
 }
 
@@ -159,7 +163,12 @@ impl Session {
             }
             match self.input.fill()? {
                 Filled::Some => self.pace.fill(),
-                Filled::End => return Ok(Turn::End("closed by the peer")),
+                Filled::End => {
+                    self.in_order = self.decoder.buffered() == 0
+                        && self.ops.wire.why_cut().is_none()
+                        && !self.server.is_stopping();
+                    return Ok(Turn::End("closed by the peer"));
+                }
                 Filled::Quiet => {
                     self.decoder.release();
                     self.batch = Batch::default();
@@ -379,7 +388,7 @@ impl Session {
         }
         drop(writing);
         if let Some(login) = login {
-            context.store.save_soon();
+            login.outbox.end_receipts(self.in_order);
             context.hub.leave(&login.outbox);
         }
     }

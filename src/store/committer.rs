@@ -85,6 +85,7 @@ pub(super) fn start(
     connection.execute_batch("PRAGMA cache_size = -8000;")?;
     connection.execute_batch("PRAGMA journal_size_limit = 16777216;")?;
     full_sync(&connection)?;
+    deliveries::forget_starts(&connection)?;
     let mut memory = Memory {
         purge: true,
         limits: options.limits,

@@ -1,15 +1,21 @@
 //! How far messages and contact events have arrived at each user.
 //!
-//! Positions are noted in memory when a peer's TCP acknowledges, and saved along with whatever
-//! transaction comes next.
+//! Positions are noted in memory when a peer's TCP acknowledges, or a program says so by `135`, and
+//! saved along with whatever transaction comes next.
+//!
+//! A position grows, with one exception: the first `135` of a login sets it to its message, also
+//! back, as far as where the login began (contract, section 6). So while TCP alone has spoken for a
+//! login, what is above its start may come again, and is not to be removed: the start is in the
+//! table `login_start` from the first position on that the login saves, and `surely` looks there.
+//! Who has used `135` stands in `explicit_receipt`, and the next login begins so.
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{MessageId, StoreError, UserId};
+use super::{MessageId, StoreError, Tx, UserId};
 
-/// Everything up to here has arrived; both numbers only ever grow.
+/// Everything up to here has arrived.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Position {
     /// The newest message that has arrived, with all before it.
@@ -26,32 +32,161 @@ impl Position {
     }
 }
 
-/// The positions that are not saved yet.
+/// Numbers the logins of one run of the server, in the order in which they begin.
+pub type LoginNumber = u64;
+
+/// Where a user's next login goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// How far the user has been served, saved or not. Saved contact events are gone from the
+    /// database, so their number is only that of the unsaved ones.
+    pub position: Position,
+    /// The last login has used `135`.
+    pub explicit: bool,
+}
+
+/// A user's newest login since the start of the server.
+#[derive(Default)]
+struct Login {
+    number: LoginNumber,
+    /// The newest message written to a connection of the user's, of whatever login.
+    sent: MessageId,
+    /// As far as its first `135` may take the position back; None when that cannot be any more.
+    start: Option<MessageId>,
+    /// The start is saved, or about to be.
+    noted: bool,
+}
+
+/// What becomes of a user's row of `login_start`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Start {
+    #[default]
+    Stays,
+    Is(MessageId),
+    Goes,
+}
+
+/// What of a user is not saved yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Unsaved {
+    position: Position,
+    /// The message replaces the saved one, also where it is older.
+    back: bool,
+    start: Start,
+    /// The last login has not used `135`.
+    plain: bool,
+}
+
+impl From<Position> for Unsaved {
+    fn from(position: Position) -> Self {
+        Unsaved {
+            position,
+            ..Unsaved::default()
+        }
+    }
+}
+
+/// The positions that are not saved yet, and the logins that they are of.
 #[derive(Default)]
 pub(super) struct Deliveries {
-    unsaved: HashMap<UserId, Position>,
-    /// The newest message written to each user; 16 bytes for each who was sent any.
-    sent: HashMap<UserId, MessageId>,
+    unsaved: HashMap<UserId, Unsaved>,
+    /// 48 bytes for each user who has logged in.
+    logins: HashMap<UserId, Login>,
+    last: LoginNumber,
 }
 
 /// What one transaction saves.
-pub(super) type Snapshot = Vec<(UserId, Position)>;
+pub(super) type Snapshot = Vec<(UserId, Unsaved)>;
 
 impl Deliveries {
     pub(super) fn note(&mut self, user: UserId, position: Position) {
-        self.unsaved.entry(user).or_default().raise(position);
+        self.unsaved
+            .entry(user)
+            .or_default()
+            .position
+            .raise(position);
+    }
+
+    /// Notes what the peer's TCP has acknowledged of a login. Of an earlier one than the last it
+    /// counts no more: that one has been sent the same again, and may have said otherwise by `135`.
+    pub(super) fn note_arrived(&mut self, user: UserId, number: LoginNumber, position: Position) {
+        let Some(login) = self.logins.get_mut(&user) else {
+            return;
+        };
+        if login.number != number {
+            return;
+        }
+        let unsaved = self.unsaved.entry(user).or_default();
+        unsaved.position.raise(position);
+        if position.message > 0
+            && let Some(start) = login.start
+            && !login.noted
+        {
+            unsaved.start = Start::Is(start);
+            login.noted = true;
+        }
     }
 
     pub(super) fn note_sent(&mut self, user: UserId, message: MessageId) {
-        let sent = self.sent.entry(user).or_default();
+        let sent = &mut self.logins.entry(user).or_default().sent;
         *sent = message.max(*sent);
     }
 
     pub(super) fn sent(&self, user: UserId) -> MessageId {
-        self.sent.get(&user).copied().unwrap_or(0)
+        self.logins.get(&user).map_or(0, |login| login.sent)
     }
 
-    pub(super) fn unsaved(&self, user: UserId) -> Position {
+    /// A login begins. `start` is where, if its first `135` may take the position back to there.
+    pub(super) fn begin(&mut self, user: UserId, start: Option<MessageId>) -> LoginNumber {
+        self.last += 1;
+        let login = self.logins.entry(user).or_default();
+        login.number = self.last;
+        login.start = start;
+        login.noted = false;
+        self.last
+    }
+
+    /// The login ends; `plain` when its client has shown that it does not use `135`.
+    pub(super) fn end(&mut self, user: UserId, number: LoginNumber, plain: bool) {
+        if self
+            .logins
+            .get(&user)
+            .is_none_or(|login| login.number != number)
+        {
+            return;
+        }
+        let noted = self.settle_start(user);
+        if noted || plain {
+            let unsaved = self.unsaved.entry(user).or_default();
+            if noted {
+                unsaved.start = Start::Goes;
+            }
+            unsaved.plain |= plain;
+        }
+    }
+
+    /// The first `135` of a login sets its user's position to `message`, also back.
+    pub(super) fn set_back(&mut self, user: UserId, message: MessageId) {
+        let noted = self.settle_start(user);
+        let unsaved = self.unsaved.entry(user).or_default();
+        unsaved.position.message = message;
+        unsaved.back = true;
+        unsaved.plain = false;
+        if noted {
+            unsaved.start = Start::Goes;
+        }
+    }
+
+    /// Nothing goes back to where the login began any more; whether the database may know of it.
+    fn settle_start(&mut self, user: UserId) -> bool {
+        let Some(login) = self.logins.get_mut(&user) else {
+            return false;
+        };
+        login.start = None;
+        std::mem::take(&mut login.noted)
+    }
+
+    pub(super) fn unsaved(&self, user: UserId) -> Unsaved {
         self.unsaved.get(&user).copied().unwrap_or_default()
     }
 
@@ -61,10 +196,37 @@ impl Deliveries {
 
     /// Forgets what was committed, unless it has moved on since.
     pub(super) fn saved(&mut self, snapshot: &Snapshot) {
-        for (user, position) in snapshot {
-            if self.unsaved.get(user) == Some(position) {
+        for (user, was) in snapshot {
+            let Some(now) = self.unsaved.get_mut(user) else {
+                continue;
+            };
+            if now == was {
                 self.unsaved.remove(user);
+                continue;
             }
+            // From the saved position on it only has to be raised.
+            now.back &= now.position.message < was.position.message || !was.back;
+            now.plain &= !was.plain;
+            if now.start == was.start {
+                now.start = Start::Stays;
+            }
+        }
+    }
+}
+
+impl Unsaved {
+    /// How a user stands who is saved so.
+    pub(super) fn on(self, saved: MessageId, explicit: bool) -> Standing {
+        let message = match self.back {
+            true => self.position.message,
+            false => saved.max(self.position.message),
+        };
+        Standing {
+            position: Position {
+                message,
+                event: self.position.event,
+            },
+            explicit: explicit && !self.plain,
         }
     }
 }
@@ -82,15 +244,101 @@ pub(super) fn save(connection: &Connection, positions: &Snapshot) -> Result<(), 
     )?;
     let mut event =
         connection.prepare_cached("DELETE FROM contact_event WHERE user_id = ?1 AND id <= ?2")?;
-    for (user, position) in positions {
-        if position.message > 0 {
+    for (user, unsaved) in positions {
+        let position = unsaved.position;
+        if unsaved.back {
+            set(connection, *user, position.message)?;
+        } else if position.message > 0 {
             message.execute((user, position.message))?;
         }
         if position.event > 0 {
             event.execute((user, position.event))?;
         }
+        match unsaved.start {
+            Start::Stays => {}
+            Start::Is(start) => {
+                connection
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO login_start (user_id, message_id)
+                         SELECT id, ?2 FROM user WHERE id = ?1 AND mapped IS NOT NULL",
+                    )?
+                    .execute((user, start))?;
+            }
+            Start::Goes => forget_start(connection, *user)?,
+        }
+        if unsaved.plain {
+            connection
+                .prepare_cached("DELETE FROM explicit_receipt WHERE user_id = ?1")?
+                .execute([user])?;
+        }
     }
     Ok(())
+}
+
+fn set(connection: &Connection, user: UserId, message: MessageId) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO delivery (user_id, message_id)
+             SELECT id, ?2 FROM user WHERE id = ?1 AND mapped IS NOT NULL",
+        )?
+        .execute((user, message))?;
+    Ok(())
+}
+
+fn forget_start(connection: &Connection, user: UserId) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM login_start WHERE user_id = ?1")?
+        .execute([user])?;
+    Ok(())
+}
+
+/// From now on, and in the next login, only `135` counts as received by `user`; everything up to
+/// `message` has been.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn receive_explicitly(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    message: MessageId,
+) -> Result<(), StoreError> {
+    set(tx.connection, user, message)?;
+    forget_start(tx.connection, user)?;
+    tx.connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO explicit_receipt (user_id)
+             SELECT id FROM user WHERE id = ?1 AND mapped IS NOT NULL",
+        )?
+        .execute([user])?;
+    Ok(())
+}
+
+/// Whether the last login of `user` has used `135`, as far as that is saved.
+pub(super) fn is_explicit(connection: &Connection, user: UserId) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM explicit_receipt WHERE user_id = ?1")?
+        .exists([user])
+}
+
+/// At the start of a server nobody is logged in.
+pub(super) fn forget_starts(connection: &Connection) -> rusqlite::Result<()> {
+    let some = connection
+        .prepare("SELECT 1 FROM login_start LIMIT 1")?
+        .exists([])?;
+    if some {
+        connection.execute("DELETE FROM login_start", [])?;
+    }
+    Ok(())
+}
+
+/// Up to where messages have arrived at `user` for good: nothing brings them again. It is a saved
+/// position, since one that is only in memory may be lost.
+pub(super) fn surely(connection: &Connection, user: UserId) -> rusqlite::Result<MessageId> {
+    let start = connection
+        .prepare_cached("SELECT message_id FROM login_start WHERE user_id = ?1")?
+        .query_row([user], |row| row.get(0))
+        .optional()?;
+    Ok(saved(connection, user)?.min(start.unwrap_or(MessageId::MAX)))
 }
 
 /// The saved position; 0 when nothing has arrived yet.
@@ -101,3 +349,6 @@ pub(super) fn saved(connection: &Connection, user: UserId) -> rusqlite::Result<M
         .optional()?
         .unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,7 +49,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use committer::Committer;
-use deliveries::{Deliveries, Position};
+use deliveries::{Deliveries, LoginNumber, Position, Standing};
 pub use error::StoreError;
 use jobs::{Jobs, Undo};
 use lanes::Tail;
@@ -256,10 +256,20 @@ impl Store {
         self.inner.shared.committed.load(Ordering::Acquire)
     }
 
-    /// Notes that everything up to `position` has arrived at `user`; saved along with the next
-    /// transaction, or by itself without an fsync when there is none for a while.
+    /// Notes that everything up to `position` has been received by `user`; saved along with the
+    /// next transaction, or by itself without an fsync when there is none for a while.
     pub fn note_delivered(&self, user: UserId, position: Position) {
         lock(&self.inner.shared.deliveries).note(user, position);
+        self.save_events_soon(position);
+    }
+
+    /// The same of what the peer's TCP has acknowledged of a login.
+    pub fn note_arrived(&self, user: UserId, login: LoginNumber, position: Position) {
+        lock(&self.inner.shared.deliveries).note_arrived(user, login, position);
+        self.save_events_soon(position);
+    }
+
+    fn save_events_soon(&self, position: Position) {
         if position.event > 0 {
             self.save_soon();
         }
@@ -282,20 +292,61 @@ impl Store {
         lock(&self.inner.shared.deliveries).sent(user)
     }
 
-    /// How far `user` has been served, saved or not. Saved contact events are gone from the
-    /// database, so their number is only that of the unsaved ones.
+    /// Where a login of `user` goes on.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn delivered(&self, user: UserId) -> Result<Position, StoreError> {
-        // The unsaved position is read first: it leaves that map only after it was committed, so
+    pub fn standing(&self, user: UserId) -> Result<Standing, StoreError> {
+        // What is not saved is read first: it leaves that map only after it was committed, so
         // the read that follows sees it then.
         let unsaved = lock(&self.inner.shared.deliveries).unsaved(user);
-        let saved = self.read(|connection| deliveries::saved(connection, user))?;
-        Ok(Position {
-            message: saved.max(unsaved.message),
-            event: unsaved.event,
+        self.read(|connection| {
+            Ok(unsaved.on(
+                deliveries::saved(connection, user)?,
+                deliveries::is_explicit(connection, user)?,
+            ))
         })
+    }
+
+    /// A login of `user` begins, at the message `start`. With `plain`, what the peer's TCP
+    /// acknowledges counts as received in it, until its first `135`.
+    pub fn begin_login(&self, user: UserId, start: MessageId, plain: bool) -> LoginNumber {
+        lock(&self.inner.shared.deliveries).begin(user, plain.then_some(start))
+    }
+
+    /// A login of `user` ends; with `plain`, what the next one's peer acknowledges counts
+    /// again.
+    pub fn end_login(&self, user: UserId, login: LoginNumber, plain: bool) {
+        lock(&self.inner.shared.deliveries).end(user, login, plain);
+        self.save_soon();
+    }
+
+    /// The first `135` of a login sets the position of `user` to `message`, also back, and from
+    /// there on, the next login included, only `135` moves it. `ended` tells whether the login is
+    /// over: another one may have begun then, and nothing is done. Returns after the COMMIT; when
+    /// it fails, the position has gone back all the same, in memory.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn receive_explicitly(
+        &self,
+        user: UserId,
+        message: MessageId,
+        ended: impl FnOnce() -> bool,
+    ) -> Result<bool, StoreError> {
+        {
+            let mut deliveries = lock(&self.inner.shared.deliveries);
+            if ended() {
+                return Ok(false);
+            }
+            // First: what the transactions before the job's save of the old position is
+            // overwritten by it, and those from there on save the new one.
+            deliveries.set_back(user, message);
+        }
+        self.write(3, move |tx| {
+            deliveries::receive_explicitly(tx, user, message)
+        })?;
+        Ok(true)
     }
 
     /// Keeps the messages and media of `chat` from being purged while the pin lives.

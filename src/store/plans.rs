@@ -33,6 +33,7 @@ const WITHOUT: &[&str] = &[
     "committer/rest.rs",
     "committer/checkpoint.rs",
     "copy.rs",
+    "deliveries/tests.rs",
     "error.rs",
     "health.rs",
     "figures.rs",
@@ -60,6 +61,10 @@ const MEANT: &[(&str, &str)] = &[
     ),
     ("SCAN purge", "the orders to purge, all of which are due"),
     ("SCAN departure", "the same for accounts"),
+    (
+        "SCAN login_start",
+        "what a crash has left of it, once at the start",
+    ),
     ("SCAN given", "ids that are bound to the statement"),
     (
         "SCAN media USING INDEX media_loose",

@@ -57,6 +57,10 @@ INSERT INTO counter (name, value) SELECT 'indexed', coalesce(max(id), 0) FROM me
 ) WITHOUT ROWID, STRICT;
 CREATE TABLE explicit_receipt (
     user_id INTEGER PRIMARY KEY REFERENCES user (id) ON DELETE CASCADE
+) STRICT;
+CREATE TABLE login_start (
+    user_id    INTEGER PRIMARY KEY REFERENCES user (id) ON DELETE CASCADE,
+    message_id INTEGER NOT NULL
 ) STRICT;",
 ];
 

@@ -187,17 +187,17 @@ pub fn old_lanes(
     Ok((chats.last().map(|(chat, ..)| *chat), old))
 }
 
-/// Up to where messages have arrived at a user; nothing will arrive any more at a deleted account,
+/// Up to where messages have arrived at a user for good; nothing will arrive any more at a deleted account,
 /// so there nothing waits.
 fn arrived(connection: &Connection, user: UserId) -> rusqlite::Result<MessageId> {
     if super::contacts::exists(connection, user)? {
-        deliveries::saved(connection, user)
+        deliveries::surely(connection, user)
     } else {
         Ok(MessageId::MAX)
     }
 }
 
-/// Orders that old messages be purged. Arrived once, they stay so, whatever has happened since.
+/// Orders that old messages be purged. Arrived for good, they stay so, whatever has happened since.
 ///
 /// # Errors
 /// When the database cannot be written.

@@ -158,9 +158,13 @@ pub fn delete(tx: &mut Tx<'_>, user: UserId, password: &str) -> Result<bool, Sto
     if deleted == 0 {
         return Ok(false);
     }
-    connection
-        .prepare_cached("DELETE FROM delivery WHERE user_id = ?1")?
-        .execute([user])?;
+    for sql in [
+        "DELETE FROM delivery WHERE user_id = ?1",
+        "DELETE FROM login_start WHERE user_id = ?1",
+        "DELETE FROM explicit_receipt WHERE user_id = ?1",
+    ] {
+        connection.prepare_cached(sql)?.execute([user])?;
+    }
     connection
         .prepare_cached("INSERT INTO departure (user_id) VALUES (?1)")?
         .execute([user])?;

@@ -117,8 +117,8 @@ impl<F: Front> Engine<F> {
         Some((end - length, end))
     }
 
-    /// Sends the login, and right behind it a `135` of no chat: the first use of `135`, which is
-    /// refused, makes the server count as received only what is told it from now on.
+    /// Sends the login, and right before it a `135` of no chat: it is refused, and makes the server
+    /// count as received in the login only what is told it. Where the login has come, so has it.
     pub(super) fn log_in(&mut self, waiter: Waiter) {
         let Some((user, password)) = self.credentials.clone() else {
             return;
@@ -128,8 +128,8 @@ impl<F: Front> Engine<F> {
             user: user.as_str().into(),
             password: password.as_str().into(),
         };
-        self.send(&login, Purpose::Login(waiter));
         self.send(&NOTHING, Purpose::Received);
+        self.send(&login, Purpose::Login(waiter));
     }
 
     /// Asks for a sign of life, unless one is awaited. Not by `134`, which is answered without a

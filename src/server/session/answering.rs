@@ -101,7 +101,7 @@ fn leave(session: &mut ops::Session, out: &mut Vec<u8>) -> io::Result<()> {
         login.outbox.close(&writing);
         // What is on its way would otherwise be sent again to a login that follows at once.
         writing.await_arrival(store, LAST_PUSHES);
-        store.save_soon();
+        login.outbox.end_receipts(true);
         hub.leave(&login.outbox);
     }
     session.wire.set_deadline(Some(*login_grace));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 
 use super::{Transport, Wire};
-use crate::store::deliveries::Position;
+use crate::store::deliveries::{LoginNumber, Position};
 use crate::store::{Store, UserId};
 use crate::sync::timed::MutexGuard;
 use crate::sys::{self, Standing};
@@ -35,10 +35,12 @@ impl Out {
     }
 }
 
-/// When the bytes up to `end` have arrived, `user` has received everything up to `position`.
+/// When the bytes up to `end` have arrived, `user` has received in `login` everything up to
+/// `position`.
 struct Mark {
     end: u64,
     user: UserId,
+    login: LoginNumber,
     position: Position,
 }
 
@@ -135,12 +137,14 @@ impl Writing<'_> {
         !self.out.pending.is_empty()
     }
 
-    /// When all that was written so far has arrived, `user` has received up to `position`.
-    pub fn mark(&mut self, user: UserId, position: Position, store: &Store) {
+    /// When all that was written so far has arrived, `user` has received in `login` up to
+    /// `position`.
+    pub fn mark(&mut self, user: UserId, login: LoginNumber, position: Position, store: &Store) {
         let end = self.out.written + self.out.pending.len() as u64;
         self.out.marks.push_back(Mark {
             end,
             user,
+            login,
             position,
         });
         if self.out.marks.len() > MARKS {
@@ -152,11 +156,11 @@ impl Writing<'_> {
         }
     }
 
-    /// Joins each two neighbouring marks of one user: known a little later, but nothing is lost.
+    /// Joins each two neighbouring marks of one login: known a little later, but nothing is lost.
     fn thin_out(&mut self) {
         let mut marks = std::mem::take(&mut self.out.marks).into_iter().peekable();
         while let Some(mut mark) = marks.next() {
-            if let Some(next) = marks.next_if(|next| next.user == mark.user) {
+            if let Some(next) = marks.next_if(|next| next.login == mark.login) {
                 mark.end = next.end;
                 mark.position.raise(next.position);
             }
@@ -197,7 +201,7 @@ impl Writing<'_> {
             if mark.end > arrived {
                 break;
             }
-            store.note_delivered(mark.user, mark.position);
+            store.note_arrived(mark.user, mark.login, mark.position);
             self.out.marks.pop_front();
         }
         !self.out.marks.is_empty()

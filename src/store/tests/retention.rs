@@ -53,7 +53,7 @@ fn arrived(store: &Store, user: UserId, message: i64) {
     store
         .write(1, move |tx| {
             let position = Position { message, event: 0 };
-            deliveries::save(tx.connection, &vec![(user, position)])
+            deliveries::save(tx.connection, &vec![(user, position.into())])
         })
         .unwrap();
 }
@@ -153,6 +153,47 @@ fn timestamps_do_not_go_back_when_the_newest_message_goes() {
     assert!(next.timestamp > ahead.timestamp + 10 * DAY);
     assert!(next.id > ahead.id);
     assert_eq!(bodies(&scratch, b, ahead.id), ["next"]);
+}
+
+/// What TCP alone has acknowledged may come again as long as its login lasts.
+#[test]
+fn what_the_first_135_may_take_back_is_held() {
+    let mut scratch = Scratch::new();
+    let (a, b, chat) = pair(&scratch);
+    let count = |store: &Store| number(store, "SELECT count(*) FROM message");
+    let save = |store: &Store| store.write(1, |_| Ok(())).unwrap();
+    let arrive = |store: &Store, from: i64, message: i64| {
+        let login = store.begin_login(b, from, true);
+        store.note_arrived(b, login, Position { message, event: 0 });
+        store.save_soon();
+        save(store);
+        login
+    };
+    let message = kept(&scratch, a, chat, "once").id;
+    let login = arrive(&scratch, 0, message);
+    pass(&scratch, keep_messages(), 31 * DAY, none);
+    assert_eq!(count(&scratch), 1, "its login goes on");
+    scratch.end_login(b, login, false);
+    save(&scratch);
+    pass(&scratch, keep_messages(), 32 * DAY, none);
+    pass(&scratch, keep_messages(), 33 * DAY, none);
+    assert_eq!(count(&scratch), 0, "its login has ended");
+
+    // Said by 135, it is over at once, and what came before goes.
+    let first = kept(&scratch, a, chat, "confirmed").id;
+    let second = kept(&scratch, a, chat, "taken back").id;
+    arrive(&scratch, message, second);
+    assert!(scratch.receive_explicitly(b, first, || false).unwrap());
+    pass(&scratch, keep_messages(), 64 * DAY, none);
+    assert_eq!(bodies(&scratch, b, 0), ["taken back"]);
+
+    // A crash ends all logins.
+    let third = kept(&scratch, a, chat, "third").id;
+    arrive(&scratch, second, third);
+    assert_eq!(number(&scratch, "SELECT count(*) FROM login_start"), 1);
+    scratch.reopen();
+    assert_eq!(number(&scratch, "SELECT count(*) FROM login_start"), 0);
+    assert!(scratch.standing(b).unwrap().explicit);
 }
 
 #[test]
