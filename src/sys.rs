@@ -1,11 +1,14 @@
 //! The few system calls that no crate wraps: the only module with `unsafe`.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::net::TcpStream;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 /// `TCP_RTO_MAX_MS` of linux/tcp.h (since Linux 6.15), which libc does not name yet.
@@ -323,6 +326,37 @@ pub fn private_files() {
     unsafe {
         libc::umask(0o077);
     }
+}
+
+/// Gives the file `from` the name `to`, which nothing else has (`RENAME_NOREPLACE`).
+///
+/// Where the file system does not know that, the name is taken by an empty file first.
+///
+/// # Errors
+/// `AlreadyExists` when something has the name.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    let name = |path: &Path| CString::new(path.as_os_str().as_bytes());
+    let (old, new) = (name(from)?, name(to)?);
+    // SAFETY: the kernel reads two strings that end with NUL and live through the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_renameat2,
+            libc::AT_FDCWD,
+            old.as_ptr(),
+            libc::AT_FDCWD,
+            new.as_ptr(),
+            libc::RENAME_NOREPLACE,
+        )
+    };
+    if result == 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    if !matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) {
+        return Err(error);
+    }
+    std::fs::File::create_new(to)?;
+    std::fs::rename(from, to)
 }
 
 /// Keeps what the process has in memory out of core dumps: their size is limited to zero, and since

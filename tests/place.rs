@@ -7,15 +7,16 @@ use rusqlite::Connection;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use support::client::{Received, TIMEOUT};
+use support::client::{Client, Received, TIMEOUT};
 use support::ctl::ctl;
 use support::people::{Push, pair};
-use support::server::{STOP_TIMEOUT, TestServer, program, signal};
-use support::system::TempDir;
+use support::server::{CHEAP_SCRYPT, STOP_TIMEOUT, TestServer, program, signal};
+use support::system::{TempDir, wait_for};
 
 /// The documented exit code of a server whose database was taken away.
 const LOST: i32 = 74;
@@ -257,4 +258,188 @@ fn no_second_server_begins_on_what_replaced_the_database_of_a_running_one() {
     server.restart();
     server.stop();
     assert_eq!(bodies(&database), ["before"]);
+}
+
+/// A server on this database, which must start or say why not; it is killed in the end.
+struct Launched(Child);
+
+impl Launched {
+    fn spawn(database: &Path) -> Launched {
+        let child = Command::new(program())
+            .args([
+                "--scrypt",
+                CHEAP_SCRYPT,
+                "--listen",
+                "127.0.0.1:0",
+                "--database",
+            ])
+            .arg(database)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        Launched(child.expect("plauschd"))
+    }
+
+    /// Where it listens, or the line with which it ended.
+    fn listens(&mut self) -> Result<SocketAddr, String> {
+        let stderr = self.0.stderr.as_mut().expect("stderr is piped");
+        let mut said = String::new();
+        for line in BufReader::new(stderr).lines() {
+            said = line.expect("a line");
+            let address = said.split("listening on ").nth(1);
+            if let Some(address) = address.and_then(|address| address.parse().ok()) {
+                return Ok(address);
+            }
+        }
+        Err(said)
+    }
+
+    fn end(mut self) {
+        signal("TERM", self.0.id());
+        let child = &mut self.0;
+        let status = wait_for("the server has ended", STOP_TIMEOUT, || {
+            child.try_wait().expect("try_wait")
+        });
+        assert_eq!(status.code(), Some(0));
+    }
+}
+
+impl Drop for Launched {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn tool(database: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plauschctl"));
+    command.arg("--database").arg(database);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// A copy of a database with one user, hans, and a long message.
+fn copy_of_hans(directory: &Path, messages: usize) -> PathBuf {
+    let server = TestServer::start();
+    let (mut hans, _maria, chat) = pair(&server, "hans", "maria");
+    let text = "x".repeat(4_000);
+    hans.say_all(chat, (0..messages).map(|_| text.clone()));
+    let copy = directory.join("copy.db");
+    ctl(
+        &server.database(),
+        &["backup", copy.to_str().expect("UTF-8")],
+    );
+    copy
+}
+
+fn names(database: &Path) -> Vec<String> {
+    let connection = Connection::open(database).expect("open");
+    let mut statement = connection
+        .prepare("SELECT name FROM user")
+        .expect("prepare");
+    let rows = statement.query_map([], |row| row.get(0)).expect("query");
+    rows.collect::<Result<_, _>>().expect("rows")
+}
+
+/// The usual recipe after a disaster, while the service is started: whoever is first has the name,
+/// and what the server has acknowledged is there in the end.
+#[test]
+fn a_restore_and_a_start_at_one_time_lose_nothing() {
+    const ROUNDS: u64 = 40;
+    let directory = TempDir::new();
+    let copy = copy_of_hans(directory.path(), 20);
+    let mut outcomes = [0, 0];
+    for round in 0..ROUNDS {
+        let place = TempDir::new();
+        let database = place.path().join("plausch.db");
+        let mut restore = tool(&database)
+            .arg("restore")
+            .arg(&copy)
+            .spawn()
+            .expect("plauschctl");
+        // The server begins in each part of the other's work; which of them is first is chance.
+        std::thread::sleep(Duration::from_millis(round));
+        let mut server = Launched::spawn(&database);
+        let registered = server.listens().map(|address| {
+            let mut zoe = Client::connect(address);
+            zoe.register("zoe");
+            zoe.close();
+        });
+        let restored = wait_for("the restore has ended", TIMEOUT, || {
+            restore.try_wait().expect("try_wait")
+        });
+        let restored = restored.success();
+        if registered.is_ok() {
+            server.end();
+        }
+        let names = names(&database);
+        assert_eq!(
+            names.contains(&"zoe".to_owned()),
+            registered.is_ok(),
+            "round {round}"
+        );
+        assert_eq!(
+            names.contains(&"hans".to_owned()),
+            restored,
+            "round {round}"
+        );
+        outcomes[usize::from(restored)] += 1;
+        assert!(restored || registered.is_ok(), "round {round}: neither");
+    }
+    println!("{} of {ROUNDS} restored", outcomes[1]);
+}
+
+/// While a copy is being checked and written there is no database yet, and no server makes one.
+#[test]
+fn no_server_starts_where_a_database_is_being_restored() {
+    let directory = TempDir::new();
+    let copy = copy_of_hans(directory.path(), 5_000);
+    let database = directory.path().join("plausch.db");
+    let mut restore = tool(&database)
+        .arg("restore")
+        .arg(&copy)
+        .spawn()
+        .expect("plauschctl");
+    wait_for("the restore has begun", TIMEOUT, || {
+        database.exists().then_some(())
+    });
+    signal("STOP", restore.id());
+    assert_eq!(
+        fs::metadata(&database).expect("metadata").len(),
+        0,
+        "it went too fast"
+    );
+    let said = Launched::spawn(&database).listens().expect_err("a start");
+    assert!(said.contains("is using it"), "{said}");
+    signal("CONT", restore.id());
+    assert!(restore.wait().expect("wait").success());
+    let mut server = Launched::spawn(&database);
+    server.listens().expect("a start");
+    server.end();
+    assert_eq!(names(&database), ["hans", "maria"]);
+
+    // One that is killed leaves nothing that is in the way of the next.
+    fs::remove_file(&database).expect("remove_file");
+    let mut killed = tool(&database)
+        .arg("restore")
+        .arg(&copy)
+        .spawn()
+        .expect("plauschctl");
+    wait_for("the restore has begun", TIMEOUT, || {
+        database.exists().then_some(())
+    });
+    killed.kill().expect("kill");
+    killed.wait().expect("wait");
+    // One that fails leaves nothing at all.
+    let output = tool(&directory.path().join("other.db"))
+        .arg("restore")
+        .arg("/dev/null")
+        .output();
+    assert!(!output.expect("plauschctl").status.success());
+    assert!(!directory.path().join("other.db").exists());
+    ctl(&database, &["restore", copy.to_str().expect("UTF-8")]);
+    assert_eq!(names(&database), ["hans", "maria"]);
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
+use super::place::{self, beside_it};
 use super::{StoreError, beside, schema};
 
 /// Pages of one step; after each, `progress` is called.
@@ -40,20 +41,21 @@ pub fn backup(
     replace: bool,
     mut progress: impl FnMut(i32, i32),
 ) -> Result<(), CopyError> {
-    let _old = take_over(source, target, replace).map_err(CopyError::Target)?;
+    let mut target = Target::take(source, target, replace, false).map_err(CopyError::Target)?;
     let from = open(source).map_err(CopyError::Source)?;
     (|| {
-        let part = Part::create(target)?;
+        let part = Part::create(&target.path)?;
         copy(&from, &part.path, &mut progress)?;
-        settle(target)?;
-        part.rename(target)
+        settle(&target.path)?;
+        target.give_name(part)
     })()
     .map_err(CopyError::Target)
 }
 
 /// Puts the copy at `source` in the place of the database at `target`, which no server may be using.
 ///
-/// The copy is checked first. A database that is there is replaced only with `replace`. If the
+/// The copy is checked first. A database that is there is replaced only with `replace`. Where there
+/// is none, an empty file holds the name, locked, so that no server makes one meanwhile. If the
 /// process is killed, either the old database or the new one is there, whole.
 ///
 /// # Errors
@@ -65,7 +67,7 @@ pub fn restore(
     replace: bool,
     mut progress: impl FnMut(i32, i32),
 ) -> Result<(), CopyError> {
-    let _old = take_over(source, target, replace).map_err(CopyError::Target)?;
+    let mut target = Target::take(source, target, replace, true).map_err(CopyError::Target)?;
     let from = open(source)
         .and_then(|from| {
             let wrong = super::check::complaints(&from, |_| {})?;
@@ -76,11 +78,11 @@ pub fn restore(
         })
         .map_err(CopyError::Source)?;
     (|| {
-        let part = Part::create(target)?;
+        let part = Part::create(&target.path)?;
         copy(&from, &part.path, &mut progress)?;
-        part.inherit(target)?;
-        settle(target)?;
-        part.rename(target)
+        part.inherit(&target)?;
+        settle(&target.path)?;
+        target.give_name(part)
     })()
     .map_err(CopyError::Target)
 }
@@ -93,43 +95,123 @@ fn open(source: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// The database that is to be replaced, if there is one, locked as a server locks it: as long as
-/// the file lives, no server begins to use it.
-fn take_over(source: &Path, target: &Path, replace: bool) -> Result<Option<File>, StoreError> {
-    // Before anything is opened: closing it would give up SQLite's locks on the same file.
-    if let (Ok(from), Ok(to)) = (fs::metadata(source), fs::metadata(target))
-        && (from.dev(), from.ino()) == (to.dev(), to.ino())
-    {
-        let text = "it is the same file as the one that is read";
-        return Err(StoreError::Foreign(text.to_owned()));
-    }
-    let log = beside_it(target, "-wal");
-    match OpenOptions::new().read(true).append(true).open(target) {
-        Ok(old) => {
-            if !old.metadata()?.is_file() {
+/// The name that a copy is to get, and what is there now.
+struct Target {
+    path: PathBuf,
+    /// The file that has the name, locked as a server locks it: as long as this lives, no server
+    /// begins to use it. None where a backup finds nothing.
+    file: Option<File>,
+    /// It is an empty one that only keeps the name from a server that starts meanwhile.
+    placeholder: bool,
+}
+
+impl Target {
+    /// Looks what has the name; something that is worth keeping is only taken with `replace`. Where
+    /// there is nothing, `hold` has the name held.
+    fn take(source: &Path, target: &Path, replace: bool, hold: bool) -> Result<Target, StoreError> {
+        let mut path = place::resolve(target)?;
+        // Before anything is opened: closing it would give up SQLite's locks on the same file.
+        if let (Ok(from), Ok(to)) = (fs::metadata(source), fs::metadata(&path))
+            && place::is_same(&from, &to)
+        {
+            let text = "it is the same file as the one that is read";
+            return Err(StoreError::Foreign(text.to_owned()));
+        }
+        let log = beside_it(&path, "-wal");
+        loop {
+            let (file, made) = match open_target(&path) {
+                Ok(old) => (old, false),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                // It may hold what is nowhere else.
+                Err(_) if !replace && log.symlink_metadata().is_ok() => {
+                    return Err(StoreError::Foreign(format!(
+                        "{} is left of another database; --force removes it",
+                        log.display()
+                    )));
+                }
+                Err(_) if !hold => {
+                    return Ok(Target {
+                        path,
+                        file: None,
+                        placeholder: false,
+                    });
+                }
+                Err(_) => match make_target(&path) {
+                    Ok(new) => (new, true),
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                    Err(error) => return Err(error.into()),
+                },
+            };
+            let data = file.metadata()?;
+            if !data.is_file() {
                 return Err(StoreError::Foreign("it is no ordinary file".to_owned()));
             }
-            if !beside::try_exclusive(&old)? {
+            if !beside::try_exclusive(&file)? {
                 return Err(StoreError::Foreign(
                     "a server is using it: stop it first".to_owned(),
                 ));
             }
-            if replace {
-                Ok(Some(old))
-            } else {
-                Err(exists())
+            let mut found = Target {
+                path,
+                file: Some(file),
+                placeholder: made,
+            };
+            if !found.is_named() {
+                // Another file has got the name before this one was locked.
+                found.placeholder = false;
+                path = std::mem::take(&mut found.path);
+                continue;
             }
+            // An empty one, as a killed restore leaves it, is nothing.
+            if !replace && (data.len() > 0 || !made && log.symlink_metadata().is_ok()) {
+                return Err(exists());
+            }
+            return Ok(found);
         }
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-        // A link to nowhere.
-        Err(_) if !replace && target.symlink_metadata().is_ok() => Err(exists()),
-        // It may hold what is nowhere else.
-        Err(_) if !replace && log.symlink_metadata().is_ok() => Err(StoreError::Foreign(format!(
-            "{} is left of another database; --force removes it",
-            log.display()
-        ))),
-        Err(_) => Ok(None),
     }
+
+    /// Whether the file that was locked still has the name.
+    fn is_named(&self) -> bool {
+        match (&self.file, fs::metadata(&self.path)) {
+            (Some(file), Ok(named)) => file
+                .metadata()
+                .is_ok_and(|own| place::is_same(&own, &named)),
+            _ => false,
+        }
+    }
+
+    /// Gives the name to what is complete and on stable storage.
+    fn give_name(&mut self, part: Part) -> Result<(), StoreError> {
+        if self.file.is_none() {
+            return part.rename(&self.path, crate::sys::rename_new);
+        }
+        if !self.is_named() {
+            return Err(StoreError::Foreign(
+                "somebody else has put another file there meanwhile".to_owned(),
+            ));
+        }
+        self.placeholder = false;
+        part.rename(&self.path, |from, to| fs::rename(from, to))
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if self.placeholder && self.is_named() {
+            // What stays is empty, which is as good as nothing.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn open_target(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).append(true).open(path)
+}
+
+fn make_target(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create_new(true).mode(0o600);
+    options.open(path)
 }
 
 /// Brings the log of a database that is about to be replaced into its file, so that it is whole
@@ -147,13 +229,6 @@ fn settle(target: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-/// The name of one of the files that SQLite keeps beside a database.
-fn beside_it(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 /// Copies everything into the empty file `part`.
@@ -222,10 +297,10 @@ impl Part {
     }
 
     /// Root restores for the server's user: whoever owns the old file, or else the directory.
-    fn inherit(&self, target: &Path) -> Result<(), StoreError> {
-        let like = match fs::metadata(target) {
-            Ok(old) => old,
-            Err(_) => fs::metadata(&self.directory)?,
+    fn inherit(&self, target: &Target) -> Result<(), StoreError> {
+        let like = match &target.file {
+            Some(old) if !target.placeholder => old.metadata()?,
+            _ => fs::metadata(&self.directory)?,
         };
         let own = fs::metadata(&self.path)?;
         if own.uid() == 0 && (like.uid(), like.gid()) != (own.uid(), own.gid()) {
@@ -234,8 +309,15 @@ impl Part {
         Ok(())
     }
 
-    fn rename(mut self, target: &Path) -> Result<(), StoreError> {
-        fs::rename(&self.path, target)?;
+    fn rename(
+        mut self,
+        target: &Path,
+        rename: impl FnOnce(&Path, &Path) -> io::Result<()>,
+    ) -> Result<(), StoreError> {
+        rename(&self.path, target).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => exists(),
+            _ => StoreError::Io(error),
+        })?;
         self.named = true;
         // Otherwise a power cut could take the new name away again.
         File::open(&self.directory)?.sync_all()?;
