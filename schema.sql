@@ -44,14 +44,19 @@ CREATE TABLE contact (
 ) WITHOUT ROWID, STRICT;
 
 -- What user_id has asked contact_id before: when contact_id was last told of it by a 233, and whether
--- contact_id has declined. It outlives the request, so that asking again pesters nobody.
+-- contact_id has declined. It outlives the request, so that asking again pesters nobody. quiet: the
+-- request was withdrawn and made again within a day of told.
 CREATE TABLE asked (
     user_id    INTEGER NOT NULL REFERENCES user (id),
     contact_id INTEGER NOT NULL REFERENCES user (id),
     told       INTEGER NOT NULL,
     declined   INTEGER NOT NULL DEFAULT 0,
+    quiet      INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (user_id, contact_id)
 ) WITHOUT ROWID, STRICT;
+
+-- For an account that goes.
+CREATE INDEX asked_contact ON asked (contact_id);
 
 -- The open requests to a user, in the order of the askers' ids.
 CREATE INDEX contact_open ON contact (contact_id, user_id) WHERE since IS NULL;

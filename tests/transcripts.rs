@@ -23,6 +23,7 @@ transcripts! {
     chats
     contact_delete
     contacts
+    contacts_again
     contacts_offline
     editing
     everybody

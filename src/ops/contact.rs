@@ -15,9 +15,10 @@ pub(super) fn confirm(session: &Session, name: &str) -> Outcome {
     };
     let context = &session.context;
     let most = context.max_requests;
-    let requested = context
-        .store
-        .write(4, move |tx| contacts::request(tx, user, contact, most))?;
+    let online = context.hub.find(contact).is_some();
+    let requested = context.store.write(4, move |tx| {
+        contacts::request(tx, user, contact, most, online)
+    })?;
     match requested {
         Requested::NoRoom => return Err(StoreError::NoRoom.into()),
         Requested::TooMany => {
@@ -30,7 +31,7 @@ pub(super) fn confirm(session: &Session, name: &str) -> Outcome {
             ));
         }
         Requested::Nobody => return respond(Status::ContactNotFound),
-        Requested::Unchanged => {}
+        Requested::Unchanged | Requested::Quietly => {}
         Requested::Recorded => {
             if let Some(outbox) = session.context.hub.find(contact) {
                 outbox.look_at_events();
@@ -47,10 +48,11 @@ pub(super) fn delete(session: &Session, name: &str) -> Outcome {
         Ok(both) => both,
         Err(status) => return respond(status),
     };
-    let removed = session
-        .context
+    let context = &session.context;
+    let online = context.hub.find(contact).is_some();
+    let removed = context
         .store
-        .write(4, move |tx| contacts::remove(tx, user, contact))?;
+        .write(4, move |tx| contacts::end(tx, user, contact, online))?;
     respond(if removed {
         Status::Ok
     } else {

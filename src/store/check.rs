@@ -35,6 +35,12 @@ const INVARIANTS: &[Invariant] = &[
         sql: "SELECT 'user ' || user_id FROM contact WHERE user_id = contact_id",
     },
     Invariant {
+        what: "what a deleted account has asked, or been asked, is forgotten",
+        sql: "SELECT 'user ' || u.id FROM user u
+              WHERE u.mapped IS NULL AND u.id NOT IN (SELECT user_id FROM departure)
+              AND (u.id IN (SELECT user_id FROM asked) OR u.id IN (SELECT contact_id FROM asked))",
+    },
+    Invariant {
         what: "a chat has its two members",
         sql: "SELECT 'chat ' || c.id FROM chat c
               WHERE (SELECT count(*) FROM member m WHERE m.chat_id = c.id
@@ -190,6 +196,8 @@ mod tests {
         "UPDATE user SET password = '' WHERE id = 1",
         "UPDATE contact SET since = 6 WHERE user_id = 1",
         "INSERT INTO contact VALUES (1, 1, NULL)",
+        "UPDATE user SET mapped = NULL, password = '', email = '', gender = '' WHERE id = 2;
+         INSERT INTO asked VALUES (1, 2, 5, 0, 0)",
         "DELETE FROM member WHERE user_id = 1",
         "INSERT INTO member VALUES (1, 7, 1, 0, 1)",
         "INSERT INTO message VALUES (3, 8, 12, 'lost', NULL)",

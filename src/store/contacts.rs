@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{StoreError, Tx, UserId, chats};
+use super::tx::milliseconds;
+use super::{StoreError, Tx, UserId, asked, chats};
 
 /// A contact of a user.
 pub struct Contact {
@@ -23,13 +24,15 @@ pub enum Requested {
     Unchanged,
     /// The other side is to be told by a `233`.
     Recorded,
+    /// It was recorded, and the other side is not to be told: see `asked`.
+    Quietly,
     /// The user has too many requests without an answer.
     TooMany,
 }
 
 /// Records that `user` wants `contact`; makes both contacts when the other side wants it too. A
 /// user may have `most` requests without an answer, any number if that is 0; agreeing to a request
-/// is none.
+/// is none. `online` says whether a `233` reaches `contact` at once.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -38,6 +41,7 @@ pub fn request(
     user: UserId,
     contact: UserId,
     most: u32,
+    online: bool,
 ) -> Result<Requested, StoreError> {
     let connection = tx.connection;
     if !exists(connection, contact)? || !exists(connection, user)? {
@@ -56,7 +60,10 @@ pub fn request(
     connection
         .prepare_cached("INSERT INTO contact (user_id, contact_id) VALUES (?1, ?2)")?
         .execute((user, contact))?;
+    // Whatever was before: `user` wants to hear of `contact` again.
+    asked::forget(tx, contact, user)?;
     if wanted {
+        asked::forget(tx, user, contact)?;
         connection
             .prepare_cached(
                 "UPDATE contact SET since = ?3
@@ -64,6 +71,8 @@ pub fn request(
             )?
             .execute((user, contact, tx.now()))?;
         chats::forget_pair(tx, user, contact)?;
+    } else if !asked::is_told(tx, user, contact, online)? {
+        return Ok(Requested::Quietly);
     }
     connection
         .prepare_cached("INSERT INTO contact_event (user_id, contact_id) VALUES (?1, ?2)")?
@@ -85,11 +94,38 @@ fn open(connection: &Connection, user: UserId) -> rusqlite::Result<u32> {
         .query_row([user], |row| row.get(0))
 }
 
-/// Ends whatever relation there is between two users; false when there is none.
+/// `user` ends whatever relation there is with `contact`; false when there is none. Who declines a
+/// request hears of the other's requests no more. `online` says whether `contact` is logged in, and
+/// so may have been told of a request that `user` withdraws.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn remove(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<bool, StoreError> {
+pub fn end(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    contact: UserId,
+    online: bool,
+) -> Result<bool, StoreError> {
+    let theirs = wants(tx.connection, contact, user)?;
+    let both = theirs && wants(tx.connection, user, contact)?;
+    if !remove(tx, user, contact)? {
+        return Ok(false);
+    }
+    if both {
+        // Neither has declined a request, so the other's next one is told, once.
+    } else if theirs {
+        asked::declined(tx, contact, user)?;
+    } else if online {
+        asked::told(tx, user, contact)?;
+    }
+    Ok(true)
+}
+
+/// Takes whatever relation there is between two users away; false when there is none.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(super) fn remove(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<bool, StoreError> {
     let removed = tx
         .connection
         .prepare_cached(
@@ -204,7 +240,8 @@ pub fn settled_events(
         .collect()
 }
 
-/// Who wants `user` and has no answer yet, by the asker's id, above `after`.
+/// Who wants `user` and has no answer yet, by the asker's id, above `after`; without those of whom
+/// `user` is not to be told, see `asked`.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -219,9 +256,12 @@ pub fn open_requests(
             "SELECT c.user_id, u.name FROM contact c JOIN user u ON u.id = c.user_id
              WHERE c.contact_id = ?1 AND c.since IS NULL AND c.user_id > ?2
                AND u.mapped IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM asked a WHERE a.user_id = c.user_id
+                               AND a.contact_id = c.contact_id
+                               AND (a.declined OR (a.quiet AND abs(?4 - a.told) < ?5)))
              ORDER BY c.user_id LIMIT ?3",
         )?
-        .query_map((user, after, limit), event)?
+        .query_map((user, after, limit, milliseconds(), asked::DAY), event)?
         .collect()
 }
 

@@ -13,7 +13,8 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{MessageId, StoreError, Tx, UserId};
+use super::tx::milliseconds;
+use super::{MessageId, StoreError, Tx, UserId, asked};
 
 /// Everything up to here has arrived.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -252,6 +253,7 @@ pub(super) fn save(connection: &Connection, positions: &Snapshot) -> Result<(), 
             message.execute((user, position.message))?;
         }
         if position.event > 0 {
+            asked::arrived(connection, *user, position.event, milliseconds())?;
             event.execute((user, position.event))?;
         }
         match unsaved.start {

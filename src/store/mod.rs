@@ -11,6 +11,7 @@
 //! Invariant: [`Store::write`] returns only after the COMMIT of its job is on stable storage
 //! (promise 1 of the contract). Whatever a write depends on is decided inside its job.
 
+mod asked;
 pub mod beside;
 pub mod census;
 pub mod chats;

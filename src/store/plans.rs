@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 /// Every file of SQL; a test below sees to it that none is forgotten.
 const SOURCES: &[(&str, &str)] = &[
+    ("asked.rs", include_str!("asked.rs")),
     ("chats.rs", include_str!("chats.rs")),
     ("committer.rs", include_str!("committer.rs")),
     ("contacts.rs", include_str!("contacts.rs")),

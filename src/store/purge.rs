@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::lanes;
 use super::tx::{Memory, Tx};
-use super::{ChatId, MediaId, MessageId, StoreError, UserId, chats};
+use super::{ChatId, MediaId, MessageId, StoreError, UserId, asked, chats};
 
 /// Messages looked at in one statement; a step goes on until its deadline.
 const BATCH: u32 = 64;
@@ -131,7 +131,8 @@ fn departure(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
                (SELECT id FROM contact_event WHERE user_id = ?1 LIMIT ?2)",
         )?
         .execute((user, BATCH))?;
-    Ok(!contacts.is_empty() || !chats.is_empty() || events > 0)
+    let asked = asked::depart(connection, user, BATCH)?;
+    Ok(!contacts.is_empty() || !chats.is_empty() || events > 0 || asked)
 }
 
 /// Removes a batch of a lane's messages; false when there are none left.

@@ -53,8 +53,10 @@ INSERT INTO counter (name, value) SELECT 'indexed', coalesce(max(id), 0) FROM me
     contact_id INTEGER NOT NULL REFERENCES user (id),
     told       INTEGER NOT NULL,
     declined   INTEGER NOT NULL DEFAULT 0,
+    quiet      INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (user_id, contact_id)
 ) WITHOUT ROWID, STRICT;
+CREATE INDEX asked_contact ON asked (contact_id);
 CREATE TABLE explicit_receipt (
     user_id INTEGER PRIMARY KEY REFERENCES user (id) ON DELETE CASCADE
 ) STRICT;

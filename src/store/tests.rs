@@ -10,6 +10,7 @@ use super::{Options, Store, StoreError, Tx, UserId, chats, contacts};
 
 use scratch::Scratch;
 
+mod asked;
 mod jobs;
 mod lanes;
 mod retention;
@@ -34,8 +35,8 @@ fn pair(store: &Store) -> (UserId, UserId, i64) {
     store
         .write(1, |tx| {
             let (a, b) = (account(tx, "a")?, account(tx, "b")?);
-            contacts::request(tx, a, b, 0)?;
-            contacts::request(tx, b, a, 0)?;
+            contacts::request(tx, a, b, 0, false)?;
+            contacts::request(tx, b, a, 0, false)?;
             chats::create(tx, a, b)?;
             Ok((a, b, chats::of(tx.connection, a)?[0]))
         })
@@ -121,8 +122,8 @@ fn a_backlog_gathered_amid_new_messages_has_no_hole() {
             scratch
                 .write(1, move |tx| {
                     let other = account(tx, name)?;
-                    contacts::request(tx, other, b, 0)?;
-                    contacts::request(tx, b, other, 0)?;
+                    contacts::request(tx, other, b, 0, false)?;
+                    contacts::request(tx, b, other, 0, false)?;
                     chats::create(tx, other, b)?;
                     Ok((other, chats::of(tx.connection, other)?[0]))
                 })

@@ -60,8 +60,8 @@ impl World {
                 let mut all = Vec::new();
                 for number in 0..senders {
                     let sender = account(tx, &format!("sender{number}"))?;
-                    contacts::request(tx, sender, maria, 0)?;
-                    contacts::request(tx, maria, sender, 0)?;
+                    contacts::request(tx, sender, maria, 0, false)?;
+                    contacts::request(tx, maria, sender, 0, false)?;
                     chats::create(tx, sender, maria)?;
                     all.push((sender, chats::of(tx.connection, sender)?[0]));
                 }

@@ -17,8 +17,8 @@ fn company(store: &Store) -> (Vec<UserId>, Vec<i64>) {
                 .collect::<Result<_, _>>()?;
             for (index, &a) in users.iter().enumerate() {
                 for &b in &users[index + 1..] {
-                    contacts::request(tx, a, b, 0)?;
-                    contacts::request(tx, b, a, 0)?;
+                    contacts::request(tx, a, b, 0, false)?;
+                    contacts::request(tx, b, a, 0, false)?;
                     chats::create(tx, a, b)?;
                 }
             }

@@ -248,8 +248,8 @@ fn a_timestamp_of_the_future_does_not_end_the_walk() {
         .unwrap();
     let other = scratch
         .write(1, move |tx| {
-            contacts::request(tx, c, d, 0)?;
-            contacts::request(tx, d, c, 0)?;
+            contacts::request(tx, c, d, 0, false)?;
+            contacts::request(tx, d, c, 0, false)?;
             chats::create(tx, c, d)?;
             Ok(chats::of(tx.connection, c)?[0])
         })
@@ -395,8 +395,8 @@ fn a_full_database_takes_nothing_until_something_goes() {
     let requested = scratch.write(1, move |tx| {
         let c = account(tx, "c")?;
         Ok((
-            contacts::request(tx, a, b, 0)?,
-            contacts::request(tx, a, c, 0)?,
+            contacts::request(tx, a, b, 0, false)?,
+            contacts::request(tx, a, c, 0, false)?,
         ))
     });
     assert_eq!(

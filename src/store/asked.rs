@@ -1,0 +1,135 @@
+//! What was asked before, so that nobody can be pestered by asking again.
+//!
+//! - Who has declined somebody's request is not told of their requests any more, until asking them
+//!   of their own accord.
+//! - Who withdraws a request and makes it again is told of once a day.
+//!
+//! The asker is answered as ever and sees no difference.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{StoreError, Tx, UserId};
+
+/// Between two tellings of a request that is withdrawn and made again, in milliseconds.
+pub(super) const DAY: i64 = 24 * 3_600_000;
+
+/// Whether `contact` is to be told of the request that `user` makes now. `online` says whether a
+/// `233` reaches `contact` at once; otherwise it counts as told when it has arrived.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(super) fn is_told(
+    tx: &Tx<'_>,
+    user: UserId,
+    contact: UserId,
+    online: bool,
+) -> Result<bool, StoreError> {
+    let (connection, now) = (tx.connection, tx.now());
+    // What is older says nothing any more. A clock that was set may have left it in the future.
+    connection
+        .prepare_cached(
+            "DELETE FROM asked WHERE user_id = ?1 AND declined = 0 AND abs(?2 - told) >= ?3",
+        )?
+        .execute((user, now, DAY))?;
+    let declined: Option<bool> = connection
+        .prepare_cached("SELECT declined FROM asked WHERE user_id = ?1 AND contact_id = ?2")?
+        .query_row((user, contact), |row| row.get(0))
+        .optional()?;
+    match declined {
+        Some(true) => {}
+        Some(false) => {
+            connection
+                .prepare_cached(
+                    "UPDATE asked SET quiet = 1 WHERE user_id = ?1 AND contact_id = ?2",
+                )?
+                .execute((user, contact))?;
+        }
+        None if online => told(tx, user, contact)?,
+        None => {}
+    }
+    Ok(declined.is_none())
+}
+
+/// Notes that `contact` has been told of a request of `user`'s just now, unless something is noted
+/// already.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(super) fn told(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
+    tx.connection
+        .prepare_cached(
+            "INSERT INTO asked (user_id, contact_id, told) VALUES (?1, ?2, ?3)
+             ON CONFLICT (user_id, contact_id) DO NOTHING",
+        )?
+        .execute((user, contact, tx.now()))?;
+    Ok(())
+}
+
+/// Notes that `contact` has been told, at `now`, of the open requests among the events up to `event`:
+/// the `233` have arrived. Has to come before the events are removed.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(super) fn arrived(
+    connection: &Connection,
+    contact: UserId,
+    event: i64,
+    now: i64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO asked (user_id, contact_id, told)
+             SELECT e.contact_id, e.user_id, ?3 FROM contact_event e
+             JOIN contact c ON c.user_id = e.contact_id AND c.contact_id = e.user_id
+             WHERE e.user_id = ?1 AND e.id <= ?2 AND c.since IS NULL
+             ON CONFLICT (user_id, contact_id) DO NOTHING",
+        )?
+        .execute((contact, event, now))?;
+    Ok(())
+}
+
+/// `contact` does not want to hear of requests of `user`'s any more.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(super) fn declined(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
+    tx.connection
+        .prepare_cached(
+            "INSERT INTO asked (user_id, contact_id, told, declined) VALUES (?1, ?2, ?3, 1)
+             ON CONFLICT (user_id, contact_id) DO UPDATE SET declined = 1",
+        )?
+        .execute((user, contact, tx.now()))?;
+    Ok(())
+}
+
+/// Forgets what `user` has asked `contact`: it was answered, or `contact` wants to hear of it again.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(super) fn forget(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
+    tx.connection
+        .prepare_cached("DELETE FROM asked WHERE user_id = ?1 AND contact_id = ?2")?
+        .execute((user, contact))?;
+    Ok(())
+}
+
+/// Takes a batch away of what a deleted account has asked and been asked; false when there is
+/// nothing left.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(super) fn depart(connection: &Connection, user: UserId, batch: u32) -> rusqlite::Result<bool> {
+    let by = connection
+        .prepare_cached(
+            "DELETE FROM asked WHERE user_id = ?1 AND contact_id IN
+               (SELECT contact_id FROM asked WHERE user_id = ?1 LIMIT ?2)",
+        )?
+        .execute((user, batch))?;
+    let of = connection
+        .prepare_cached(
+            "DELETE FROM asked WHERE contact_id = ?1 AND user_id IN
+               (SELECT user_id FROM asked WHERE contact_id = ?1 LIMIT ?2)",
+        )?
+        .execute((user, batch))?;
+    Ok(by + of > 0)
+}
