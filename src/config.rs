@@ -36,6 +36,8 @@ pub struct Config {
     pub require_tls: bool,
     /// The file of the database.
     pub database: PathBuf,
+    /// The file that says that there is a database already; none is made beside it.
+    pub marker: Option<PathBuf>,
     /// Whether checkpoints of the write-ahead log are left to another program.
     pub leave_checkpoints: bool,
     /// Whether refusals carry a reason for people.
@@ -85,6 +87,7 @@ impl Default for Config {
             tls_key: None,
             require_tls: false,
             database: PathBuf::from("plausch.db"),
+            marker: None,
             leave_checkpoints: false,
             explain: false,
             max_clients: 4096,

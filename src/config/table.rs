@@ -122,6 +122,22 @@ pub static OPTIONS: &[OptionRow] = &[
         },
     },
     OptionRow {
+        long: "marker",
+        short: "",
+        hint: "FILE",
+        help: "note in this file that there is a database, and never make a second one; it belongs on \
+               another file system than the database",
+        own: Own {
+            takes: "the name of a file",
+            default: "",
+            group: Group::Storage,
+            action: Action::One(|config, text| {
+                config.marker = Some(file(text)?);
+                Some(())
+            }),
+        },
+    },
+    OptionRow {
         long: "pool",
         short: "",
         hint: "N",

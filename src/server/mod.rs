@@ -146,6 +146,7 @@ impl Server {
         let hasher = Hasher::start(config.cost)?;
         let store = Store::open(&store::Options {
             path: config.database.clone(),
+            marker: config.marker.clone(),
             readers: config.pool,
             check: config.check,
             leave_checkpoints: config.leave_checkpoints,

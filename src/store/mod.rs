@@ -26,6 +26,7 @@ mod health;
 mod jobs;
 mod lanes;
 pub mod limits;
+mod marker;
 pub mod media;
 mod mend;
 pub mod messages;
@@ -76,6 +77,9 @@ pub type MediaId = i64;
 pub struct Options {
     /// The database file; created, readable by its owner alone, when it does not exist.
     pub path: PathBuf,
+    /// A file that is made along with the database. Where it is and the database is not, none is made:
+    /// its disk is not mounted, say.
+    pub marker: Option<PathBuf>,
     /// Connections for reading; the committer has one more for itself.
     pub readers: u32,
     /// How long the database is looked through for damage at the start, at most; zero for not.

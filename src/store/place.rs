@@ -60,6 +60,26 @@ pub(super) fn beside_it(database: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Puts the names in a directory on stable storage: a power cut could take a new one away again.
+/// False where the file system knows no such thing (CIFS, many of FUSE).
+///
+/// # Errors
+/// When the disk fails.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<bool> {
+    match File::open(directory).and_then(|open| open.sync_all()) {
+        Ok(()) => Ok(true),
+        Err(error)
+            if matches!(
+                error.raw_os_error(),
+                Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP | libc::ENOTTY | libc::EBADF)
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether both are the same file.
 pub(super) fn is_same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::health::{self, Examined};
+use super::marker::Marker;
 use super::place::{self, Place};
 use super::{Options, StoreError, orders, schema};
 
@@ -34,13 +35,26 @@ pub(super) fn open(options: &Options) -> Result<Opened, StoreError> {
     let path = place::resolve(&options.path)?;
     health::log_without_database(&path)?;
     let leave_checkpoints = options.leave_checkpoints;
+    let marker = options.marker.as_deref().map(Marker::at);
+    if let Some(marker) = &marker {
+        marker.expect(&path)?;
+    }
     // Ids are given out in memory: two servers on one database would give the same ones.
     let file = place::own(&path)?;
+    let new = file.metadata()?.len() == 0;
     // Before SQLite reads it: a server whose database was replaced may still be writing it.
     drop(place::own_log(&path)?);
     let first = prepare(&path, options.check).map_err(health::damaged)?;
     let log = place::own_log(&path)?;
     let place = Place::of(&options.path, &path)?;
+    if let Some(marker) = &marker {
+        marker.make(&path)?;
+    }
+    if new {
+        log::warn!("a NEW, empty database was made: {}", path.display());
+    } else {
+        log::info!("the database {} has {}", path.display(), contents(&first)?);
+    }
     leave_log(&first, leave_checkpoints)?;
     orders::forget(&first)?;
 
@@ -78,6 +92,25 @@ pub(super) fn open(options: &Options) -> Result<Opened, StoreError> {
         log,
         place,
     })
+}
+
+/// What is in a database, roughly: whoever counts a million rows keeps everybody waiting.
+fn contents(connection: &Connection) -> rusqlite::Result<String> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let accounts =
+        number("SELECT count(*) FROM (SELECT 1 FROM user WHERE mapped IS NOT NULL LIMIT 10001)")?;
+    let accounts = match accounts {
+        1 => "1 account".to_owned(),
+        10_001.. => "more than 10,000 accounts".to_owned(),
+        few => format!("{few} accounts"),
+    };
+    // Numbers of those that were removed are among them.
+    let first = number("SELECT coalesce(min(id), 0) FROM message")?;
+    let last = number("SELECT coalesce(max(id), -1) FROM message")?;
+    Ok(format!(
+        "{accounts} and at most {} messages",
+        last - first + 1
+    ))
 }
 
 /// Looks whether the database can be used, and only then creates or upgrades it.

@@ -188,6 +188,7 @@ fn a_second_server_is_kept_away() {
         path: scratch.path().to_owned(),
         readers: 1,
         check: Duration::ZERO,
+        marker: None,
         leave_checkpoints: false,
         limits: Limits::default(),
     });

@@ -41,6 +41,7 @@ pub fn create(path: &Path) -> Result<Connection> {
         path: path.to_owned(),
         readers: 1,
         check: std::time::Duration::ZERO,
+        marker: None,
         leave_checkpoints: false,
         limits: Limits::default(),
     };

@@ -51,6 +51,7 @@ impl World {
             readers: 6,
             limits: crate::store::limits::Limits::default(),
             check: std::time::Duration::ZERO,
+            marker: None,
             leave_checkpoints: false,
         })
         .expect("a store");

@@ -54,6 +54,7 @@ impl Scratch {
             path: directory.join("plausch.db"),
             readers: 2,
             check: Duration::from_secs(5),
+            marker: None,
             leave_checkpoints: false,
             limits,
         })
