@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::ops::names::username;
+use crate::ops::names;
 
 /// So many names are kept for TAB; nobody looks through more.
 const NAMES_MAX: usize = 10_000;
@@ -19,10 +19,10 @@ pub struct Chat {
 }
 
 /// What a name is compared by, as the server compares it: two spellings of one user give the same.
-/// A name that no user can have, such as that of an account that is gone, is its own.
+/// The name of an account that is gone is its own.
 fn mapped(name: &str) -> Cow<'_, str> {
-    match username(name) {
-        Some(name) => Cow::Owned(name.mapped),
+    match names::mapped(name).filter(|_| !name.starts_with('~')) {
+        Some(mapped) => Cow::Owned(mapped),
         None => Cow::Borrowed(name),
     }
 }
@@ -39,8 +39,7 @@ pub struct Names(Arc<Mutex<BTreeMap<String, String>>>);
 impl Names {
     /// The names that start with this, however it is written, in order.
     pub fn starting_with(&self, start: &str) -> Vec<String> {
-        // What begins a name is mostly a name itself.
-        let start = username(start).map_or_else(|| start.to_lowercase(), |start| start.mapped);
+        let start = names::mapped(start).unwrap_or_else(|| start.to_lowercase());
         let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = names.range(start.clone()..);
         let found = found.take_while(|(mapped, _)| mapped.starts_with(&start));
@@ -108,15 +107,19 @@ impl Book {
 
     /// The contact with this name, however it is written, as the server writes it.
     pub fn contact(&self, name: &str) -> Option<&str> {
+        // Two accounts may share what they are compared by; then this spelling means just one.
+        let exact = self.contacts.get(name);
         let mut contacts = self.contacts.iter();
-        contacts
-            .find(|contact| same(contact, name))
+        exact
+            .or_else(|| contacts.find(|contact| same(contact, name)))
             .map(String::as_str)
     }
 
     /// Somebody is no contact any more.
     pub fn forget_contact(&mut self, name: &str) {
-        self.contacts.retain(|contact| !same(contact, name));
+        if !self.contacts.remove(name) {
+            self.contacts.retain(|contact| !same(contact, name));
+        }
     }
 
     /// With whom a chat is, for people.

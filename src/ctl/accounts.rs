@@ -16,7 +16,7 @@ use crate::ops::names::{self, Username};
 use crate::ops::passwords::Hasher;
 use crate::protocol::request::{self, GENDER_MAX};
 use crate::store::orders::{self, Order};
-use crate::store::upkeep::{self, Details};
+use crate::store::upkeep::{self, Details, Listed};
 use crate::store::users::{self, Account, NewAccount};
 
 /// Whether the protocol would take this address.
@@ -35,28 +35,33 @@ pub(super) fn list(call: &Call) -> Outcome {
     if call.json {
         let rows: Vec<_> = accounts
             .iter()
-            .map(|row| json!({ "id": row.id, "name": row.name, "registered": row.created }))
+            .map(|row| {
+                json!({
+                    "id": row.id,
+                    "name": row.name,
+                    "registered": row.created,
+                    "remark": remark(row),
+                })
+            })
             .collect();
         return Ok(json!(rows).to_string());
     }
-    let rows = accounts
-        .iter()
-        .map(|row| format!("{:>6}  {}  {}", row.id, row.created, row.name));
+    let rows = accounts.iter().map(|row| {
+        let remark = remark(row).map(|remark| format!("  ({remark})"));
+        let remark = remark.unwrap_or_default();
+        format!("{:>6}  {}  {}{remark}", row.id, row.created, row.name)
+    });
     Ok(rows.collect::<Vec<_>>().join("\n"))
 }
 
 pub(super) fn show(call: &Call) -> Outcome {
     let database = Database::open(call)?;
     let name = call.argument(0);
-    let details = match names::username(name) {
-        Some(name) => database.named(
-            database
-                .beside
-                .view(|connection| upkeep::details(connection, &name.mapped)),
-        )?,
-        None => None,
-    };
-    let Some(details) = details else {
+    let keys = names::keys(name);
+    let details = database
+        .beside
+        .view(|connection| upkeep::details(connection, &keys));
+    let Some(details) = database.named(details)? else {
         return Err(nobody(name));
     };
     let Details {
@@ -74,6 +79,7 @@ pub(super) fn show(call: &Call) -> Outcome {
             "id": listed.id,
             "name": listed.name,
             "registered": listed.created,
+            "remark": remark(&listed),
             "email": email,
             "gender": gender,
             "contacts": contacts,
@@ -86,8 +92,10 @@ pub(super) fn show(call: &Call) -> Outcome {
     }
     // They may hold what turns the reading direction, or is not seen.
     let (email, gender) = (harmless::word(&email), harmless::word(&gender));
+    let remark = remark(&listed).map(|remark| format!("\nremark       {remark}"));
+    let remark = remark.unwrap_or_default();
     Ok(format!(
-        "name         {}\nid           {}\nregistered   {}\nemail        {email}\n\
+        "name         {}{remark}\nid           {}\nregistered   {}\nemail        {email}\n\
          gender       {gender}\ncontacts     {contacts}\nrequests     {requests}\n\
          chats        {chats}\nundelivered  {undelivered}\nmedia        {media_bytes} bytes",
         listed.name, listed.id, listed.created
@@ -116,7 +124,7 @@ pub(super) fn add(call: &Call) -> Outcome {
 pub(super) fn passwd(call: &Call) -> Outcome {
     let mut database = Database::open(call)?;
     // Whoever mistypes the name is not asked for a password first.
-    let (account, _) = find(&database, call.argument(0))?;
+    let account = find(&database, call.argument(0))?;
     let fresh = hashed(call)?;
     // The owner may have changed it meanwhile; the operator's wins.
     let placed = database.beside.write(|tx| {
@@ -138,7 +146,7 @@ pub(super) fn passwd(call: &Call) -> Outcome {
 
 pub(super) fn rename(call: &Call) -> Outcome {
     let mut database = Database::open(call)?;
-    let (account, _) = find(&database, call.argument(0))?;
+    let account = find(&database, call.argument(0))?;
     let name = new_name(call.argument(1))?;
     let placed = database.beside.write(|tx| {
         if !upkeep::rename(tx, account.id, &name.shown, &name.mapped)? {
@@ -155,7 +163,7 @@ pub(super) fn rename(call: &Call) -> Outcome {
 
 pub(super) fn kick(call: &Call) -> Outcome {
     let mut database = Database::open(call)?;
-    let (account, _) = find(&database, call.argument(0))?;
+    let account = find(&database, call.argument(0))?;
     let live = database.beside.is_live();
     if !database.named(live)? {
         return Err(Failure::Refused(format!(
@@ -173,7 +181,7 @@ pub(super) fn kick(call: &Call) -> Outcome {
 
 pub(super) fn delete(call: &Call) -> Outcome {
     let mut database = Database::open(call)?;
-    let (account, _) = find(&database, call.argument(0))?;
+    let account = find(&database, call.argument(0))?;
     if !call.force {
         let question = format!("Delete {} with contacts and chats, for good?", account.name);
         match terminal::confirm(&question)? {
@@ -203,39 +211,37 @@ pub(super) fn delete(call: &Call) -> Outcome {
     Ok(format!("{} is deleted{late}", account.name))
 }
 
-/// The account of a name, however it is written, and its mapped name.
-fn find(database: &Database, name: &str) -> Result<(Account, String), Failure> {
-    let Some(mapped) = names::username(name).map(|name| name.mapped) else {
-        return Err(nobody(name));
-    };
+/// What an operator should know of an account's name: that it shares its mapped name with another
+/// account, or that it might not be registered today, such as one that looks like another.
+fn remark(account: &Listed) -> Option<String> {
+    if names::mapped(&account.name).is_some_and(|mapped| mapped != account.mapped) {
+        return Some(
+            "found by just this spelling: every other one means another account".to_owned(),
+        );
+    }
+    let fault = names::username(&account.name).err()?;
+    Some(format!("not allowed today: {fault}"))
+}
+
+/// The account of a name, however it is written.
+fn find(database: &Database, name: &str) -> Result<Account, Failure> {
+    let keys = names::keys(name);
     let account = database
         .beside
-        .read(|connection| users::by_name(connection, &mapped));
-    match database.named(account)? {
-        Some(account) => Ok((account, mapped)),
-        None => Err(nobody(name)),
-    }
+        .read(|connection| users::by_name(connection, &keys));
+    database.named(account)?.ok_or_else(|| nobody(name))
 }
 
 fn new_name(name: &str) -> Result<Username, Failure> {
-    names::username(name).ok_or_else(|| {
-        Failure::Refused(format!(
-            "{name:?} is not allowed as a name: 1 to {} letters, digits or ._-",
-            names::NAME_MAX
-        ))
-    })
+    names::username(name)
+        .map_err(|fault| Failure::Refused(format!("{name:?} is not allowed as a name: {fault}")))
 }
 
 /// Asks for a password and hashes it.
 fn hashed(call: &Call) -> Result<String, Failure> {
     let given = terminal::new_password()?;
-    let password: Zeroizing<String> = names::password(&given).ok_or_else(|| {
-        Failure::Refused(format!(
-            "the password is not allowed: {} to {} characters, no control characters",
-            names::PASSWORD_MIN,
-            names::PASSWORD_MAX
-        ))
-    })?;
+    let password: Zeroizing<String> = names::password(&given)
+        .map_err(|fault| Failure::Refused(format!("the password is not allowed: {fault}")))?;
     Hasher::start(call.cost)?
         .hash(&password, Arc::new(|| true))
         .map_err(|error| Failure::Refused(error.to_string()))

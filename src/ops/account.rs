@@ -1,6 +1,7 @@
 //! Accounts: registering, logging in and out, changing the password, leaving for good.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,15 +27,12 @@ pub(super) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
         return refuse(Status::ClientAlreadyLoggedIn);
     }
     let context = Arc::clone(&session.context);
-    let name = names::username(user);
-    let account = match &name {
-        Some(name) => context
-            .store
-            .read(|connection| users::by_name(connection, &name.mapped))?,
-        None => None,
-    };
+    let keys = names::keys(user);
+    let account = context
+        .store
+        .read(|connection| users::by_name(connection, &keys))?;
     // A name that is not there, or cannot be, costs the same time as a wrong password.
-    let prepared = names::password(password);
+    let prepared = names::typed_password(password);
     let stored = match (&account, &prepared) {
         (Some(account), Some(_)) => Some(account.password.as_str()),
         _ => None,
@@ -43,7 +41,7 @@ pub(super) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
     let verdict = waiting(session, |wanted| {
         context.hasher.verify(prepared, stored, wanted)
     })?;
-    let name = name.as_ref().map_or(user, |name| &name.mapped);
+    let name = keys.last().map_or(user, |mapped| mapped);
     hold_back(session, name, account.is_some() && verdict.matches)?;
     let Some(account) = account.filter(|_| verdict.matches) else {
         return refuse(Status::PasswordWrong);
@@ -113,16 +111,24 @@ pub(super) fn register(
     if session.login.is_some() {
         return respond(Status::ClientAlreadyLoggedIn);
     }
-    let Some(name) = names::username(user) else {
-        return respond(Status::UsernameInvalid);
+    let name = match names::username(user) {
+        Ok(name) => name,
+        Err(fault) => {
+            note_fault(session, Status::UsernameInvalid, &fault);
+            return respond(Status::UsernameInvalid);
+        }
     };
-    let Some(password) = names::password(password) else {
-        return respond(Status::PasswordInvalid);
+    let password = match names::password(password) {
+        Ok(password) => password,
+        Err(fault) => {
+            note_fault(session, Status::PasswordInvalid, &fault);
+            return respond(Status::PasswordInvalid);
+        }
     };
     // Spares the hash; whether the name is free is decided in the job below.
     let taken = context
         .store
-        .read(|connection| users::id_of(connection, &name.mapped))?;
+        .read(|connection| users::id_of(connection, &[&name.shown, &name.mapped]))?;
     if taken.is_some() {
         return respond(Status::UsernameAlreadyTaken);
     }
@@ -166,8 +172,12 @@ pub(super) fn change_password(session: &Session, old: &str, new: &str) -> Outcom
     let Some(stored) = check(session, old)? else {
         return respond(Status::PasswordWrong);
     };
-    let Some(new) = names::password(new) else {
-        return respond(Status::PasswordInvalid);
+    let new = match names::password(new) {
+        Ok(new) => new,
+        Err(fault) => {
+            note_fault(session, Status::PasswordInvalid, &fault);
+            return respond(Status::PasswordInvalid);
+        }
     };
     let context = &session.context;
     let fresh = waiting(session, |wanted| context.hasher.hash(&new, wanted))?;
@@ -236,7 +246,7 @@ fn check(session: &Session, password: &str) -> Result<Option<String>, Refused> {
         return Ok(None);
     };
     let stored = account.password;
-    let matches = match names::password(password) {
+    let matches = match names::typed_password(password) {
         Some(password) => {
             let verify = |wanted| {
                 let hasher = &session.context.hasher;
@@ -247,10 +257,24 @@ fn check(session: &Session, password: &str) -> Result<Option<String>, Refused> {
         None => false,
     };
     // As a login would have it, since both tell whether a password is right.
-    if let Some(name) = names::username(&account.name) {
-        hold_back(session, &name.mapped, matches)?;
-    }
+    let name = names::mapped(&account.name).unwrap_or(account.name);
+    hold_back(session, &name, matches)?;
     Ok(matches.then_some(stored))
+}
+
+/// Says in the log why a name or a password is not allowed, which the packet has no place for: each
+/// time at level debug, otherwise now and then.
+fn note_fault(session: &Session, status: Status, fault: &dyn fmt::Display) {
+    let (wire, complaints) = (&session.wire, &session.context.complaints);
+    if log::log_enabled!(log::Level::Debug) {
+        log::debug!("connection {}: {status}: {fault}", wire.id());
+    } else {
+        complaints.refusals.info(format_args!(
+            "connection {} from {}: {status}: {fault}",
+            wire.id(),
+            wire.peer()
+        ));
+    }
 }
 
 /// Holds the answer about a password back for as long as the failures of the address and the name

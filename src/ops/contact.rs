@@ -130,13 +130,11 @@ pub(super) fn both(
         Ok(login) => login.user,
         Err(status) => return Ok(Err(status)),
     };
-    let Some(name) = names::username(name) else {
-        return Ok(Err(Status::ContactNotFound));
-    };
+    let keys = names::keys(name);
     let found = session
         .context
         .store
-        .read(|connection| users::id_of(connection, &name.mapped))?;
+        .read(|connection| users::id_of(connection, &keys))?;
     Ok(match found.filter(|id| *id != user) {
         Some(other) => Ok((user, other)),
         None => Err(Status::ContactNotFound),

@@ -13,6 +13,7 @@ pub mod media;
 pub mod message;
 pub mod names;
 pub mod passwords;
+mod precis;
 
 use std::borrow::Cow;
 use std::sync::Arc;

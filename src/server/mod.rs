@@ -43,8 +43,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
-use crate::ops::Context;
 use crate::ops::passwords::Hasher;
+use crate::ops::{Context, names};
 use crate::protocol::Limits;
 use crate::store::{self, Store, StoreError, lock};
 use crate::sys;
@@ -153,6 +153,7 @@ impl Server {
             limits: kept(config),
         })
         .map_err(|error| StartError::Database(config.database.clone(), error))?;
+        map_names(&store).map_err(|error| StartError::Database(config.database.clone(), error))?;
         warn_if_open(&config.database);
         #[cfg(feature = "tls")]
         if let Some(identity) = &identity {
@@ -260,6 +261,22 @@ fn kept(config: &Config) -> store::limits::Limits {
         keep_messages: days(config.keep_days),
         keep_media: days(config.keep_media_days),
     }
+}
+
+/// Brings what accounts are found by up to today's rules, and names those that share a name now.
+fn map_names(store: &Store) -> Result<(), StoreError> {
+    let remapped = store.map_names(names::RULES, names::mapped)?;
+    if remapped.changed > 0 {
+        log::info!("{} names were mapped anew", remapped.changed);
+    }
+    for store::names::Clash { holder, other } in remapped.clashes {
+        log::warn!(
+            "the names {holder} and {other} are the same by today's rules: every other spelling \
+             means {holder}, and {other} is found by just this one; give one of them another \
+             name: plauschctl user rename {other} NEW"
+        );
+    }
+    Ok(())
 }
 
 /// What the server creates is its owner's alone; a database that was there may have been made by

@@ -3,7 +3,7 @@
 //! In reading order: `error`, `place` (where the files are), [`schema`] (versions and upgrades), `health` (is it
 //! whole), [`pool`] (connections and
 //! their pragmas), [`committer`] (group commit), then one file of SQL a subject: [`users`],
-//! [`contacts`], [`chats`], [`messages`], `lanes` (their index), [`media`], [`deliveries`], [`purge`] and `retention`
+//! [`names`] (mapped anew), [`contacts`], [`chats`], [`messages`], `lanes` (their index), [`media`], [`deliveries`], [`purge`] and `retention`
 //! (what goes), [`limits`] (what may come), [`figures`] (what is counted); for the
 //! operator's tool [`beside`], [`orders`], [`upkeep`], [`census`], [`check`], [`copy`]. There is no
 //! SQL outside this directory.
@@ -30,6 +30,7 @@ mod marker;
 pub mod media;
 mod mend;
 pub mod messages;
+pub mod names;
 pub mod orders;
 mod place;
 #[cfg(test)]

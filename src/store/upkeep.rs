@@ -1,10 +1,10 @@
 //! What an operator does to accounts, and finding what is old enough to go.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, Row};
 
 use super::chats::lane;
 use super::lanes::View;
-use super::{ChatId, MediaId, MessageId, StoreError, Tx, UserId, deliveries, messages};
+use super::{ChatId, MediaId, MessageId, StoreError, Tx, UserId, deliveries, messages, users};
 
 /// An account as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Listed {
     pub id: UserId,
     /// The name as it was registered.
     pub name: String,
+    /// What the account is found by, see [`names`](super::names).
+    pub mapped: String,
     /// When it was registered, in UTC as ISO 8601 has it.
     pub created: String,
 }
@@ -24,16 +26,11 @@ pub struct Listed {
 pub fn accounts(connection: &Connection) -> rusqlite::Result<Vec<Listed>> {
     connection
         .prepare_cached(
-            "SELECT id, name, strftime('%Y-%m-%dT%H:%M:%SZ', created / 1000, 'unixepoch')
+            "SELECT id, name, mapped,
+               strftime('%Y-%m-%dT%H:%M:%SZ', created / 1000, 'unixepoch')
              FROM user WHERE mapped IS NOT NULL ORDER BY mapped",
         )?
-        .query_map([], |row| {
-            Ok(Listed {
-                id: row.get(0)?,
-                name: row.get(1)?,
-                created: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
-            })
-        })?
+        .query_map([], listed)?
         .collect()
 }
 
@@ -58,30 +55,31 @@ pub struct Details {
     pub media_bytes: i64,
 }
 
-/// One account by its mapped name.
+/// The first four columns.
+fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
+    Ok(Listed {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        mapped: row.get(2)?,
+        created: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+    })
+}
+
+/// One account by its keys, see [`users::by_name`].
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn details(view: &View<'_>, mapped: &str) -> rusqlite::Result<Option<Details>> {
-    let Some((listed, email, gender)) = view
-        .prepare_cached(
-            "SELECT id, name, strftime('%Y-%m-%dT%H:%M:%SZ', created / 1000, 'unixepoch'),
-               email, gender
-             FROM user WHERE mapped = ?1",
-        )?
-        .query_row([mapped], |row| {
-            let listed = Listed {
-                id: row.get(0)?,
-                name: row.get(1)?,
-                created: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
-            };
-            Ok((listed, row.get(3)?, row.get(4)?))
-        })
-        .optional()?
-    else {
+pub fn details(view: &View<'_>, keys: &[impl AsRef<str>]) -> rusqlite::Result<Option<Details>> {
+    let Some(id) = users::id_of(view, keys)? else {
         return Ok(None);
     };
-    let id = listed.id;
+    let (listed, email, gender) = view
+        .prepare_cached(
+            "SELECT id, name, mapped,
+               strftime('%Y-%m-%dT%H:%M:%SZ', created / 1000, 'unixepoch'), email, gender
+             FROM user WHERE id = ?1",
+        )?
+        .query_row([id], |row| Ok((listed(row)?, row.get(4)?, row.get(5)?)))?;
     let number = |sql: &str| -> rusqlite::Result<i64> {
         view.prepare_cached(sql)?.query_row([id], |row| row.get(0))
     };
@@ -122,9 +120,11 @@ pub fn undelivered(view: &View<'_>, user: UserId) -> rusqlite::Result<i64> {
 /// # Errors
 /// When the database cannot be written.
 pub fn rename(tx: &mut Tx<'_>, user: UserId, name: &str, mapped: &str) -> Result<bool, StoreError> {
-    let owner = super::users::id_of(tx.connection, mapped)?;
-    if owner.is_some_and(|owner| owner != user) {
-        return Ok(false);
+    for key in [name, mapped] {
+        let owner = users::id_of(tx.connection, &[key])?;
+        if owner.is_some_and(|owner| owner != user) {
+            return Ok(false);
+        }
     }
     let renamed = tx
         .connection

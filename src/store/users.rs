@@ -29,21 +29,19 @@ pub struct NewAccount {
     pub gender: String,
 }
 
-/// The account of a mapped name.
+/// The account of the first key that one has. A key is a mapped name, or the name itself of an
+/// account that has had to give its mapped name up; see [`names`](super::names).
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn by_name(connection: &Connection, mapped: &str) -> rusqlite::Result<Option<Account>> {
-    connection
-        .prepare_cached("SELECT id, name, password FROM user WHERE mapped = ?1")?
-        .query_row([mapped], |row| {
-            Ok(Account {
-                id: row.get(0)?,
-                name: row.get(1)?,
-                password: row.get(2)?,
-            })
-        })
-        .optional()
+pub fn by_name(
+    connection: &Connection,
+    keys: &[impl AsRef<str>],
+) -> rusqlite::Result<Option<Account>> {
+    match id_of(connection, keys)? {
+        Some(user) => by_id(connection, user),
+        None => Ok(None),
+    }
 }
 
 /// The account of an id, unless it was deleted.
@@ -63,15 +61,22 @@ pub fn by_id(connection: &Connection, user: UserId) -> rusqlite::Result<Option<A
         .optional()
 }
 
-/// The id of a mapped name.
+/// The id of the first key that an account has; see [`by_name`].
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn id_of(connection: &Connection, mapped: &str) -> rusqlite::Result<Option<UserId>> {
-    connection
-        .prepare_cached("SELECT id FROM user WHERE mapped = ?1")?
-        .query_row([mapped], |row| row.get(0))
-        .optional()
+pub fn id_of(
+    connection: &Connection,
+    keys: &[impl AsRef<str>],
+) -> rusqlite::Result<Option<UserId>> {
+    let mut statement = connection.prepare_cached("SELECT id FROM user WHERE mapped = ?1")?;
+    for key in keys {
+        let found = statement.query_row([key.as_ref()], |row| row.get(0));
+        if let Some(id) = found.optional()? {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
 }
 
 /// The name as it is shown to others: a deleted account's has a `~` in front, which no account
@@ -106,7 +111,7 @@ pub fn others(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<Use
 /// # Errors
 /// When the database cannot be written.
 pub fn create(tx: &mut Tx<'_>, account: &NewAccount) -> Result<Option<UserId>, StoreError> {
-    if id_of(tx.connection, &account.mapped)?.is_some() {
+    if id_of(tx.connection, &[&account.name, &account.mapped])?.is_some() {
         return Ok(None);
     }
     tx.connection

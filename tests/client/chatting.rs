@@ -87,6 +87,47 @@ fn somebody_new_registers_finds_a_friend_and_chats() {
     anna.leaves(0);
 }
 
+/// `222` says only that a name or a password is not allowed; the client knows the rules too.
+#[test]
+fn who_may_not_register_is_told_why() {
+    let server = TestServer::start();
+    for (name, password, why) in [
+        (
+            "аnna",
+            PASSWORD,
+            "this name is not allowed: U+006E is of another script than the characters before it",
+        ),
+        (
+            "--",
+            PASSWORD,
+            "this name is not allowed: U+002D does not begin a name",
+        ),
+        (
+            "anna",
+            "hearts-❤\u{fe0f}",
+            "this password is not allowed: it has an invisible character",
+        ),
+        (
+            "anna",
+            "seven-7",
+            "this password is not allowed: a password has 8 to 128 characters",
+        ),
+    ] {
+        let mut asked = command(name);
+        asked.env("PLAUSCH_PASSWORD", password);
+        asked.env("NO_COLOR", "1").arg(server.addr().to_string());
+        let mut anna = Person::with(asked, name);
+        anna.sees(&format!("Register {name} as a new user? [y/N] "));
+        anna.enters("y");
+        anna.sees("E-mail address: ");
+        anna.enters("anna@example.org");
+        anna.sees("Gender: ");
+        anna.enters("female");
+        anna.sees(&format!("not registered: {why}"));
+        anna.ends(4);
+    }
+}
+
 /// Whoever mistypes a password twice is hardly new.
 #[test]
 fn registering_is_offered_once() {

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::client::answers::{Answer, Line};
 use crate::client::options::Exit;
+use crate::ops::names::{self, NameFault, PasswordFault};
 use crate::protocol::{Request, Status};
 
 /// Why something was refused, for people.
@@ -13,10 +14,8 @@ fn why(answer: &Answer) -> String {
         Answer::Status(status) | Answer::Login(status, _) => {
             let text = match status {
                 Status::Ok => "done",
-                Status::UsernameInvalid => {
-                    "this name is not allowed: 1 to 32 letters, digits and . _ -"
-                }
-                Status::PasswordInvalid => "this password is not allowed: 8 to 128 characters",
+                Status::UsernameInvalid => "this name is not allowed",
+                Status::PasswordInvalid => "this password is not allowed",
                 Status::UsernameAlreadyTaken => "somebody else has this name",
                 Status::ClientAlreadyLoggedIn => "logged in already",
                 Status::UsernameAlreadyLoggedIn => "logged in elsewhere",
@@ -40,6 +39,23 @@ fn why(answer: &Answer) -> String {
     format!("{text} ({code})")
 }
 
+/// The same, with what is wrong with a name or a password as far as this program's rules tell.
+fn why_not(answer: &Answer, name: Option<NameFault>, password: Option<PasswordFault>) -> String {
+    let Answer::Status(status) = answer else {
+        return why(answer);
+    };
+    let (what, fault) = match status {
+        Status::UsernameInvalid => ("name", name.map(|fault| fault.to_string())),
+        Status::PasswordInvalid => ("password", password.map(|fault| fault.to_string())),
+        _ => return why(answer),
+    };
+    let code = status.code();
+    match fault {
+        Some(fault) => format!("this {what} is not allowed: {fault} ({code})"),
+        None => why(answer),
+    }
+}
+
 const OK: Answer = Answer::Status(Status::Ok);
 
 impl<F: Front> Engine<F> {
@@ -57,8 +73,11 @@ impl<F: Front> Engine<F> {
         }
         match purpose {
             Purpose::Login(waiter) => self.logged_in(answer, waiter),
-            Purpose::Register(waiter) if answer == OK => self.finish(waiter, Outcome::Fine),
-            Purpose::Register(waiter) => self.refused("not registered", &answer, waiter),
+            Purpose::Register { waiter, .. } if answer == OK => self.finish(waiter, Outcome::Fine),
+            Purpose::Register { faults, waiter } => {
+                let why = why_not(&answer, faults.0, faults.1);
+                self.refused_as(&format!("not registered: {why}"), &answer, waiter);
+            }
             Purpose::Logout => {
                 if let State::Leaving(_, exit) = self.state {
                     self.ended = Some(exit);
@@ -106,8 +125,14 @@ impl<F: Front> Engine<F> {
                 self.note("the password is changed");
                 self.finish(waiter, Outcome::Fine);
             }
-            Purpose::Passwd { waiter, .. } => {
-                self.refused("the password is not changed", &answer, waiter);
+            Purpose::Passwd { new, waiter } => {
+                let fault = names::password(&new).err();
+                let why = why_not(&answer, None, fault);
+                self.refused_as(
+                    &format!("the password is not changed: {why}"),
+                    &answer,
+                    waiter,
+                );
             }
             Purpose::History(waiter) => self.history(answer, waiter),
             Purpose::Message => self.message_answered(&answer),
@@ -131,7 +156,11 @@ impl<F: Front> Engine<F> {
     }
 
     fn refused(&mut self, what: &str, answer: &Answer, waiter: Waiter) {
-        self.problem(format!("{what}: {}", why(answer)), Exit::Refused);
+        self.refused_as(&format!("{what}: {}", why(answer)), answer, waiter);
+    }
+
+    fn refused_as(&mut self, text: &str, answer: &Answer, waiter: Waiter) {
+        self.problem(text.to_owned(), Exit::Refused);
         let status = match answer {
             Answer::Status(status) => Some(*status),
             _ => None,

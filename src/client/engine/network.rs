@@ -9,6 +9,7 @@ use crate::client::command::Command;
 use crate::client::connection::{Connection, Happened};
 use crate::client::link::{self, Link, LinkError};
 use crate::client::options::Exit;
+use crate::ops::names;
 use crate::protocol::{Request, Status};
 
 /// The pause before the first new attempt, doubled by each.
@@ -264,7 +265,7 @@ impl<F: Front> Engine<F> {
     /// An answer will not come any more.
     pub(super) fn lost_answer(&mut self, purpose: Purpose) {
         let (what, waiter) = match purpose {
-            Purpose::Login(waiter) | Purpose::Register(waiter) => (None, waiter),
+            Purpose::Login(waiter) | Purpose::Register { waiter, .. } => (None, waiter),
             Purpose::Chats(ChatsFor::Show(waiter)) => (Some("/chats".to_owned()), waiter),
             Purpose::Chats(ChatsFor::Opening(opening)) | Purpose::Create(opening) => {
                 self.run_later(false);
@@ -350,13 +351,18 @@ impl<F: Front> Engine<F> {
                     email,
                     gender,
                 } => {
+                    // The server decides; its packet has no place for a reason.
+                    let faults = (
+                        names::username(&user).err(),
+                        names::password(&password).err(),
+                    );
                     let request = Request::Register {
                         user: user.into(),
                         password: password.into(),
                         email: email.into(),
                         gender: gender.into(),
                     };
-                    self.send(&request, Purpose::Register(waiter));
+                    self.send(&request, Purpose::Register { faults, waiter });
                 }
                 _ => {}
             },

@@ -13,6 +13,7 @@ use crate::client::connection::Happened;
 use crate::client::link::{Address, Link, LinkError, Security};
 use crate::client::options::Exit;
 use crate::client::outbox::Message;
+use crate::ops::names::{NameFault, PasswordFault};
 use crate::protocol::Status;
 
 /// What the engine is to do by itself.
@@ -196,7 +197,11 @@ pub enum Input {
 /// What a request was sent for.
 pub(super) enum Purpose {
     Login(Waiter),
-    Register(Waiter),
+    Register {
+        /// What this program finds wrong with the name and the password, for `401` and `402`.
+        faults: (Option<NameFault>, Option<PasswordFault>),
+        waiter: Waiter,
+    },
     Logout,
     Received,
     Ping,
