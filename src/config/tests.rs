@@ -141,6 +141,11 @@ fn every_row_is_used_and_its_default_is_the_real_one() {
             assert!(!row.hint.is_empty() && !row.own.takes.is_empty(), "{long}");
             let changed = config(&[&long, sample(row.long)]);
             assert_ne!(changed, Config::default(), "{long}");
+            if row.own.default.is_empty() {
+                // It is off unless it is given.
+                assert!(!row.description().contains("(default"), "{long}");
+                continue;
+            }
             // Where the sample can be told from the default, the default's text can be, too.
             let same = config(&[&long, row.own.default]);
             assert_eq!(same, Config::default(), "{long}");
@@ -313,6 +318,7 @@ fn sizes() {
 fn what_an_option_does_not_take() {
     for (long, bad) in [
         ("database", &["", ":memory:"][..]),
+        ("marker", &[""]),
         #[cfg(feature = "tls")]
         ("tls-listen", &["", "4111", "::1:4111"]),
         #[cfg(feature = "tls")]

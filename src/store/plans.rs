@@ -68,6 +68,10 @@ const MEANT: &[(&str, &str)] = &[
         "SCAN login_start",
         "what a crash has left of it, once at the start",
     ),
+    (
+        "SCAN (subquery",
+        "at most 10,001 rows, for the first line of the log",
+    ),
     ("SCAN given", "ids that are bound to the statement"),
     (
         "SCAN media USING INDEX media_loose",
