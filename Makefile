@@ -76,6 +76,7 @@ faults: build
 	@scripts/faults-limits
 	@scripts/telnet-smoke
 	@scripts/tls-smoke
+	@scripts/proxy-smoke
 	@scripts/net-cut
 	@scripts/net-listen
 	@scripts/net-slow

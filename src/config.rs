@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::ops::passwords::Cost;
 use crate::options::{self, WIDTH, wrapped};
+use crate::server::proxy::Network;
 use row::Action;
 pub use row::{Group, OptionRow, Own};
 pub use table::OPTIONS;
@@ -40,6 +41,8 @@ pub struct Config {
     pub marker: Option<PathBuf>,
     /// Whether checkpoints of the write-ahead log are left to another program.
     pub leave_checkpoints: bool,
+    /// Where proxies are, whose connections begin with a PROXY header.
+    pub proxy_from: Vec<Network>,
     /// Whether refusals carry a reason for people.
     pub explain: bool,
     /// The most connections at a time.
@@ -89,6 +92,7 @@ impl Default for Config {
             database: PathBuf::from("plausch.db"),
             marker: None,
             leave_checkpoints: false,
+            proxy_from: Vec::new(),
             explain: false,
             max_clients: 4096,
             max_per_ip: 64,

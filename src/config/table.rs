@@ -95,6 +95,25 @@ pub static OPTIONS: &[OptionRow] = &[
         },
     },
     OptionRow {
+        long: "proxy-from",
+        short: "",
+        hint: "ADDR[/BITS]",
+        help: "where proxies are: connections from there have to begin with a header of the PROXY \
+               protocol (1 or 2), and count for the address in it",
+        own: Own {
+            takes: "an address or a network, such as 127.0.0.1, 10.0.0.0/8 or 2001:db8::/32",
+            default: "",
+            group: Group::Network,
+            action: Action::Many {
+                clear: |config| config.proxy_from.clear(),
+                add: |config, text| {
+                    config.proxy_from.push(text.parse().ok()?);
+                    Some(())
+                },
+            },
+        },
+    },
+    OptionRow {
         long: "explain",
         short: "",
         hint: "",

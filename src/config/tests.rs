@@ -38,6 +38,9 @@ fn every_option_does_what_it_says() {
         "--marker=y.marker",
         "--leave-checkpoints",
         "--explain",
+        "--proxy-from",
+        "10.0.0.0/8",
+        "--proxy-from=::1",
         "--max-clients",
         "1",
         "--max-per-ip=0",
@@ -77,6 +80,7 @@ fn every_option_does_what_it_says() {
         database: PathBuf::from("x/y.db"),
         marker: Some(PathBuf::from("y.marker")),
         leave_checkpoints: true,
+        proxy_from: ["10.0.0.0/8", "::1"].map(|a| a.parse().unwrap()).to_vec(),
         explain: true,
         max_clients: 1,
         max_per_ip: 0,
@@ -105,6 +109,7 @@ fn sample(long: &str) -> &'static str {
         "listen" | "tls-listen" => "[::1]:0",
         "tls-cert" | "tls-key" => "other.pem",
         "database" | "marker" => "other.db",
+        "proxy-from" => "10.0.0.0/8",
         "pool" => "5",
         "check" => "6",
         "registration" => "closed",
@@ -137,6 +142,9 @@ fn every_row_is_used_and_its_default_is_the_real_one() {
             assert!(listed.ends_with("(this build has no TLS)"), "{listed}");
         } else if TOGETHER.contains(&row.long) {
             assert!(row.takes_value() && row.own.default.is_empty(), "{long}");
+        } else if row.takes_value() && row.own.default.is_empty() {
+            let changed = config(&[&long, sample(row.long)]);
+            assert_ne!(changed, Config::default(), "{long}");
         } else if row.takes_value() {
             assert!(!row.hint.is_empty() && !row.own.takes.is_empty(), "{long}");
             let changed = config(&[&long, sample(row.long)]);

@@ -7,6 +7,8 @@ use crate::complaint::Complaint;
 pub struct Complaints {
     /// `--max-clients` and `--max-per-ip`, and the system's limits.
     pub places: Complaint,
+    /// `--proxy-from`.
+    pub proxies: Complaint,
     /// `--login-grace`.
     pub grace: Complaint,
     /// `--login-delay`.

@@ -63,6 +63,15 @@ pub(super) fn note_long_line(session: &Session) {
     ));
 }
 
+/// Says that a connection is ended because it began as a proxy's does.
+pub(super) fn note_header(session: &Session) {
+    let wire = &session.wire;
+    session.context.complaints.proxies.warn(format_args!(
+        "{} was disconnected: it began with a PROXY header, and is not one of --proxy-from",
+        wire.peer()
+    ));
+}
+
 /// Says why a line was refused: each one at level debug, otherwise one now and then. A reason
 /// repeats nothing of the line.
 pub(super) fn note_refusal(session: &Session, refusal: &Refusal) {

@@ -51,25 +51,42 @@ impl Places {
         self.all.store(all, Ordering::Relaxed);
     }
 
-    pub(super) fn take(&self, address: IpAddr) -> Result<(), Full> {
-        let address = network(address);
+    /// Takes a place among all, for a connection from this address; `None` if that is not known
+    /// yet.
+    pub(super) fn take(&self, address: Option<IpAddr>) -> Result<(), Full> {
         let mut taken = lock(&self.taken);
         if taken.all >= self.all.load(Ordering::Relaxed) {
             return Err(Full::All);
         }
-        let here = taken.by_address.entry(address).or_insert(0);
-        if self.per_address > 0 && *here >= self.per_address {
-            return Err(Full::Address);
+        if let Some(address) = address {
+            self.take_of(&mut taken, address)?;
         }
-        *here += 1;
         taken.all += 1;
         Ok(())
     }
 
-    pub(super) fn give_back(&self, address: IpAddr) {
-        let address = network(address);
+    /// Counts a connection that has its place among all for its address too, now that that is
+    /// known.
+    pub(super) fn take_here(&self, address: IpAddr) -> Result<(), Full> {
+        self.take_of(&mut lock(&self.taken), address)
+    }
+
+    fn take_of(&self, taken: &mut Taken, address: IpAddr) -> Result<(), Full> {
+        let here = taken.by_address.entry(network(address)).or_insert(0);
+        if self.per_address > 0 && *here >= self.per_address {
+            return Err(Full::Address);
+        }
+        *here += 1;
+        Ok(())
+    }
+
+    /// Gives back a place, and that of the address if one was counted.
+    pub(super) fn give_back(&self, address: Option<IpAddr>) {
         let mut taken = lock(&self.taken);
         taken.all -= 1;
+        let Some(address) = address.map(network) else {
+            return;
+        };
         if let Some(here) = taken.by_address.get_mut(&address) {
             *here -= 1;
             if *here == 0 {
@@ -91,8 +108,8 @@ pub(super) fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn address(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
     }
 
     #[test]
@@ -115,5 +132,22 @@ mod tests {
         places.set_all(2);
         assert_eq!(places.take(address("192.0.2.1")), Ok(()));
         assert_eq!(places.take(address("192.0.2.1")), Err(Full::All));
+    }
+
+    #[test]
+    fn an_address_that_is_learnt_later_counts_from_then_on() {
+        let places = Places::new(3, 1);
+        assert_eq!(places.take(None), Ok(()));
+        assert_eq!(places.take(None), Ok(()));
+        let here = address("192.0.2.1");
+        assert_eq!(places.take_here(here.unwrap()), Ok(()));
+        assert_eq!(places.take_here(here.unwrap()), Err(Full::Address));
+        assert_eq!(places.take(here), Err(Full::Address));
+        places.give_back(None);
+        places.give_back(here);
+        assert_eq!(places.take(here), Ok(()));
+        assert_eq!(places.take(None), Ok(()));
+        assert_eq!(places.take(None), Ok(()));
+        assert_eq!(places.take(None), Err(Full::All));
     }
 }

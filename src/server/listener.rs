@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use socket2::SockRef;
 use super::bind::Listener;
 use super::limits::Full;
 use super::wire::{Transport, Wire};
-use super::{Server, session};
+use super::{Server, forwarded, session};
 use crate::complaint::complain;
 use crate::protocol::Reply;
 
@@ -67,14 +67,17 @@ fn is_gone(stream: &TcpStream) -> bool {
 
 /// Starts the session of a new connection, if there is a place for it.
 fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
-    if let Err(full) = server.places.take(peer.ip()) {
+    // Whose it is, a proxy says before anything else.
+    let by_proxy = server.proxies.iter().any(|it| it.contains(peer.ip()));
+    let counted = (!by_proxy).then(|| peer.ip());
+    if let Err(full) = server.places.take(counted) {
         server.turn_away(&stream, full, peer, tls);
         return;
     }
     // Gives the place back whatever happens below.
     let mut place = Place {
         server: Arc::clone(server),
-        peer,
+        counted,
         wire: None,
     };
     // Nobody to serve: a thread would cost ten times as much as this look.
@@ -82,7 +85,8 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
         return;
     }
     let id = server.next_connection();
-    let wire = match server.transport(tls) {
+    // A proxy's header comes before any handshake.
+    let wire = match server.transport(tls && !by_proxy) {
         Ok(transport) => Arc::new(Wire::new(id, peer, stream, transport)),
         Err(error) => {
             let complaint = &server.context.complaints.places;
@@ -98,7 +102,10 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
     }
     let reader = {
         let (server, wire) = (Arc::clone(server), Arc::clone(&wire));
-        move || session::serve(&server, wire, place)
+        move || match by_proxy {
+            false => session::serve(&server, wire, place),
+            true => forwarded::serve(&server, wire, place, tls),
+        }
     };
     if let Err(error) = server.context.threads.spawn(format!("reader-{id}"), reader) {
         server
@@ -107,7 +114,10 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
             .places
             .warn(format_args!("{peer} was turned away: no thread: {error}"));
         // Nothing was written to it yet, so this cannot wait.
-        let line = server.refusal("the server has no thread to spare");
+        let line = match tls && by_proxy {
+            false => server.refusal("the server has no thread to spare"),
+            true => NO_ROOM.to_vec(),
+        };
         let _ = wire.lock().write(&line);
     }
 }
@@ -115,7 +125,8 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
 /// A connection's place among all, given back when it is dropped.
 pub(super) struct Place {
     server: Arc<Server>,
-    peer: SocketAddr,
+    /// The address that it is counted for, once that is known.
+    counted: Option<IpAddr>,
     wire: Option<Arc<Wire>>,
 }
 
@@ -124,7 +135,7 @@ impl Drop for Place {
         if let Some(wire) = &self.wire {
             self.server.leave(wire);
         }
-        self.server.places.give_back(self.peer.ip());
+        self.server.places.give_back(self.counted);
     }
 }
 
@@ -140,6 +151,38 @@ impl Server {
             return Err(io::ErrorKind::Unsupported.into());
         }
         Ok(Transport::Plain)
+    }
+
+    /// Puts a connection that a proxy has made in its own name into that of who is behind it, if
+    /// there is a place for that address. Nothing has been said on it but the proxy's header.
+    pub(super) fn forward(
+        &self,
+        by_proxy: &Arc<Wire>,
+        mut place: Place,
+        peer: SocketAddr,
+        is_near: bool,
+        tls: bool,
+    ) -> Option<(Arc<Wire>, Place)> {
+        let refuse = |error: io::Error| {
+            let complaint = &self.context.complaints.places;
+            complaint.warn(format_args!("{peer} was turned away: {error}"));
+        };
+        let stream = by_proxy.stream_again().map_err(refuse).ok()?;
+        if let Err(full) = self.places.take_here(peer.ip()) {
+            self.turn_away(&stream, full, peer, tls);
+            return None;
+        }
+        place.counted = Some(peer.ip());
+        let transport = self.transport(tls).map_err(refuse).ok()?;
+        let wire = Wire::forwarded(by_proxy.id(), peer, is_near, stream, transport);
+        wire.set_deadline(by_proxy.time_left());
+        let wire = Arc::new(wire);
+        self.enter(&wire);
+        place.wire = Some(Arc::clone(&wire));
+        if self.is_stopping() {
+            wire.stop_reading();
+        }
+        Some((wire, place))
     }
 
     /// Tells one connection too many why, without a thread of its own.

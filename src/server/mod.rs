@@ -1,6 +1,7 @@
 //! Who talks: listeners, sessions, outboxes, and the orderly end.
 //!
-//! In reading order: [`Server`] here, `bind` (listening), `listener` (accepting), `limits` (places), [`brakes`], `pace` and
+//! In reading order: [`Server`] here, `bind` (listening), `listener` (accepting), `forwarded` and [`proxy`]
+//! (who is behind a proxy), `limits` (places), [`brakes`], `pace` and
 //! `budget` (what slows down whoever wants too much), `session` (one
 //! client's reading loop), `input` (its buffer), [`wire`] (one connection), [`hub`] (who is
 //! online), [`outbox`] (what a login is still to be sent), `writer` (the thread that sends it),
@@ -12,6 +13,7 @@ pub mod brakes;
 mod budget;
 pub mod complaints;
 pub mod figures;
+mod forwarded;
 mod holds;
 pub mod hub;
 mod input;
@@ -20,6 +22,7 @@ mod listener;
 mod orders;
 pub mod outbox;
 mod pace;
+pub mod proxy;
 pub mod push;
 #[cfg(all(test, feature = "shuttle"))]
 mod races;
@@ -54,6 +57,7 @@ use budget::Budget;
 use complaints::Complaints;
 use hub::Hub;
 use limits::Places;
+use proxy::Network;
 use threads::Threads;
 use wire::Wire;
 
@@ -78,6 +82,8 @@ pub struct Server {
     explain: bool,
     limits: Limits,
     places: Places,
+    /// Where proxies are, whose connections begin with a header.
+    proxies: Vec<Network>,
     /// Messages a second of one connection; 0 for any number.
     rate: u32,
     budget: Arc<Budget>,
@@ -178,6 +184,7 @@ impl Server {
                 media: config.max_media,
             },
             places: Places::new(clients, config.max_per_ip),
+            proxies: config.proxy_from.clone(),
             rate: config.rate,
             budget: Budget::new(config.max_inflight),
             #[cfg(feature = "tls")]

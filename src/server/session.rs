@@ -13,7 +13,7 @@ use super::input::{Filled, Input};
 use super::listener::Place;
 use super::pace::Pace;
 use super::wire::Wire;
-use super::{Server, holds};
+use super::{Server, holds, proxy};
 use crate::ops;
 use crate::ops::message::Batch;
 use crate::protocol::line::PLAIN_LIMIT;
@@ -39,7 +39,10 @@ const LAST_BYTES: Duration = Duration::from_secs(1);
 /// Serves a connection until it ends. `place` is dropped last of all.
 pub(super) fn serve(server: &Arc<Server>, wire: Arc<Wire>, place: Place) {
     let context = Arc::clone(&server.context);
-    wire.set_deadline(Some(context.login_grace));
+    // A proxy's header has taken its part of the time already.
+    if wire.time_left().is_none() {
+        wire.set_deadline(Some(context.login_grace));
+    }
     Box::new(Session {
         server: Arc::clone(server),
         input: Input::new(&wire),
@@ -47,6 +50,7 @@ pub(super) fn serve(server: &Arc<Server>, wire: Arc<Wire>, place: Place) {
         batch: Batch::default(),
         out: Vec::new(),
         worn: Worn::Fresh,
+        is_new: true,
         pace: Pace::new(server.rate),
         share: server.budget.share(wire.id()),
         ops: ops::Session {
@@ -69,6 +73,8 @@ struct Session {
     /// Replies that are not written yet.
     out: Vec<u8>,
     worn: Worn,
+    /// Nothing but empty lines has come.
+    is_new: bool,
     pace: Pace,
     share: Share,
     ops: ops::Session,
@@ -152,6 +158,8 @@ enum Next {
     /// The buffer holds no further complete line.
     More,
     Carried(io::Result<()>),
+    /// Nothing behind it counts, for this reason.
+    End(&'static str),
 }
 
 impl Session {
@@ -188,6 +196,7 @@ impl Session {
                 match self.next_line() {
                     Next::Carried(result) => result?,
                     Next::More => break,
+                    Next::End(why) => return Ok(Turn::End(why)),
                 }
             }
             self.send_batch();
@@ -244,8 +253,11 @@ impl Session {
         if self.ops.login.is_none() {
             self.pace.spend_strangely(used);
         }
-        if matches!(step.event, Some(Event::Line(_))) {
+        // Also if there is no line yet.
+        let mut blank = true;
+        if let Some(Event::Line(line)) = &step.event {
             self.share.received();
+            blank = line.is_empty();
         }
         let mut help = false;
         // What may have been a password is wiped as soon as it has been dealt with; messages are
@@ -275,6 +287,12 @@ impl Session {
                 send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                 refuse(&self.ops, &self.server, &mut self.out, &Refusal::NoMemory);
                 Ok(())
+            }
+            Some(Event::Line(line)) if self.is_new && proxy::is_line_of_header(line) => {
+                // Who is no proxy of ours must not choose the address that counts; and who is one
+                // has said it already.
+                holds::note_header(&self.ops);
+                return Next::End("it began with a PROXY header that is not wanted");
             }
             Some(Event::Line(line)) => match Request::parse(line, &limits) {
                 Ok(Request::MessageSend {
@@ -324,6 +342,7 @@ impl Session {
                 }
             },
         };
+        self.is_new &= blank;
         let gathered = self.decoder.buffered();
         if secret && gathered == 0 {
             self.decoder.release();

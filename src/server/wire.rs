@@ -54,6 +54,8 @@ pub struct Wire {
     born: Instant,
     /// Reading was ended from our side, for the server is ending.
     stopped: AtomicBool,
+    /// There is no way to the peer on which somebody could read along: it is on this machine.
+    is_near: bool,
     /// Why the connection was cut from our side, for the log.
     cut: std::sync::Mutex<Option<&'static str>>,
 }
@@ -90,6 +92,19 @@ pub enum Transport {
 impl Wire {
     /// Takes over an accepted connection, which has the [options](set_options) of its listener.
     pub fn new(id: u64, peer: SocketAddr, stream: TcpStream, transport: Transport) -> Wire {
+        let is_near = peer.ip().is_loopback();
+        Wire::forwarded(id, peer, is_near, stream, transport)
+    }
+
+    /// The same for a connection of which a proxy has said whose it is, and it is known whether it
+    /// comes from this machine.
+    pub fn forwarded(
+        id: u64,
+        peer: SocketAddr,
+        is_near: bool,
+        stream: TcpStream,
+        transport: Transport,
+    ) -> Wire {
         Wire {
             id,
             peer,
@@ -99,6 +114,7 @@ impl Wire {
             deadline: AtomicU64::new(0),
             born: Instant::now(),
             stopped: AtomicBool::new(false),
+            is_near,
             cut: std::sync::Mutex::new(None),
         }
     }
@@ -116,10 +132,26 @@ impl Wire {
     /// Whether nobody on the way can read along: by TLS, or because there is no way.
     pub fn is_private(&self) -> bool {
         match &self.transport {
-            Transport::Plain => self.peer.ip().is_loopback(),
+            Transport::Plain => self.is_near,
             #[cfg(feature = "tls")]
             Transport::Tls(_) => true,
         }
+    }
+
+    /// Reads below any transport, what comes before it.
+    ///
+    /// # Errors
+    /// As a socket's.
+    pub fn read_below(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.stream).read(buffer)
+    }
+
+    /// The connection once more.
+    ///
+    /// # Errors
+    /// When there is no descriptor to be had.
+    pub fn stream_again(&self) -> io::Result<TcpStream> {
+        self.stream.try_clone()
     }
 
     /// Takes the right to write. Whoever holds it writes whole replies or whole pushes.

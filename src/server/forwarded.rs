@@ -1,0 +1,100 @@
+//! Connections that come through a proxy: who is behind one is read before anything else, and from
+//! then on stands for the connection, in each limit and each line of the log.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::Server;
+use super::listener::Place;
+use super::proxy::{self, LONGEST, Parsed, Source};
+use super::session;
+use super::wire::Wire;
+
+/// Reads the header of a connection of one of `--proxy-from`, and serves whoever is behind it. The
+/// time until the login runs meanwhile.
+pub(super) fn serve(server: &Arc<Server>, wire: Arc<Wire>, place: Place, tls: bool) {
+    wire.set_deadline(Some(server.context.login_grace));
+    let proxy = wire.peer();
+    let source = match header(&wire) {
+        Ok(source) => source,
+        Err(None) => {
+            log::debug!(
+                "connection {} from the proxy {proxy} ended before it began",
+                wire.id()
+            );
+            return;
+        }
+        Err(Some(why)) => {
+            // It knows itself when it is cut for its time, and that is told already.
+            if wire.why_cut().is_none() && !server.is_stopping() {
+                server.context.complaints.proxies.warn(format_args!(
+                    "{proxy} was disconnected, as it is one of --proxy-from: {why}"
+                ));
+            }
+            return;
+        }
+    };
+    let (peer, is_near) = stands_for(source, proxy);
+    if let Some((wire, place)) = server.forward(&wire, place, peer, is_near, tls) {
+        log::debug!("connection {} from {peer} comes through {proxy}", wire.id());
+        session::serve(server, wire, place);
+    }
+}
+
+/// Whose connection it is, and whether it has not left this machine: a proxy on another one can
+/// have it from its own loopback, and one that does not know can have it from anywhere.
+fn stands_for(source: Source, proxy: SocketAddr) -> (SocketAddr, bool) {
+    let is_here = |address: IpAddr| address.to_canonical().is_loopback();
+    match source {
+        Source::Address(peer) => (peer, is_here(peer.ip()) && is_here(proxy.ip())),
+        Source::Proxy => (proxy, is_here(proxy.ip())),
+        Source::Unknown => (proxy, false),
+    }
+}
+
+/// Reads one header and not a byte more. The error is why there is none, or `None` when the other
+/// side has closed without a word, as probes of proxies do.
+fn header(wire: &Wire) -> Result<Source, Option<String>> {
+    let mut bytes = [0; LONGEST];
+    let mut length = 0;
+    loop {
+        let more = match proxy::parse(&bytes[..length]) {
+            Ok(Parsed::Whole(source)) => return Ok(source),
+            Ok(Parsed::More(more)) => more,
+            Err(why) => return Err(Some(why.to_string())),
+        };
+        let room = bytes.get_mut(length..length + more);
+        let Some(room) = room else {
+            return Err(Some("its PROXY header is too long".to_owned()));
+        };
+        match wire.read_below(room) {
+            Ok(0) if length == 0 => return Err(None),
+            Ok(0) => return Err(Some("its PROXY header was cut".to_owned())),
+            Ok(count) => length += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) if length == 0 => return Err(None),
+            Err(error) => return Err(Some(error.to_string())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_not_left_this_machine_is_near() {
+        let near = |source, proxy: &str| stands_for(source, proxy.parse().unwrap()).1;
+        let from = |text: &str| Source::Address(text.parse().unwrap());
+        assert!(near(from("127.0.0.1:1"), "127.0.0.1:2"));
+        assert!(near(from("[::1]:1"), "[::ffff:127.0.0.1]:2"));
+        assert!(near(Source::Proxy, "127.0.0.1:2"));
+        assert!(
+            !near(from("127.0.0.1:1"), "192.0.2.1:2"),
+            "the proxy's loopback"
+        );
+        assert!(!near(from("192.0.2.7:1"), "127.0.0.1:2"));
+        assert!(!near(Source::Unknown, "127.0.0.1:2"));
+        assert!(!near(Source::Proxy, "192.0.2.1:2"));
+    }
+}
