@@ -122,8 +122,8 @@ pub(super) fn is_mark(c: char) -> bool {
     GeneralCategoryGroup::Mark.contains(category(c))
 }
 
-/// The derived property, by the steps of RFC 8264, section 8, in their order. BackwardCompatible
-/// is empty. What else no class allows is told apart for the reasons.
+/// The derived property of a character of a text in NFC, by the steps of RFC 8264, section 8, in
+/// their order. BackwardCompatible is empty. What else no class allows is told apart for the reasons.
 pub(super) fn derived(c: char) -> Derived {
     match c {
         // Exceptions (section 9.6).
