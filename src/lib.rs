@@ -17,6 +17,7 @@ mod complaint;
 pub mod config;
 pub mod ctl;
 pub mod harmless;
+pub mod logger;
 pub mod notify;
 pub mod ops;
 pub mod options;

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use plausch::config::{Config, Invocation};
-use plausch::notify;
 use plausch::server::{Running, Server};
+use plausch::{logger, notify};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let mut signals = match Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP]) {
         Ok(signals) => signals,
         Err(error) => {
-            eprintln!("plauschd: signals cannot be caught: {error}");
+            logger::fatal(format_args!("signals cannot be caught: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -28,15 +28,15 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            eprintln!("plauschd: {error}");
+            logger::fatal(format_args!("{error}"));
             return ExitCode::from(USAGE);
         }
     };
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    logger::start();
     let running = match Server::start(&config) {
         Ok(running) => running,
         Err(error) => {
-            eprintln!("plauschd: {error}");
+            logger::fatal(format_args!("{error}"));
             return ExitCode::FAILURE;
         }
     };
