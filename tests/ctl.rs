@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::path::Path;
 use support::client::{Client, TIMEOUT};
 use support::ctl::{Flood, ctl, ctl_with, json, refused};
 use support::people::{PASSWORD, befriend, open_chat, pair, register_and_login};
@@ -286,4 +287,63 @@ fn what_others_wrote_is_harmless() {
         said.contains("a<U+202E><U+2066>@b<U+00AD>\n") && said.contains("x<U+202E>gnp\n"),
         "{said:?}"
     );
+}
+
+/// A link to the database is as good as its place: the log lies beside the file, not the link.
+#[test]
+fn a_database_behind_a_link_is_found_by_both() {
+    // Before the server starts; the fourth word behind is the database. The link leads nowhere yet.
+    let make_link = r#"mkdir -p "${4%/*}/disk" && ln -sf disk/real.db "$4""#;
+    let mut server = TestServer::after_shell(make_link, &[]);
+    let link = server.database();
+    let directory = link.parent().expect("a directory").to_owned();
+    let real = directory.join("disk/real.db");
+    let mut hans = register_and_login(&server, "hans");
+    for (path, user) in [(&real, "jane"), (&link, "joe")] {
+        ctl_with(path, &["user", "add", user], "swordfish42\n");
+    }
+    ctl(&link, &["user", "kick", "hans"]);
+    hans.send("118");
+    hans.expect("223 407");
+    let copy = directory.join("copy.db");
+    ctl(&link, &["backup", text(&copy)]);
+    let busy = refused(&link, &["restore", "--force", text(&copy)], "", 1);
+    assert!(busy.contains("a server is using it"), "{busy}");
+    assert!(real.with_extension("db-wal").exists());
+    server.stop();
+    ctl(&link, &["user", "delete", "--force", "joe"]);
+    ctl(&link, &["restore", "--force", text(&copy)]);
+    let kept = std::fs::symlink_metadata(&link).expect("the link");
+    assert!(kept.is_symlink(), "the restore replaced the link");
+    assert!(ctl(&real, &["user", "list"]).contains("joe"));
+}
+
+/// What the service is told by its settings reaches the tool in its environment too.
+#[test]
+fn the_environment_names_the_database() {
+    let mut server = TestServer::start();
+    server.connect().register("hans");
+    let elsewhere = TempDir::new();
+    let list = |variable: &Path, more: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_plauschctl"))
+            .args(more)
+            .args(["user", "list"])
+            .env("PLAUSCHD_DATABASE", variable)
+            .current_dir(elsewhere.path())
+            .output()
+            .expect("plauschctl");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    assert!(list(&server.database(), &[]).contains("hans"));
+    // An option is nearer than the environment, and the environment than what lies here.
+    let nothing = elsewhere.path().join("nothing.db");
+    assert!(list(&nothing, &["-d", text(&server.database())]).contains("hans"));
+    server.stop();
+    std::fs::copy(server.database(), elsewhere.path().join("plausch.db")).expect("a copy");
+    assert_eq!(list(&nothing, &[]), "");
+    assert!(list(Path::new(""), &[]).contains("hans"));
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
 }

@@ -1,6 +1,6 @@
 //! The operator's tool, `plauschctl`: accounts, figures, copies, checks.
 //!
-//! In reading order: [`options`] (what can be asked), `accounts`, `figures`, `files`, `prune`, and
+//! In reading order: [`options`] (what can be asked), `service` (of which database), `accounts`, `figures`, `files`, `prune`, and
 //! `terminal` (passwords and progress). It works on the database file, with or without a server
 //! on it; all SQL is in [`crate::store`].
 
@@ -9,6 +9,7 @@ mod figures;
 mod files;
 pub mod options;
 mod prune;
+mod service;
 mod terminal;
 
 use std::ffi::OsString;

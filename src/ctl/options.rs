@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::Failure;
+use super::{Failure, service};
 use crate::ops::passwords::Cost;
 use crate::options::{self, WIDTH, dashed, wrapped};
 
@@ -15,8 +15,8 @@ pub use tables::{COMMANDS, CommandRow, OPTIONS, OptionRow, Own};
 /// The name of the program.
 pub const PROGRAM: &str = "plauschctl";
 
-/// Where the database is when nothing says so: that of `plauschd` started here, or else that of
-/// the installed service.
+/// Where the database is when neither an option, the environment nor the settings of the installed
+/// service say so: that of `plauschd` started here, or else that of the service.
 const DATABASES: [&str; 2] = ["plausch.db", "/var/lib/plausch/plausch.db"];
 
 /// What one call is to do.
@@ -45,15 +45,29 @@ impl Call {
 
     /// The database file.
     pub(super) fn database(&self) -> PathBuf {
-        if let Some(path) = &self.database {
-            return path.clone();
-        }
-        let found = DATABASES
+        self.database
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(DATABASES[0]))
+    }
+}
+
+/// The database of a call that names none.
+fn usual_database() -> Result<PathBuf, Failure> {
+    if let Some(path) = std::env::var_os(service::VARIABLE).filter(|path| !path.is_empty()) {
+        return Ok(path.into());
+    }
+    // Named there, it is meant, whatever lies in the directory that an operator happens to be in.
+    let named = service::database()
+        .map_err(|error| Failure::Refused(format!("{}: {error}", service::SETTINGS)))?;
+    let found = || {
+        DATABASES
             .map(PathBuf::from)
             .into_iter()
-            .find(|path| path.exists());
-        found.unwrap_or_else(|| PathBuf::from(DATABASES[0]))
-    }
+            .find(|path| path.exists())
+    };
+    Ok(named
+        .or_else(found)
+        .unwrap_or_else(|| PathBuf::from(DATABASES[0])))
 }
 
 /// Options that every command takes.
@@ -104,6 +118,9 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Result<Invocation, 
         return Err(usage(what));
     }
     call.arguments = arguments.to_vec();
+    if call.database.is_none() {
+        call.database = Some(usual_database()?);
+    }
     for row in given() {
         if !EVERYWHERE.contains(&row.long) && !command.options.contains(&row.long) {
             return Err(usage(format!(

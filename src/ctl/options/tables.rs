@@ -140,7 +140,8 @@ pub static OPTIONS: &[OptionRow] = &[
         long: "database",
         short: "d",
         hint: "FILE",
-        help: "the database (default plausch.db if it is here, or else \
+        help: "the database (default PLAUSCHD_DATABASE of the environment or of \
+               /etc/default/plauschd, or else plausch.db if it is here, or else \
                /var/lib/plausch/plausch.db)",
         own: Own {
             takes: "the name of a file",
