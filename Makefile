@@ -80,6 +80,7 @@ faults: build
 	@scripts/net-cut
 	@scripts/net-listen
 	@scripts/net-slow
+	@scripts/receive-cuts 300
 
 attacks: build
 	@scripts/attacks

@@ -5,5 +5,6 @@
 mod support;
 
 mod brakes;
+mod cuts;
 mod garbage;
 mod reader;
