@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::dial::dial;
 use crate::sys;
 #[cfg(feature = "tls")]
 use crate::tls::client::{Stream, Trust};
@@ -129,27 +130,20 @@ impl From<io::Error> for LinkError {
     }
 }
 
-/// Connects to each address of the host in turn, until one answers.
+/// Connects to whichever address of the host answers first; see `dial`.
 ///
 /// # Errors
 ///
 /// That of the last address, or of the look-up; or what is wrong with the TLS of the one that
 /// answered.
 pub fn connect(address: &Address, security: &Security) -> Result<Link, LinkError> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for at in (address.host.as_str(), address.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&at, CONNECT_TIMEOUT) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return match security {
-                    Security::None => Ok(link(Plain(Arc::new(stream)))),
-                    Security::Tls { ca } => secure(stream, &address.host, ca.as_deref()),
-                };
-            }
-            Err(error) => last = error,
-        }
+    let found = (address.host.as_str(), address.port).to_socket_addrs()?;
+    let stream = dial(&found.collect::<Vec<_>>(), CONNECT_TIMEOUT)?;
+    stream.set_nodelay(true)?;
+    match security {
+        Security::None => Ok(link(Plain(Arc::new(stream)))),
+        Security::Tls { ca } => secure(stream, &address.host, ca.as_deref()),
     }
-    Err(last.into())
 }
 
 fn link(stream: impl Read + Write + Handle + Clone + 'static) -> Link {

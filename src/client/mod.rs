@@ -2,7 +2,8 @@
 //!
 //! The way of a packet, which is also the order to read in:
 //!
-//! - [`link`]: the stream to the server; the one place that knows that it is TCP.
+//! - [`link`]: the stream to the server; the one place that knows that it is TCP. `dial` finds out
+//!   which of the server's addresses answers.
 //! - [`connection`]: a link with its two threads, bytes ↔ lines.
 //! - [`answers`]: which reply answers which request, and which are pushes.
 //! - [`outbox`]: what was typed and is not acknowledged yet; nothing of it is lost or doubled.
@@ -21,6 +22,7 @@ pub mod answers;
 mod book;
 pub mod command;
 pub mod connection;
+mod dial;
 pub mod engine;
 pub mod link;
 pub mod media;

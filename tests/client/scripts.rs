@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 use crate::person::{command, free_address};
 use crate::relay::Relay;
+use crate::support::client::TIMEOUT;
 use crate::support::people::{befriend, login_when_free, open_chat, pair, register_and_login};
 use crate::support::server::TestServer;
 use crate::support::system::TempDir;
@@ -46,6 +50,62 @@ fn pipe(server: &TestServer, user: &str, lines: &str, code: i32) -> String {
     let shown: String = said.chars().take(500).collect();
     assert_eq!(output.status.code(), Some(code), "{shown}");
     said
+}
+
+/// A host whose first address takes no connections and refuses none.
+#[test]
+fn send_goes_to_the_address_that_answers() {
+    let possible = Command::new("unshare").args(["-rm", "true"]).status();
+    if !possible.is_ok_and(|status| status.success()) {
+        println!("this machine gives nobody a namespace: this cannot be shown");
+        return;
+    }
+    let server = TestServer::with(&["--listen", "127.0.0.2:0"]);
+    let (anna, mut bernd, _) = pair(&server, "anna", "bernd");
+    drop(anna);
+    let line = server.wait_for_log("listening on 127.0.0.2:", TIMEOUT);
+    let port: u16 = line
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .expect("a port");
+    let dead: SocketAddr = ([127, 0, 0, 1], port).into();
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    listener
+        .bind(&dead.into())
+        .expect("the other address's port");
+    listener.listen(0).expect("listen");
+    let full = || TcpStream::connect_timeout(&dead, Duration::from_millis(200)).ok();
+    let _waiting: Vec<_> = std::iter::from_fn(full).take(8).collect();
+
+    let directory = TempDir::new();
+    let hosts = directory.path().join("hosts");
+    fs::write(&hosts, "127.0.0.1 twofold\n127.0.0.2 twofold\n").expect("written");
+    let plausch = at(&server, "anna", &[]);
+    let mut command = Command::new("unshare");
+    command.args([
+        "-rm",
+        "sh",
+        "-c",
+        "mount --bind \"$0\" /etc/hosts && exec \"$@\"",
+    ]);
+    command.arg(&hosts).arg(plausch.get_program());
+    for (name, value) in plausch.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    command.args([
+        "--user",
+        "anna",
+        "send",
+        "--timeout",
+        "5",
+        "--to",
+        "bernd",
+        "through",
+    ]);
+    command.args(["--server", &format!("twofold:{port}")]);
+    assert_eq!(says(command, 0), "");
+    assert_eq!(bernd.recv_push().message, "through");
 }
 
 #[test]
