@@ -177,7 +177,8 @@ CREATE TABLE held_media (
 
 -- Numbers by name. message is an id that no message has passed yet; retention has looked at the
 -- messages up to kept_message and the media up to kept_media; lane_message is complete up to
--- indexed; ended is the time that the file got at an orderly end. Rows order:… are what plauschctl
+-- indexed; ended is the time that the file got at an orderly end, retained that of the last pass
+-- of retention. Rows order:… are what plauschctl
 -- asks of a running server.
 CREATE TABLE counter (
     name  TEXT PRIMARY KEY,

@@ -4,8 +4,10 @@
 mod support;
 
 use support::client::{Client, TIMEOUT};
+use support::ctl::ctl;
 use support::people::{Push, befriend, pair, register_and_login};
 use support::server::TestServer;
+use support::system::wait_for;
 
 const DAY: i64 = 24 * 3_600 * 1_000;
 
@@ -102,6 +104,91 @@ fn old_messages_go_and_what_has_not_arrived_does_not() {
     server.wait_for_log("retention has removed 1 old messages", TIMEOUT);
     let mut hans = login(&server, "hans");
     assert_eq!(history(&mut hans, chat), ["new"]);
+}
+
+/// Ten messages that have arrived.
+fn ten_messages(server: &TestServer) -> i64 {
+    let (mut hans, mut maria, chat) = pair(server, "hans", "maria");
+    for number in 0..10 {
+        hans.say(chat, &number.to_string());
+        maria.recv_push();
+    }
+    hans.logout();
+    maria.logout();
+    chat
+}
+
+/// A board without a battery has written them in 1970, and then its clock is right.
+#[test]
+fn what_a_wrong_clock_has_dated_is_removed_by_a_person_only() {
+    let mut server = TestServer::with(&["--keep-days", "30"]);
+    let chat = ten_messages(&server);
+    age(&mut server, 56 * 365);
+    let line = server.wait_for_log("plauschctl prune", TIMEOUT);
+    assert!(
+        line.contains("WARN") && line.contains("much older"),
+        "{line}"
+    );
+    assert_eq!(history(&mut login(&server, "hans"), chat).len(), 10);
+    server.restart();
+    server.wait_for_log("plauschctl prune", TIMEOUT);
+    assert_eq!(history(&mut login(&server, "hans"), chat).len(), 10);
+    ctl(&server.database(), &["prune", "--days", "30"]);
+    let mut hans = login(&server, "maria");
+    wait_for("they are gone", TIMEOUT, || {
+        history(&mut hans, chat).is_empty().then_some(())
+    });
+}
+
+/// One start a year ahead: everything was said a year ago, and the last look for what is old was
+/// then, too. The right clock goes on as before.
+#[test]
+fn a_start_with_a_clock_that_is_ahead_removes_nothing() {
+    let mut server = TestServer::with(&["--keep-days", "30", "--keep-media-days", "30"]);
+    let chat = ten_messages(&server);
+    server.stop();
+    let database = server.database();
+    let back = |days: i64| {
+        let database = rusqlite::Connection::open(&database).expect("the database");
+        let sql = "UPDATE counter SET value = value - ?1 WHERE name = 'retained'";
+        assert_eq!(
+            database.execute(sql, [days * DAY]).expect(sql),
+            1,
+            "a look was noted"
+        );
+        let sql = "UPDATE message SET timestamp = timestamp - ?1";
+        database.execute(sql, [days * DAY]).expect(sql);
+    };
+    for ahead in [33, 365] {
+        back(ahead);
+        server.restart();
+        server.wait_for_log("plauschctl prune", TIMEOUT);
+        assert_eq!(
+            history(&mut login(&server, "hans"), chat).len(),
+            10,
+            "{ahead} days"
+        );
+        server.stop();
+        back(-ahead);
+    }
+    // Three days in which the server was off are no reason to doubt.
+    back(31);
+    let connection = rusqlite::Connection::open(&database).expect("the database");
+    let sql = "UPDATE counter SET value = value + ?1 WHERE name = 'retained'";
+    connection.execute(sql, [28 * DAY]).expect(sql);
+    drop(connection);
+    server.restart();
+    server.wait_for_log("retention has removed 10 old messages", TIMEOUT);
+    // Nothing is removed while the clock is behind the newest message.
+    server.stop();
+    let chat_is_ahead = rusqlite::Connection::open(&database).expect("the database");
+    let sql = "INSERT INTO message SELECT value + 1, 2, ?1, 'ahead', NULL FROM counter
+               WHERE name = 'message'";
+    let ahead = 4_000_000_000_000_i64;
+    chat_is_ahead.execute(sql, [ahead]).expect(sql);
+    drop(chat_is_ahead);
+    server.restart();
+    server.wait_for_log("the clock is behind", TIMEOUT);
 }
 
 #[test]

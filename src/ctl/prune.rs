@@ -36,6 +36,11 @@ pub(super) fn prune(call: &Call) -> Outcome {
     if call.dry_run {
         return Ok(format!("{what} would be removed"));
     }
+    // A person has looked at the clock.
+    let noted = database
+        .beside
+        .write(|tx| Ok(upkeep::note_retained(tx.connection, tx.now())?));
+    database.named(noted)?;
     if messages + media == 0 {
         return Ok(format!("{what} are removed"));
     }

@@ -21,6 +21,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("pool.rs", include_str!("pool.rs")),
     ("purge.rs", include_str!("purge.rs")),
     ("retention/slice.rs", include_str!("retention/slice.rs")),
+    ("retention/clock.rs", include_str!("retention/clock.rs")),
     (
         "retention/slice/held.rs",
         include_str!("retention/slice/held.rs"),

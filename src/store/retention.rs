@@ -14,10 +14,12 @@
 use std::time::{Duration, Instant};
 
 use super::limits::Limits;
-use super::{ChatId, MediaId, StoreError, Tx};
+use super::{ChatId, MediaId, StoreError, Tx, upkeep};
 use crate::complaint::complain;
+use clock::{Clock, Doubt};
 use slice::Slice;
 
+mod clock;
 mod slice;
 
 /// From one search for what has become old to the next.
@@ -48,6 +50,11 @@ pub(super) struct Retention {
     stage: Stage,
     removed_messages: u64,
     removed_media: u64,
+    clock: Clock,
+    /// Something was older than the days since the last pass explain.
+    too_old: bool,
+    /// A pass goes on.
+    begun: bool,
     /// The longest that a slice of this pass has held up everybody else, its COMMIT included.
     longest: Duration,
 }
@@ -88,6 +95,35 @@ impl Retention {
         self.next.is_some_and(|next| Instant::now() >= next)
     }
 
+    /// One slice as [`Retention::step`], if the clock is to be believed.
+    ///
+    /// # Errors
+    /// When the database cannot be read or written.
+    pub(super) fn careful_step(
+        &mut self,
+        tx: &mut Tx<'_>,
+        now: i64,
+        pinned: impl Fn(ChatId) -> bool,
+    ) -> Result<bool, StoreError> {
+        if !self.begun {
+            if let Some(doubt) = self.clock.look(tx, now)? {
+                self.clock.say(Some(doubt));
+                return Ok(true);
+            }
+            self.begun = true;
+        }
+        let ended = self.step(tx, now, pinned)?;
+        if ended {
+            self.begun = false;
+            self.clock.say(self.too_old.then_some(Doubt::TooOld));
+            if !self.too_old {
+                upkeep::note_retained(tx.connection, now)?;
+            }
+            self.too_old = false;
+        }
+        Ok(ended)
+    }
+
     /// One slice inside an open transaction; true when the pass has come to its end. `now` is in
     /// milliseconds since 1970.
     pub(super) fn step(
@@ -99,7 +135,9 @@ impl Retention {
         let began = Instant::now();
         self.began = Some(began);
         let mut slice = Slice::new(tx, now, pinned, began + SLICE, MOST);
+        slice.span = self.clock.span;
         let ended = self.stages(&mut slice)?;
+        self.too_old |= slice.too_old;
         self.removed_messages += slice.messages;
         self.removed_media += slice.media;
         Ok(ended)
@@ -109,6 +147,8 @@ impl Retention {
         &mut self,
         slice: &mut Slice<'_, '_, impl Fn(ChatId) -> bool>,
     ) -> Result<bool, StoreError> {
+        // Their further day is counted by the same clock.
+        let strict = self.clock.is_strict();
         let before = |age: i64| slice.now.saturating_sub(age);
         let (messages, media) = (self.messages.map(before), self.media.map(before));
         loop {
@@ -118,6 +158,8 @@ impl Retention {
                     slice.messages(cutoff)?.then_some(Stage::Messages),
                     Some(Stage::HeldLanes(i64::MIN)),
                 ),
+                (Stage::HeldLanes(_), _, _) if strict => (None, Some(Stage::Media)),
+                (Stage::HeldMedia(_), _, _) if strict => (None, None),
                 (Stage::HeldLanes(after), Some(cutoff), _) => (
                     slice.held_lanes(after, cutoff)?.map(Stage::HeldLanes),
                     Some(Stage::Media),
@@ -170,6 +212,7 @@ impl Retention {
                     "old messages could not be removed, to be tried again: {error}"
                 );
                 self.stage = Stage::default();
+                self.begun = false;
                 now + AGAIN
             }
         });

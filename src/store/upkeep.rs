@@ -1,6 +1,6 @@
 //! What an operator does to accounts, and finding what is old enough to go.
 
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::chats::lane;
 use super::lanes::View;
@@ -133,6 +133,32 @@ pub fn rename(tx: &mut Tx<'_>, user: UserId, name: &str, mapped: &str) -> Result
         )?
         .execute((user, name, mapped))?;
     Ok(renamed == 1)
+}
+
+/// When what is old was last removed, in milliseconds since 1970.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(super) fn retained(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT value FROM counter WHERE name = 'retained'")?
+        .query_row([], |row| row.get(0))
+        .optional()
+}
+
+/// Notes that what was old at `now` has been removed, by the server or by a person who believes the
+/// clock: what has become old since may be removed without one.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn note_retained(connection: &Connection, now: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO counter (name, value) VALUES ('retained', ?1)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )?
+        .execute([now])?;
+    Ok(())
 }
 
 /// Old messages of one lane that have arrived.

@@ -207,7 +207,7 @@ impl Worker {
         let pins = lock(&shared.pins);
         let result = self.relaxed(|connection, memory| {
             let mut tx = Tx { connection, memory };
-            retention.step(&mut tx, milliseconds(), |chat| pins.contains_key(&chat))
+            retention.careful_step(&mut tx, milliseconds(), |chat| pins.contains_key(&chat))
         });
         drop(pins);
         self.checkpoint |= matches!(result, Ok(false));

@@ -46,6 +46,10 @@ pub(super) struct Slice<'s, 'c, P> {
     /// Messages and media that may still be looked at.
     left: u32,
     lanes: HashMap<i64, Lane>,
+    /// How much older than its limit something may be, in milliseconds; None for any.
+    pub(super) span: Option<i64>,
+    /// Something was, and ended the walk.
+    pub(super) too_old: bool,
     /// How many were removed.
     pub(super) messages: u64,
     /// Of how many messages that stay the media were removed.
@@ -69,6 +73,8 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
             deadline,
             left: most,
             lanes: HashMap::new(),
+            span: None,
+            too_old: false,
             messages: 0,
             media: 0,
         }
@@ -200,6 +206,11 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         }
         let known = self.lane(lane)?;
         Ok(if known.arrived >= id && !known.pinned {
+            let limit = self.span.map(|span| cutoff.saturating_sub(span));
+            if limit.is_some_and(|limit| timestamp < limit) {
+                self.too_old = true;
+                return Ok(Verdict::Stop);
+            }
             Verdict::Remove
         } else {
             Verdict::Hold
