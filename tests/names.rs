@@ -169,7 +169,7 @@ fn a_password_is_refused_with_the_kind_of_fault_and_nothing_of_itself() {
         ),
         (
             "private-\u{e000}",
-            "it has a character that Unicode does not define",
+            "it has a character that passwords may not have",
         ),
     ] {
         client.send(&format!("117 hans {password} a@example.org m"));

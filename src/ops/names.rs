@@ -69,8 +69,10 @@ pub enum PasswordFault {
     Control,
     /// It has a character that is not seen, such as one that emoji are joined by.
     Invisible,
-    /// It has a character that Unicode does not know yet, or keeps for private use.
+    /// It has a character that this server's Unicode does not have.
     Unknown,
+    /// It has a character that RFC 8264 excepts, of private use, or for formatting only.
+    Excepted,
     /// It has a character that may stand beside certain others only, or a part of a Hangul
     /// syllable.
     Context,
@@ -89,7 +91,8 @@ impl fmt::Display for PasswordFault {
             PasswordFault::Invisible => {
                 "it has an invisible character, such as those that some emoji are put together by"
             }
-            PasswordFault::Unknown => "it has a character that Unicode does not define",
+            PasswordFault::Unknown => "it has a character that this server does not know",
+            PasswordFault::Excepted => "it has a character that passwords may not have",
             PasswordFault::Context => {
                 "it has a character that may stand beside certain others only"
             }
@@ -194,7 +197,7 @@ fn unfit(name: &[char], at: usize) -> Option<&'static str> {
             '\u{b7}' => "stands between two l only",
             '\u{375}' => "stands before a Greek letter only",
             '\u{5f3}' | '\u{5f4}' => "stands behind a Hebrew letter only",
-            '\u{30fb}' => "stands in Japanese names only",
+            '\u{30fb}' => "stands in names with kana or Han only",
             '\u{200c}' | '\u{200d}' => {
                 "stands only where letters would join otherwise, or would not"
             }
@@ -204,9 +207,7 @@ fn unfit(name: &[char], at: usize) -> Option<&'static str> {
         Derived::Freeform | Derived::Control => Some("is no letter, mark or digit"),
         Derived::OldJamo => Some("is a part of a Hangul syllable without the others"),
         Derived::Ignorable => Some("is invisible"),
-        Derived::Disallowed if precis::category(c) == GeneralCategory::Unassigned => {
-            Some("is no character that this server knows")
-        }
+        Derived::Unassigned => Some("is no character that this server knows"),
         Derived::Disallowed => Some("is no character for names"),
     }
 }
@@ -269,7 +270,8 @@ pub fn password(text: &str) -> Result<Zeroizing<String>, PasswordFault> {
             Derived::Context | Derived::OldJamo => return Err(PasswordFault::Context),
             Derived::Ignorable => return Err(PasswordFault::Invisible),
             Derived::Control => return Err(PasswordFault::Control),
-            Derived::Disallowed => return Err(PasswordFault::Unknown),
+            Derived::Unassigned => return Err(PasswordFault::Unknown),
+            Derived::Disallowed => return Err(PasswordFault::Excepted),
         }
     }
     Ok(mapped)

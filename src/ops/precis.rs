@@ -34,11 +34,13 @@ pub(super) enum Derived {
     Context,
     /// A conjoining jamo that stands alone in NFC: allowed nowhere.
     OldJamo,
-    /// Invisible, or without a look of its own: allowed nowhere.
+    /// Invisible (Default_Ignorable_Code_Point): allowed nowhere.
     Ignorable,
     /// A control character: allowed nowhere.
     Control,
-    /// Unassigned, of private use, or excepted: allowed nowhere.
+    /// Not assigned in the tables' version of Unicode: allowed nowhere.
+    Unassigned,
+    /// Excepted, of private use, or for formatting only: allowed nowhere.
     Disallowed,
 }
 
@@ -139,7 +141,7 @@ pub(super) fn derived(c: char) -> Derived {
     }
     let category = category(c);
     match c {
-        _ if category == GeneralCategory::Unassigned => Derived::Disallowed,
+        _ if category == GeneralCategory::Unassigned => Derived::Unassigned,
         '!'..='~' => Derived::Pvalid,
         '\u{200c}' | '\u{200d}' => Derived::Context,
         // Hangul_Syllable_Type L, V and T.
@@ -170,7 +172,6 @@ pub(super) fn derived(c: char) -> Derived {
             {
                 Derived::Freeform
             }
-            GeneralCategory::Format => Derived::Ignorable,
             _ => Derived::Disallowed,
         },
     }

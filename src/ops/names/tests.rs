@@ -72,8 +72,8 @@ fn a_reason_names_the_character_and_why() {
         ("·", "U+00B7 stands between two l only"),
         ("α\u{375}", "U+0375 stands before a Greek letter only"),
         ("a\u{5f3}", "U+05F3 stands behind a Hebrew letter only"),
-        ("a・b", "U+30FB stands in Japanese names only"),
-        ("a･b", "U+FF65 stands in Japanese names only"),
+        ("a・b", "U+30FB stands in names with kana or Han only"),
+        ("a･b", "U+FF65 stands in names with kana or Han only"),
         (
             "a\u{200d}b",
             "U+200D stands only where letters would join otherwise, or would not",
@@ -212,8 +212,12 @@ fn every_name_maps_to_a_name_that_maps_to_itself() {
     let mut allowed = 0;
     for c in '\u{1}'..'\u{32000}' {
         let mut texts = vec![c.to_string()];
-        // Han and Hangul have no case, and nothing joins with them that is written here.
+        // Han, Hangul and Tangut have no case, and nothing joins with them that is written here: some
+        // of them do.
         let plain = matches!(c, '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{17000}'..='\u{18cff}' | '\u{20000}'..);
+        if plain && u32::from(c) % 16 > 0 {
+            continue;
+        }
         if !plain {
             texts.extend(["A", "א"].map(|before| format!("{before}{c}")));
             texts.extend(["\u{301}", "\u{331}", "\u{345}"].map(|mark| format!("{c}{mark}")));
@@ -228,7 +232,7 @@ fn every_name_maps_to_a_name_that_maps_to_itself() {
             assert_eq!(username(&name.shown), Ok(name.clone()), "{text:?}");
         }
     }
-    assert!(allowed > 120_000, "{allowed}");
+    assert!(allowed > 30_000, "{allowed}");
 }
 
 #[test]
@@ -261,7 +265,9 @@ fn passwords_follow_opaque_string() {
         ("zero\u{200b}width", PasswordFault::Invisible),
         ("hearts ❤\u{fe0f}", PasswordFault::Invisible),
         ("family 👩\u{200d}👧", PasswordFault::Invisible),
-        ("private \u{e000}", PasswordFault::Unknown),
+        ("private \u{e000}", PasswordFault::Excepted),
+        ("tatweel \u{640}", PasswordFault::Excepted),
+        ("a number sign \u{600}", PasswordFault::Excepted),
         ("unassigned \u{378}", PasswordFault::Unknown),
         ("abcdefg·", PasswordFault::Context),
         ("abcdefg\u{1100}", PasswordFault::Context),

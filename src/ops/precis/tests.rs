@@ -85,8 +85,8 @@ fn the_derived_property() {
             "\u{640}\u{7fa}\u{302e}\u{302f}\u{3031}\u{3035}\u{303b}",
             D::Disallowed,
         ),
-        // J, unassigned; private use; non-characters.
-        ("\u{378}\u{e000}\u{fdd0}\u{1fffe}\u{10ffff}", D::Disallowed),
+        // J, unassigned, and non-characters.
+        ("\u{378}\u{fdd0}\u{1fffe}\u{10ffff}", D::Unassigned),
         // K, ASCII7.
         ("!azAZ09~@", D::Pvalid),
         // H, join controls.
@@ -96,11 +96,13 @@ fn the_derived_property() {
             "\u{1100}\u{115f}\u{11ff}\u{a960}\u{d7b0}\u{d7fb}",
             D::OldJamo,
         ),
-        // M, ignorable; and format characters that are not.
+        // M, ignorable.
         (
-            "\u{ad}\u{34f}\u{200b}\u{202e}\u{feff}\u{fe0f}\u{e0041}\u{600}",
+            "\u{ad}\u{34f}\u{200b}\u{202e}\u{feff}\u{fe0f}\u{e0041}",
             D::Ignorable,
         ),
+        // What is in no category: private use, format characters that are seen.
+        ("\u{e000}\u{600}", D::Disallowed),
         // L, controls.
         ("\u{0}\u{9}\u{1f}\u{7f}\u{85}", D::Control),
         // Q, compatibility.
