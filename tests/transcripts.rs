@@ -41,6 +41,7 @@ transcripts! {
     names
     not_logged_in
     offline
+    other_protocols
     password_change
     passwords
     ping

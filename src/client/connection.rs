@@ -191,8 +191,9 @@ fn read(mut reader: Box<dyn Read + Send>, progress: &Progress, tell: &impl Fn(Ha
                 Some(Event::NoMemory) => {
                     break 'reading "there is no memory for what the server sent".to_owned();
                 }
-                // Servers do not ask for it.
-                Some(Event::TimingMark) | None => {}
+                // Servers begin no negotiation and have no use for it, and whom one has reached is
+                // seen by its lines.
+                Some(Event::Answer(_) | Event::EndOfInput | Event::Foreign(_)) | None => {}
             }
             rest = &rest[step.used..];
         }

@@ -4,19 +4,22 @@
 //! The decoder decides byte by byte: what it reports does not depend on how the bytes were split
 //! into reads. It works on runs of bytes only to be quick.
 
+mod first;
 mod limit;
 mod telnet;
+mod text;
 
 use std::fmt;
 
-use memchr::{memchr, memchr3};
-use zeroize::Zeroize;
+use memchr::{memchr, memchr2, memchr3};
 
-use super::memory::{self, NoMemory};
+pub use first::Foreign;
 pub use limit::PLAIN_LIMIT;
-use limit::{ceiling, count_backslashes, overflow};
-use telnet::{IAC, Telnet};
+use limit::{ceiling, overflow};
+pub use telnet::Answer;
+use telnet::{IAC, Negotiation, Telnet};
 
+const NUL: u8 = 0x00;
 const BACKSPACE: u8 = 0x08;
 const DELETE: u8 = 0x7F;
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
@@ -24,7 +27,7 @@ const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 /// What the bytes so far amounted to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// A complete line without its LF or CR LF.
+    /// A complete line without its LF, CR LF or CR NUL.
     Line(&'a [u8]),
     /// The line being read is longer than the limit. Said once, as soon as that is certain; the
     /// rest of the line is dropped silently.
@@ -32,8 +35,14 @@ pub enum Event<'a> {
     /// The system has no memory for the line being read. Said once; the rest of the line is dropped
     /// silently.
     NoMemory,
-    /// `IAC DO TIMING-MARK`, to be answered by `IAC WONT TIMING-MARK`. The line around it goes on.
-    TimingMark,
+    /// A telnet command that wants this answer, in its place among the replies. The line around
+    /// it goes on.
+    Answer(Answer),
+    /// `IAC EOF`: nothing more will come, and what has come of a line is none.
+    EndOfInput,
+    /// The peer is no client: nothing of what it sends is to be carried out. Only
+    /// [wary](LineDecoder::wary) decoders look.
+    Foreign(Foreign),
 }
 
 /// Without the text, which may hold a password.
@@ -43,7 +52,9 @@ impl fmt::Debug for Event<'_> {
             Event::Line(line) => write!(f, "Line({} bytes)", line.len()),
             Event::TooLong => f.write_str("TooLong"),
             Event::NoMemory => f.write_str("NoMemory"),
-            Event::TimingMark => f.write_str("TimingMark"),
+            Event::Answer(answer) => write!(f, "Answer({})", answer.bytes().escape_ascii()),
+            Event::EndOfInput => f.write_str("EndOfInput"),
+            Event::Foreign(protocol) => write!(f, "Foreign({protocol:?})"),
         }
     }
 }
@@ -58,6 +69,13 @@ pub struct Step<'a> {
     pub event: Option<Event<'a>>,
 }
 
+impl<'a> Step<'a> {
+    fn of(used: usize, event: Event<'a>) -> Step<'a> {
+        let event = Some(event);
+        Step { used, event }
+    }
+}
+
 /// Makes lines from the bytes of one connection.
 ///
 /// Idle, it holds no memory besides itself (48 bytes). While a line is incomplete it holds that
@@ -67,14 +85,28 @@ pub struct LineDecoder {
     buffer: Vec<u8>,
     /// How many of the bytes in `buffer` are backslashes.
     backslashes: usize,
-    /// The length of the subnegotiation so far.
-    sub_length: usize,
+    /// Made when a telnet command needs it.
+    negotiation: Option<Box<Negotiation>>,
     telnet: Telnet,
     /// How much of a byte order mark the connection began with; 3 once it is decided.
     mark: u8,
-    /// The line has been reported as too long, or lost by it: bytes up to its LF are not kept.
+    /// The line has been reported as too long, or lost by it: bytes up to its end are not kept.
     dropping: bool,
+    /// The last byte that was dropped is a CR.
+    dropped_cr: bool,
     finished: bool,
+    /// The first line that is not blank is still to come, and is to be looked at.
+    wary: bool,
+    ends: Ends,
+}
+
+/// What is known of how the peer ends its lines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    Unknown,
+    /// A CR has come, and never the end of a line.
+    OnlyCr,
+    Known,
 }
 
 /// Without the text, which may hold a password.
@@ -106,12 +138,23 @@ impl LineDecoder {
         LineDecoder {
             buffer: Vec::new(),
             backslashes: 0,
-            sub_length: 0,
+            negotiation: None,
             telnet: Telnet::Text,
             mark: 0,
             dropping: false,
+            dropped_cr: false,
             finished: false,
+            wary: false,
+            ends: Ends::Unknown,
         }
+    }
+
+    /// A decoder for a connection that anybody can have made: one that begins as another protocol
+    /// does is [told](Event::Foreign) from a client's (contract, section 1).
+    pub const fn wary() -> Self {
+        let mut decoder = LineDecoder::new();
+        decoder.wary = true;
+        decoder
     }
 
     /// Takes bytes from `chunk` up to the first event, at most one line end, and says how many. To
@@ -121,8 +164,8 @@ impl LineDecoder {
     /// may differ from call to call. Up to [`PLAIN_LIMIT`] that is all. Above it, since quoted
     /// values may be escaped (`\u0001` is six bytes for one), a line may have five bytes more for
     /// each backslash in it, up to six times the limit. A telnet subnegotiation longer than
-    /// `limit` counts as an over-long line; what follows it up to IAC SE and then LF, or up to the
-    /// next LF if that comes first, is dropped.
+    /// `limit` counts as an over-long line; what follows it up to IAC SE and then a line end, or up
+    /// to the next LF if that comes first, is dropped.
     pub fn step<'a>(&'a mut self, chunk: &'a [u8], limit: usize) -> Step<'a> {
         if self.finished {
             self.forget();
@@ -140,65 +183,69 @@ impl LineDecoder {
                 }
                 continue;
             }
-            if self.mark < 3 && byte != IAC && self.takes_mark(byte) {
-                at += 1;
-                continue;
+            if self.mark < 3 && byte != IAC {
+                if self.wary && self.mark == 0 && byte == first::TLS_HANDSHAKE {
+                    return Step::of(at + 1, Event::Foreign(Foreign::Tls));
+                }
+                if self.takes_mark(byte) {
+                    at += 1;
+                    continue;
+                }
             }
             if stop <= at {
                 let rest = &chunk[at..];
                 stop = at + memchr3(b'\n', IAC, DELETE, rest).unwrap_or(rest.len());
             }
             let run = &chunk[at..stop];
-            let run = &run[..memchr(BACKSPACE, run).unwrap_or(run.len())];
+            let run = &run[..memchr2(BACKSPACE, NUL, run).unwrap_or(run.len())];
             let end = at + run.len();
+            let next = chunk.get(end).copied();
+            let ends = match next {
+                Some(b'\n') => true,
+                Some(NUL) => run.last().map_or(self.is_after_cr(), |&last| last == b'\r'),
+                _ => false,
+            };
+            if self.ends == Ends::Unknown && memchr(b'\r', run).is_some() {
+                self.ends = Ends::OnlyCr;
+            }
             if self.dropping {
+                self.drop_text(run);
                 at = end;
-            } else if chunk.get(end) == Some(&b'\n') && self.buffer.is_empty() {
+            } else if ends && self.buffer.is_empty() {
                 // The usual case: the whole line is here and needs no copy.
                 if let Some(over) = overflow(0, 0, run, limit) {
-                    self.dropping = true;
-                    return Step {
-                        used: at + over,
-                        event: Some(Event::TooLong),
-                    };
+                    return Step::of(at + over, self.too_long(&run[..over]));
                 }
-                return Step {
-                    used: end + 1,
-                    event: Some(Event::Line(without_cr(run))),
+                self.ends = Ends::Known;
+                let line = without_cr(run);
+                let event = if self.wary && self.is_foreign(line) {
+                    Event::Foreign(Foreign::Http)
+                } else {
+                    Event::Line(line)
                 };
+                return Step::of(end + 1, event);
             } else if let Some(over) = overflow(self.buffer.len(), self.backslashes, run, limit) {
-                self.drop_line();
-                return Step {
-                    used: at + over,
-                    event: Some(Event::TooLong),
-                };
+                return Step::of(at + over, self.too_long(&run[..over]));
             } else if self.keep(run, limit).is_err() {
-                self.drop_line();
-                return Step {
-                    used: end,
-                    event: Some(Event::NoMemory),
-                };
+                self.drop_line(run);
+                return Step::of(end, Event::NoMemory);
             } else {
                 at = end;
             }
-            match chunk.get(at) {
+            match next {
                 None => break,
-                Some(&b'\n') => match self.line_end(limit) {
+                Some(_) if ends => match self.line_end(limit) {
                     End::Dropped => {}
-                    End::TooLong => {
-                        return Step {
-                            used: at + 1,
-                            event: Some(Event::TooLong),
-                        };
-                    }
-                    End::Complete => {
-                        return Step {
-                            used: at + 1,
-                            event: Some(Event::Line(&self.buffer)),
-                        };
-                    }
+                    End::TooLong => return Step::of(at + 1, Event::TooLong),
+                    End::Foreign => return Step::of(at + 1, Event::Foreign(Foreign::Http)),
+                    End::Complete => return Step::of(at + 1, Event::Line(&self.buffer)),
                 },
-                Some(&IAC) => self.telnet = Telnet::Command,
+                Some(IAC) => self.telnet = Telnet::Command,
+                Some(NUL) => {
+                    if let Some(event) = self.keep_byte(NUL, limit) {
+                        return Step::of(at + 1, event);
+                    }
+                }
                 Some(_) => self.take_back(),
             }
             at += 1;
@@ -216,6 +263,11 @@ impl LineDecoder {
             || self.dropping
             || self.telnet != Telnet::Text
             || matches!(self.mark, 1 | 2)
+    }
+
+    /// Whether a CR has come, and never the end of a line: the peer may take the one for the other.
+    pub fn lacks_line_ends(&self) -> bool {
+        self.ends == Ends::OnlyCr
     }
 
     /// How many bytes are held for the line being read.
@@ -244,56 +296,17 @@ impl LineDecoder {
         false
     }
 
-    /// Appends text that fits. Room grows by doubling, but not beyond the limit before it must.
-    fn keep(&mut self, text: &[u8], limit: usize) -> Result<(), NoMemory> {
-        let (length, room) = (self.buffer.len(), self.buffer.capacity());
-        let needed = length + text.len();
-        if needed > room {
-            let line = limit.saturating_add(1);
-            let goal = if needed <= line {
-                (2 * room).max(64).min(line)
-            } else {
-                room + room / 2
-            };
-            let goal = goal.max(needed);
-            if length <= PLAIN_LIMIT {
-                // Not realloc, which would leave a password behind where the line was.
-                let mut grown = Vec::new();
-                memory::reserve_exact(&mut grown, goal)?;
-                grown.extend_from_slice(&self.buffer);
-                self.buffer.zeroize();
-                self.buffer = grown;
-            } else {
-                memory::reserve_exact(&mut self.buffer, goal - length)?;
-            }
-        }
-        self.buffer.extend_from_slice(text);
-        self.backslashes += count_backslashes(text);
-        Ok(())
-    }
-
-    /// Takes back the last character. Of bytes that are no UTF-8, the last one.
-    fn take_back(&mut self) {
-        let Some(last) = self.buffer.len().checked_sub(1) else {
-            return;
-        };
-        let tail = self.buffer.iter().rev().take(4);
-        let continuations = tail.take_while(|&&byte| byte & 0xC0 == 0x80).count();
-        let mut keep = last;
-        if let Some(lead) = last.checked_sub(continuations)
-            && self.buffer[lead] >= 0xC0
-        {
-            keep = lead;
-        }
-        self.backslashes -= count_backslashes(&self.buffer[keep..]);
-        self.buffer[keep..].zeroize();
-        self.buffer.truncate(keep);
-    }
-
     fn line_end(&mut self, limit: usize) -> End {
+        self.ends = Ends::Known;
         if self.dropping {
             self.dropping = false;
-            return End::Dropped;
+            let foreign = self.wary && first::ends_like_http(without_cr(&self.buffer));
+            self.wary = false;
+            self.forget();
+            return match foreign {
+                true => End::Foreign,
+                false => End::Dropped,
+            };
         }
         // The limit may have shrunk since the bytes came.
         let content = without_cr(&self.buffer).len();
@@ -303,33 +316,23 @@ impl LineDecoder {
         }
         self.buffer.truncate(content);
         self.finished = true;
+        if self.wary {
+            let line = std::mem::take(&mut self.buffer);
+            let foreign = self.is_foreign(&line);
+            self.buffer = line;
+            if foreign {
+                return End::Foreign;
+            }
+        }
         End::Complete
-    }
-
-    fn drop_line(&mut self) {
-        self.forget();
-        self.dropping = true;
-        self.mark = 3;
-    }
-
-    /// Empties the buffer, leaving nothing of a short line to be read in freed memory.
-    fn forget(&mut self) {
-        if self.buffer.len() <= PLAIN_LIMIT {
-            self.buffer.as_mut_slice().zeroize();
-        }
-        self.buffer.clear();
-        if self.buffer.capacity() > PLAIN_LIMIT {
-            self.buffer = Vec::new();
-        }
-        self.backslashes = 0;
-        self.finished = false;
     }
 }
 
-/// What an LF meant.
+/// What the end of a line meant.
 enum End {
     Dropped,
     TooLong,
+    Foreign,
     Complete,
 }
 

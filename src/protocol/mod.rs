@@ -5,7 +5,8 @@
 //! - [`table`]: one row a packet, from which parsing, `help` and the reasons of `--explain` come.
 //! - [`status`]: one line a status code.
 //! - [`memory`]: room for what comes from the wire, or that there is none.
-//! - [`mod@line`]: bytes → bounded lines, telnet commands taken out.
+//! - [`mod@line`]: bytes → bounded lines, telnet commands taken out and answered, other protocols
+//!   told apart.
 //! - [`value`]: bare and quoted values, both ways.
 //! - `unescape`: what a quoted value's escapes stand for.
 //! - `data_uri`: media as the last word of a bare message.
@@ -30,7 +31,7 @@ pub mod value;
 #[cfg(test)]
 mod proptests;
 
-pub use line::{Event, LineDecoder, Step};
+pub use line::{Event, Foreign, LineDecoder, Step};
 pub use refusal::Refusal;
 pub use reply::Reply;
 pub use request::{Limits, MESSAGE_MAX, Request};

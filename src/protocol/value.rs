@@ -159,7 +159,10 @@ pub(super) type Values<'a> = [Value<'a>; VALUES_MAX];
 /// The line as text, if it may stand as one, or why not. A TAB passes; [`values`] looks at it.
 pub(super) fn text(line: &[u8]) -> Result<&str, Refusal> {
     let Ok(text) = std::str::from_utf8(line) else {
-        return Err(Refusal::invalid("the line is not UTF-8"));
+        // GNU telnet takes some letters for signals, and sends what is no text in their place.
+        return Err(Refusal::invalid(
+            "the line is not UTF-8; if it was typed in telnet, `toggle outbinary` there mends that",
+        ));
     };
     // Folded over blocks, without a branch a byte, so that it is done many bytes at a time.
     let c0 = line.chunks(256).any(|block| {
@@ -168,7 +171,10 @@ pub(super) fn text(line: &[u8]) -> Result<&str, Refusal> {
     });
     let c1 = memchr_iter(0xC2, line).any(|at| matches!(line.get(at + 1), Some(0x80..=0x9F)));
     if c0 || c1 {
-        return Err(Refusal::invalid("the line holds a control character"));
+        return Err(Refusal::invalid(match memchr(b'\r', line) {
+            Some(_) => "the line holds a CR: lines end with LF, CR LF or CR NUL",
+            None => "the line holds a control character",
+        }));
     }
     Ok(text)
 }

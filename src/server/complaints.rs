@@ -21,6 +21,8 @@ pub struct Complaints {
     pub rate: Complaint,
     /// `--max-inflight`.
     pub inflight: Complaint,
+    /// Connections that speak another protocol.
+    pub foreign: Complaint,
     /// The longest line.
     pub lines: Complaint,
     /// `--max-media`, and the longest Message.

@@ -72,6 +72,16 @@ pub(super) fn note_header(session: &Session) {
     ));
 }
 
+/// Says that a connection is ended for what it began with.
+pub(super) fn note_foreign(session: &Session, why: &str) {
+    let wire = &session.wire;
+    session.context.complaints.foreign.warn(format_args!(
+        "connection {} from {} was ended, and nothing of it carried out: {why}",
+        wire.id(),
+        wire.peer()
+    ));
+}
+
 /// Says why a line was refused: each one at level debug, otherwise one now and then. A reason
 /// repeats nothing of the line.
 pub(super) fn note_refusal(session: &Session, refusal: &Refusal) {

@@ -205,7 +205,7 @@ impl Server {
     }
 
     /// The line for a connection that is turned away.
-    fn refusal(&self, reason: &'static str) -> Vec<u8> {
+    pub(super) fn refusal(&self, reason: &'static str) -> Vec<u8> {
         let mut line = Vec::new();
         Reply::Invalid {
             reason: self.explain.then(|| reason.into()),

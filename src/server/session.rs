@@ -20,15 +20,12 @@ use crate::protocol::line::PLAIN_LIMIT;
 use crate::protocol::{Event, LineDecoder, Refusal, Reply, Request, table};
 use crate::store::lock;
 use crate::sys;
-use answering::{carry_out, flush, refuse, send_batch};
+use answering::{carry_out, flush, foreign, refuse, send_batch};
 
 mod answering;
 
 /// Replies gathered before they are written.
 const REPLIES: usize = 16 << 10;
-
-/// `IAC WONT TIMING-MARK` (RFC 860): telnet's Ctrl-C discards all output until it comes.
-const WONT_TIMING_MARK: &[u8] = &[255, 252, 6];
 
 /// How long a push that is being written may hold up the end of a connection.
 const LAST_PUSH: Duration = Duration::from_secs(3);
@@ -46,9 +43,10 @@ pub(super) fn serve(server: &Arc<Server>, wire: Arc<Wire>, place: Place) {
     Box::new(Session {
         server: Arc::clone(server),
         input: Input::new(&wire),
-        decoder: LineDecoder::new(),
+        decoder: LineDecoder::wary(),
         batch: Batch::default(),
         out: Vec::new(),
+        ends_early: false,
         worn: Worn::Fresh,
         is_new: true,
         pace: Pace::new(server.rate),
@@ -72,6 +70,8 @@ struct Session {
     batch: Batch,
     /// Replies that are not written yet.
     out: Vec<u8>,
+    /// The connection ends before its input does.
+    ends_early: bool,
     worn: Worn,
     /// Nothing but empty lines has come.
     is_new: bool,
@@ -196,7 +196,11 @@ impl Session {
                 match self.next_line() {
                     Next::Carried(result) => result?,
                     Next::More => break,
-                    Next::End(why) => return Ok(Turn::End(why)),
+                    Next::End(why) => {
+                        self.ends_early = true;
+                        self.flush()?;
+                        return Ok(Turn::End(why));
+                    }
                 }
             }
             self.send_batch();
@@ -265,20 +269,31 @@ impl Session {
         let mut secret = self.ops.login.is_none();
         let result = match step.event {
             None => Ok(()),
-            Some(Event::TimingMark) => {
+            Some(Event::Answer(answer)) => {
                 send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
-                self.out.extend_from_slice(WONT_TIMING_MARK);
+                self.out.extend_from_slice(answer.bytes());
                 Ok(())
+            }
+            Some(Event::EndOfInput) => {
+                send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
+                return Next::End("closed by the peer, by telnet's EOF");
+            }
+            Some(Event::Foreign(protocol)) => {
+                return Next::End(foreign(&self.ops, &self.server, &mut self.out, protocol));
             }
             Some(Event::TooLong) => {
                 holds::note_long_line(&self.ops);
                 self.pace.spend();
                 send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
+                let why = match self.decoder.lacks_line_ends() {
+                    true => "the line is too long; lines end with LF, CR LF or CR NUL",
+                    false => "the line is too long",
+                };
                 refuse(
                     &self.ops,
                     &self.server,
                     &mut self.out,
-                    &Refusal::Invalid(Cow::Borrowed("the line is too long")),
+                    &Refusal::Invalid(Cow::Borrowed(why)),
                 );
                 Ok(())
             }
@@ -343,6 +358,9 @@ impl Session {
             },
         };
         self.is_new &= blank;
+        if self.ops.login.is_none() {
+            self.ops.wire.set_unended(self.decoder.lacks_line_ends());
+        }
         let gathered = self.decoder.buffered();
         if secret && gathered == 0 {
             self.decoder.release();
@@ -394,14 +412,15 @@ impl Session {
                 wire.lock()
             }
         };
-        let stopping = self.server.is_stopping();
-        if stopping {
+        // With input left, closing would destroy what is on its way.
+        let with_input = self.ends_early || self.server.is_stopping();
+        if with_input {
             writing.finish();
         }
-        if writing.settle(&context.store) || stopping {
+        if writing.settle(&context.store) || with_input {
             writing.linger(&context.store, LAST_BYTES);
         }
-        if !stopping {
+        if !with_input {
             // The socket itself closes when the last thread that knows it lets go.
             writing.finish();
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Server;
 use super::orders::Orders;
+use super::wire::Wire;
 
 /// Between two sweeps.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -17,6 +18,23 @@ const LOOKS: u32 = 4;
 
 /// Every so many sweeps the kernel is asked about each peer.
 const ASK_EVERY: u32 = 5;
+
+impl Server {
+    /// Cuts a connection that has not logged in in time. Whether it was for want of line ends, of
+    /// which `--explain` tells the peer.
+    fn end_of_grace(&self, wire: &Wire) -> bool {
+        let unended = wire.is_unended();
+        if unended
+            && self.explain
+            && let Some(mut writing) = wire.try_lock()
+        {
+            // What is not taken at once is lost: here nobody can wait.
+            let _ = writing.try_write(&self.refusal("lines end with LF, CR LF or CR NUL"));
+        }
+        wire.cut("it did not log in in time");
+        unended
+    }
+}
 
 /// Sweeps until the server stops.
 pub(super) fn run(server: &Arc<Server>) {
@@ -48,9 +66,12 @@ pub(super) fn run(server: &Arc<Server>) {
                     wire.peer()
                 ));
             } else if wire.is_overdue() {
-                wire.cut("it did not log in in time");
+                let hint = match server.end_of_grace(&wire) {
+                    true => "; what it sent has a CR and no line end",
+                    false => "",
+                };
                 server.context.complaints.grace.warn(format_args!(
-                    "{} was disconnected: it did not log in in time (--login-grace)",
+                    "{} was disconnected: it did not log in in time (--login-grace){hint}",
                     wire.peer()
                 ));
             } else if round == 0 && wire.is_silent() {

@@ -56,6 +56,8 @@ pub struct Wire {
     stopped: AtomicBool,
     /// There is no way to the peer on which somebody could read along: it is on this machine.
     is_near: bool,
+    /// What has been read holds a CR and no line end.
+    unended: AtomicBool,
     /// Why the connection was cut from our side, for the log.
     cut: std::sync::Mutex<Option<&'static str>>,
 }
@@ -115,6 +117,7 @@ impl Wire {
             born: Instant::now(),
             stopped: AtomicBool::new(false),
             is_near,
+            unended: AtomicBool::new(false),
             cut: std::sync::Mutex::new(None),
         }
     }
@@ -246,6 +249,16 @@ impl Wire {
             0 => false,
             at => millis(self.born.elapsed()) >= at,
         }
+    }
+
+    /// Notes whether what has been read holds a CR and no line end.
+    pub fn set_unended(&self, unended: bool) {
+        self.unended.store(unended, Ordering::Relaxed);
+    }
+
+    /// Whether what has been read holds a CR and no line end.
+    pub fn is_unended(&self) -> bool {
+        self.unended.load(Ordering::Relaxed)
     }
 
     /// Whether the peer has been silent to probes or data for so long that it must be dead. A

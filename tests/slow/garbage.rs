@@ -81,7 +81,7 @@ fn noise(addr: SocketAddr, seed: u64, stopped: &Stopped) {
                 let at = random.below(bytes.len());
                 bytes[at] = random.pick(b"\n\r \"1\x08\xff\xfa\xf0");
             }
-            without_do(&mut bytes);
+            without_options(&mut bytes);
             if !client.send_raw_if_open(&bytes) || !drain(&mut client) || stopped.now() {
                 break;
             }
@@ -161,10 +161,10 @@ fn mutate(line: &mut Vec<u8>, random: &mut Random, packets: &[&str]) {
             line.extend_from_slice(&again);
         }
     }
-    without_do(line);
+    without_options(line);
 }
 
-/// DO TIMING-MARK is answered by bytes that are no line, so there is no DO.
-fn without_do(bytes: &mut Vec<u8>) {
-    bytes.retain(|&byte| byte != 253);
+/// WILL and DO are answered by bytes that are no line, so there is none.
+fn without_options(bytes: &mut Vec<u8>) {
+    bytes.retain(|&byte| !matches!(byte, 251 | 253));
 }

@@ -7,7 +7,9 @@ use super::*;
 enum Seen {
     Line(Vec<u8>),
     TooLong,
-    TimingMark,
+    Answer(Vec<u8>),
+    EndOfInput,
+    Foreign(Foreign),
 }
 
 fn line(text: &str) -> Seen {
@@ -22,7 +24,9 @@ fn feed(decoder: &mut LineDecoder, mut chunk: &[u8], limit: usize) -> Vec<Seen> 
             Some(Event::Line(line)) => seen.push(Seen::Line(line.to_vec())),
             Some(Event::TooLong) => seen.push(Seen::TooLong),
             Some(Event::NoMemory) => panic!("no memory"),
-            Some(Event::TimingMark) => seen.push(Seen::TimingMark),
+            Some(Event::Answer(answer)) => seen.push(Seen::Answer(answer.bytes().to_vec())),
+            Some(Event::EndOfInput) => seen.push(Seen::EndOfInput),
+            Some(Event::Foreign(protocol)) => seen.push(Seen::Foreign(protocol)),
             None => assert_eq!(used, chunk.len(), "a step without event takes all"),
         }
         chunk = &chunk[used..];
@@ -30,17 +34,34 @@ fn feed(decoder: &mut LineDecoder, mut chunk: &[u8], limit: usize) -> Vec<Seen> 
     seen
 }
 
+fn answer(bytes: &[u8]) -> Seen {
+    Seen::Answer(bytes.to_vec())
+}
+
 /// What the bytes amount to; the same whole, byte by byte, and cut in two anywhere.
 fn decode(bytes: &[u8], limit: usize) -> Vec<Seen> {
-    let whole = feed(&mut LineDecoder::new(), bytes, limit);
-    let mut decoder = LineDecoder::new();
+    decode_by(LineDecoder::new, bytes, limit)
+}
+
+/// What the bytes amount to, up to what says that they are no client's.
+fn decode_warily(bytes: &[u8], limit: usize) -> Vec<Seen> {
+    let mut seen = decode_by(LineDecoder::wary, bytes, limit);
+    if let Some(at) = seen.iter().position(|s| matches!(s, Seen::Foreign(_))) {
+        seen.truncate(at + 1);
+    }
+    seen
+}
+
+fn decode_by(new: fn() -> LineDecoder, bytes: &[u8], limit: usize) -> Vec<Seen> {
+    let whole = feed(&mut new(), bytes, limit);
+    let mut decoder = new();
     let single: Vec<Seen> = bytes
         .chunks(1)
         .flat_map(|byte| feed(&mut decoder, byte, limit))
         .collect();
     assert_eq!(single, whole, "byte by byte");
     for cut in 0..bytes.len().min(64) {
-        let mut decoder = LineDecoder::new();
+        let mut decoder = new();
         let mut seen = feed(&mut decoder, &bytes[..cut], limit);
         seen.extend(feed(&mut decoder, &bytes[cut..], limit));
         assert_eq!(seen, whole, "cut at {cut}");
@@ -56,8 +77,70 @@ fn lf_and_cr_lf_end_a_line() {
 }
 
 #[test]
+fn cr_nul_ends_a_line() {
+    let seen = decode(
+        b"134 hi\r\x00111\r\0\r\0\0a\0\0b\0\r\x00112\n113\r\0rest\0",
+        100,
+    );
+    let expected = ["134 hi", "111", "", "\0a\0\0b\0", "112", "113"].map(line);
+    assert_eq!(seen, expected);
+    // As with LF, commands may stand between, and what is taken back does not count.
+    assert_eq!(
+        decode(b"a\r\xff\xf1\0b\r\x08\0\n", 9),
+        [line("a"), line("b\0")]
+    );
+    assert_eq!(decode(b"a\rb\0\n\xff\xff\0\n", 9).len(), 2);
+    // The limit is that of the line without its end, and an over-long line ends there too.
+    assert_eq!(
+        decode(b"12345\r\x0012345\r\0", 5),
+        ["12345", "12345"].map(line)
+    );
+    for long in [
+        "123456",
+        "12345\r",
+        "1234567890",
+        "12345\0",
+        "123456\r\rx\0x",
+    ] {
+        let bytes = [long.as_bytes(), b"\r\0ab\r\0"].concat();
+        assert_eq!(decode(&bytes, 5), [Seen::TooLong, line("ab")], "{long:?}");
+    }
+    assert_eq!(
+        decode(b"1234567\r\xff\xf1\0ab\n", 5),
+        [Seen::TooLong, line("ab")]
+    );
+    assert_eq!(
+        decode(b"1234567\r\x7f\0ab\ncd\n", 5),
+        [Seen::TooLong, line("cd")]
+    );
+}
+
+#[test]
+fn it_is_known_who_sends_cr_alone() {
+    let mut decoder = LineDecoder::new();
+    feed(&mut decoder, b"134 hi", 100);
+    assert!(!decoder.lacks_line_ends());
+    for bytes in [b"\r".as_slice(), b"134 ho\r", b"\xff\xf1"] {
+        feed(&mut decoder, bytes, 100);
+        assert!(decoder.lacks_line_ends());
+    }
+    for end in [b"\n".as_slice(), b"\r\n", b"\r\0", b"\r12345678901\n"] {
+        let mut decoder = LineDecoder::new();
+        feed(&mut decoder, b"a\r", 10);
+        feed(&mut decoder, end, 10);
+        assert!(!decoder.lacks_line_ends());
+        feed(&mut decoder, b"a\rb\r", 10);
+        assert!(!decoder.lacks_line_ends(), "it has shown what it can");
+    }
+    // Too long, and still no end.
+    let mut decoder = LineDecoder::new();
+    assert_eq!(feed(&mut decoder, b"a\rb\r1234567\r", 5), [Seen::TooLong]);
+    assert!(decoder.lacks_line_ends());
+}
+
+#[test]
 fn a_whole_line_is_not_copied() {
-    let chunk = b"\xff\xfb\x1f115 7 hi\r\n115 8 ho\r\n";
+    let chunk = b"\xff\xfc\x1f115 7 hi\r\n115 8 ho\r\n";
     let mut decoder = LineDecoder::new();
     let Step { used, event } = decoder.step(chunk, 100);
     let Some(Event::Line(first)) = event else {
@@ -162,9 +245,9 @@ fn the_limit_may_change_between_steps() {
 
 #[test]
 fn telnet_commands_are_taken_out() {
-    // WILL NAWS, DONT 10 (an LF as option), NOP, GA, a subnegotiation with IAC IAC and an LF in it.
+    // WONT NAWS, DONT 10 (an LF as option), NOP, GA, a subnegotiation with IAC IAC and an LF in it.
     let bytes =
-        b"11\xff\xfb\x1f2\xff\xfe\x0a\xff\xf1\xff\xf9 \xff\xfa\x1f\x00\x0a\xff\xff\x00\xff\xf0x\n";
+        b"11\xff\xfc\x1f2\xff\xfe\x0a\xff\xf1\xff\xf9 \xff\xfa\x1f\x00\x0a\xff\xff\x00\xff\xf0x\n";
     assert_eq!(decode(bytes, 100), [line("112 x")]);
 }
 
@@ -179,12 +262,202 @@ fn doubled_and_stray_iac_are_data() {
 }
 
 #[test]
-fn timing_mark_is_reported_in_its_place() {
+fn options_are_answered_once_in_each_direction() {
+    for option in 0..=255 {
+        let (will, yes_or_no) = match option {
+            0 => (0xfd, 0xfb),
+            _ => (0xfe, 0xfc),
+        };
+        let ask = [
+            0xff, 0xfb, option, 0xff, 0xfd, option, 0xff, 0xfc, option, 0xff, 0xfe, option,
+        ];
+        let answers = decode(&[ask, ask, ask].concat(), 100);
+        if option == 6 {
+            let first = [0xff, 0xfc, 6, 0xff, 0xfd, 0];
+            let again = answer(&first[..3]);
+            let expected = [
+                answer(&[0xff, will, 6]),
+                answer(&first),
+                again.clone(),
+                again,
+            ];
+            assert_eq!(answers, expected);
+        } else {
+            let expected = [[0xff, will, option], [0xff, yes_or_no, option]];
+            assert_eq!(answers, expected.map(|bytes| answer(&bytes)));
+        }
+    }
+    // Nobody asked.
+    assert_eq!(
+        decode(b"\xff\xfc\x00\xff\xfe\x01\xff\xfc\x06\n", 100),
+        [line("")]
+    );
+}
+
+#[test]
+fn answers_come_in_their_place() {
     let seen = decode(b"a\nb\xff\xfd\x06c\n\xff\xfd\x01\xff\xfb\x06d\n", 100);
-    assert_eq!(seen, [line("a"), Seen::TimingMark, line("bc"), line("d")]);
+    let expected = [
+        line("a"),
+        answer(b"\xff\xfc\x06\xff\xfd\x00"),
+        line("bc"),
+        answer(b"\xff\xfc\x01"),
+        answer(b"\xff\xfe\x06"),
+        line("d"),
+    ];
+    assert_eq!(seen, expected);
     // Also in a line that is being dropped.
-    let seen = decode(b"123456\xff\xfd\x067\na\n", 5);
-    assert_eq!(seen, [Seen::TooLong, Seen::TimingMark, line("a")]);
+    let seen = decode(b"123456\xff\xfb\x187\na\n", 5);
+    assert_eq!(seen, [Seen::TooLong, answer(b"\xff\xfe\x18"), line("a")]);
+}
+
+#[test]
+fn binary_is_asked_for_once() {
+    // At the first TIMING-MARK only, and not of somebody who has offered it.
+    let mark = b"\xff\xfd\x06";
+    let seen = decode(&[mark, b"\xff\xfb\x00".as_slice(), mark].concat(), 100);
+    assert_eq!(
+        seen,
+        [answer(b"\xff\xfc\x06\xff\xfd\x00"), answer(b"\xff\xfc\x06")]
+    );
+    let seen = decode(b"\xff\xfb\x00\xff\xfd\x06\xff\xfd\x00", 100);
+    let expected = [b"\xff\xfd\x00", b"\xff\xfc\x06", b"\xff\xfb\x00"];
+    assert_eq!(seen, expected.map(|bytes| answer(bytes)));
+}
+
+#[test]
+fn a_flood_of_options_costs_nothing() {
+    let mut decoder = LineDecoder::new();
+    assert!(decoder.negotiation.is_none());
+    let mut flood = Vec::new();
+    for round in 0..40 {
+        for option in 0..=255 {
+            flood.extend([0xff, 0xfb + (option ^ round) % 4, option]);
+        }
+    }
+    let seen = feed(&mut decoder, &flood.repeat(10), 4096);
+    let marks = seen
+        .iter()
+        .filter(|s| matches!(s, Seen::Answer(a) if a[2] == 6 && a[1] == 0xfc));
+    assert_eq!(seen.len() - marks.count(), 2 * 256 - 1);
+    assert_eq!(decoder.buffer.capacity(), 0);
+}
+
+#[test]
+fn eof_ends_the_input() {
+    let seen = decode(b"111\nhalf\xff\xec", 100);
+    assert_eq!(seen, [line("111"), Seen::EndOfInput]);
+    // Not as an option or within a subnegotiation.
+    let seen = decode(b"\xff\xfc\xec\xff\xfa\xec\xff\xec\xff\xf0a\n", 100);
+    assert_eq!(seen, [line("a")]);
+    assert_eq!(
+        decode(b"123456\xff\xec", 5),
+        [Seen::TooLong, Seen::EndOfInput]
+    );
+}
+
+const HTTP: Seen = Seen::Foreign(Foreign::Http);
+
+#[test]
+fn a_connection_that_begins_like_http_is_told() {
+    for first in [
+        "GET / HTTP/1.1",
+        "POST /a?b HTTP/1.1",
+        "OPTIONS * HTTP/1.1",
+        "PRI * HTTP/2.0",
+        "GET /",
+        "GET ",
+        "PUT x",
+        "DELETE /1 HTTP/1.0",
+        "CONNECT chat:4110 HTTP/1.1",
+        "  HEAD / HTTP/1.1",
+        // What a page may choose: any word as a method.
+        "patch /x HTTP/1.1",
+        "PROPFIND /x HTTP/1.1",
+        "X!#$%&'*+-.^_`|~9 / HTTP/1.1",
+        "110 /hans HTTP/1.1",
+        "134 / HTTP/1.1 ",
+        "134 http://x HTTP/1.1",
+    ] {
+        for start in ["", "\n", "\r\n  \n\r\n", "\u{feff}"] {
+            let bytes = format!("{start}{first}\r\nHost: x\r\n\r\n134 x\r\n");
+            let seen = decode_warily(bytes.as_bytes(), 100);
+            assert_eq!(seen.last(), Some(&HTTP), "{bytes:?}");
+            assert!(
+                seen[..seen.len() - 1]
+                    .iter()
+                    .all(|s| *s == line("") || *s == line("  "))
+            );
+            // A client's decoder does not look.
+            assert!(!decode(bytes.as_bytes(), 100).contains(&HTTP));
+        }
+        let seen = decode_warily(format!("134\n{first}\n").as_bytes(), 100);
+        assert_eq!(
+            seen,
+            [line("134"), line(first)],
+            "later it is nothing but a line"
+        );
+    }
+    for first in [
+        "134 GET x",
+        "134 /x",
+        "help",
+        "GET",
+        "get x",
+        "GETS x",
+        "110 hans HTTP/1.1",
+        "115 7 GET / HTTP/1.1",
+        "134 HTTP/1.1",
+        "hello / HTTP",
+    ] {
+        assert_eq!(
+            decode_warily(format!("{first}\n").as_bytes(), 100),
+            [line(first)]
+        );
+    }
+}
+
+#[test]
+fn so_is_one_whose_first_line_is_too_long() {
+    let long = "x".repeat(60);
+    for first in [
+        format!("GET /{long} HTTP/1.1"),
+        format!("GET {long}"),
+        format!("134 /{long} HTTP/1.1"),
+        format!("134{long} / HTTP/1.1"),
+        format!("{} GET / HTTP/1.1", " ".repeat(60)),
+    ] {
+        let seen = decode_warily(format!("{first}\r\n134 a\n").as_bytes(), 20);
+        assert_eq!(seen.last(), Some(&HTTP), "{first}");
+        assert!(seen.iter().all(|s| *s == HTTP || *s == Seen::TooLong));
+        let seen = decode_warily(format!("1\n{first}\r\n134 a\n").as_bytes(), 20);
+        assert_eq!(seen, [line("1"), Seen::TooLong, line("134 a")]);
+    }
+    for first in [
+        long.clone(),
+        format!("134 {long} /"),
+        format!("134 {long}HTTP/1.1"),
+    ] {
+        let seen = decode_warily(format!("{first}\n134 a\n").as_bytes(), 20);
+        assert_eq!(seen, [Seen::TooLong, line("134 a")], "{first}");
+    }
+    // Nothing of it is kept afterwards.
+    let mut decoder = LineDecoder::wary();
+    feed(&mut decoder, long.as_bytes(), 20);
+    decoder.release();
+    assert_eq!(decoder.buffer.len(), first::TAIL);
+    feed(&mut decoder, b"\n", 20);
+    assert!(!decoder.pending());
+}
+
+#[test]
+fn so_is_a_handshake_of_tls() {
+    let tls = Seen::Foreign(Foreign::Tls);
+    // BACKSPACE in what it carries could take its start back.
+    let seen = decode_warily(b"\x16\x03\x01\x08\x08\x08134 a\n", 100);
+    assert_eq!(seen, [tls]);
+    let seen = decode_warily(b"\n\x16\x03\x01\n", 100);
+    assert_eq!(seen, [line(""), line("\x16\x03\x01")]);
 }
 
 #[test]
@@ -244,7 +517,7 @@ fn a_byte_order_mark_is_dropped_at_the_very_start_only() {
         assert_eq!(seen, [Seen::Line(start.to_vec())]);
     }
     // Telnet's options may come before it.
-    let seen = decode(b"\xff\xfb\x1f\xef\xbb\xbf112\r\n", 100);
+    let seen = decode(b"\xff\xfc\x1f\xef\xbb\xbf112\r\n", 100);
     assert_eq!(seen, [line("112")]);
     let mut decoder = LineDecoder::new();
     feed(&mut decoder, b"\xef", 100);

@@ -8,7 +8,7 @@ use crate::complaint::complain;
 use crate::ops::message::{self, Batch};
 use crate::ops::{self, Answer, Context, Refused, Stream};
 use crate::protocol::memory::{self, NoMemory};
-use crate::protocol::{Refusal, Reply, Request};
+use crate::protocol::{Foreign, Refusal, Reply, Request};
 use crate::server::wire::Wire;
 use crate::server::{Server, holds};
 
@@ -165,6 +165,31 @@ pub(super) fn refuse(
             Reply::Invalid { reason }.format(out);
         }
     }
+}
+
+/// Says that a connection is no client's, and gives the reason of its end. HTTP gets no answer: a
+/// page may be waiting for one.
+pub(super) fn foreign(
+    session: &ops::Session,
+    server: &Server,
+    out: &mut Vec<u8>,
+    protocol: Foreign,
+) -> &'static str {
+    let why = match protocol {
+        Foreign::Http => "it began like HTTP",
+        Foreign::Tls => "it began with a TLS handshake where none is due",
+    };
+    holds::note_foreign(session, why);
+    if protocol == Foreign::Tls {
+        // By this, a client knows.
+        Reply::Invalid {
+            reason: server
+                .explain
+                .then(|| "no TLS handshake is due here".into()),
+        }
+        .format(out);
+    }
+    why
 }
 
 /// Answers a request that could not be carried out.

@@ -217,16 +217,18 @@ impl Writing<'_> {
         let mut scrap = [0; 4096];
         // No event tells of an acknowledgement, so the kernel is asked, ever less often. Waiting in
         // poll(2) instead would be no waiting: once both sides have ended, it returns at once.
-        while stream.set_nonblocking(true).is_ok()
-            && sys::unacknowledged(stream).is_ok_and(|bytes| bytes > 0)
-            && !sys::has_failed(stream)
-            && Instant::now() < end
-        {
+        while stream.set_nonblocking(true).is_ok() {
             while (&mut &*stream)
                 .read(&mut scrap)
                 .is_ok_and(|count| count > 0)
                 && Instant::now() < end
             {}
+            if !sys::unacknowledged(stream).is_ok_and(|bytes| bytes > 0)
+                || sys::has_failed(stream)
+                || Instant::now() >= end
+            {
+                break;
+            }
             crate::sync::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(50));
         }
