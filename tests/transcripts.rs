@@ -53,6 +53,7 @@ transcripts! {
     send
     slips
     telnet
+    telnet_programs
     unknown
     wrong_form
 }
