@@ -53,6 +53,8 @@ pub struct Config {
     pub max_media: usize,
     /// Media that one user may have in the database, in bytes; 0 for no limit.
     pub media_quota: u64,
+    /// Text of one user that may wait to be received, in bytes; 0 for no limit.
+    pub text_quota: u64,
     /// The size of the database beyond which nothing is added, in bytes; 0 for no limit.
     pub max_database: u64,
     /// Days after which messages that have arrived are removed; 0 for never.
@@ -98,6 +100,7 @@ impl Default for Config {
             max_per_ip: 64,
             max_media: 8 << 20,
             media_quota: 256 << 20,
+            text_quota: 64 << 20,
             max_database: 0,
             keep_days: 0,
             keep_media_days: 0,

@@ -212,6 +212,8 @@ fn figures_are_right() {
     assert_eq!(maria["undelivered"].as_i64(), Some(2));
     let hans = json(&database, &["user", "show", "hans", "--json"]);
     assert_eq!(hans["media_bytes"].as_i64(), Some(11));
+    // Two of three messages wait; the first was received.
+    assert_eq!(hans["text_bytes"].as_i64(), Some(8));
     let text = ctl(&database, &["stats"]);
     assert!(
         text.contains("undelivered  2") && text.contains("is using it"),

@@ -35,6 +35,7 @@ LIMITS_OFF = {
     "--login-delay": "0",
     "--register-rate": "0",
     "--rate": "0",
+    "--text-quota": "0",
 }
 
 

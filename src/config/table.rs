@@ -386,6 +386,21 @@ pub static OPTIONS: &[OptionRow] = &[
         },
     },
     OptionRow {
+        long: "text-quota",
+        short: "",
+        hint: "BYTES",
+        help: "how much text of one user may wait to be received, 0 for no limit",
+        own: Own {
+            takes: "a number of bytes from 0 to 1024G, also with K, M or G",
+            default: "64M",
+            group: Group::Limits,
+            action: Action::One(|config, text| {
+                config.text_quota = bytes(text, 0..=1 << 40)?;
+                Some(())
+            }),
+        },
+    },
+    OptionRow {
         long: "max-database",
         short: "",
         hint: "BYTES",

@@ -72,6 +72,7 @@ pub(super) fn show(call: &Call) -> Outcome {
         requests,
         chats,
         undelivered,
+        text_bytes,
         media_bytes,
     } = details;
     if call.json {
@@ -86,6 +87,7 @@ pub(super) fn show(call: &Call) -> Outcome {
             "requests": requests,
             "chats": chats,
             "undelivered": undelivered,
+            "text_bytes": text_bytes,
             "media_bytes": media_bytes,
         })
         .to_string());
@@ -97,7 +99,8 @@ pub(super) fn show(call: &Call) -> Outcome {
     Ok(format!(
         "name         {}{remark}\nid           {}\nregistered   {}\nemail        {email}\n\
          gender       {gender}\ncontacts     {contacts}\nrequests     {requests}\n\
-         chats        {chats}\nundelivered  {undelivered}\nmedia        {media_bytes} bytes",
+         chats        {chats}\nundelivered  {undelivered}\n\
+         waiting      {text_bytes} bytes of text for others\nmedia        {media_bytes} bytes",
         listed.name, listed.id, listed.created
     ))
 }

@@ -61,6 +61,7 @@ pub(super) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
     session.login = Some(LoggedIn {
         user: account.id,
         outbox: Arc::clone(&outbox),
+        text: context.store.text_of(account.id),
     });
     // The password was checked against what was read before the hash: the account may have been
     // deleted, or its password changed, by a login that has ended meanwhile.

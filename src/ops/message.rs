@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{LoggedIn, Outcome, Session, logged_in, media, reply};
+use super::{LoggedIn, Outcome, Refused, Session, logged_in, media, reply};
 use crate::protocol::memory::{self, NoMemory};
 use crate::protocol::{Reply, Status};
 use crate::server::push::Push;
@@ -82,7 +82,7 @@ impl Batch {
 }
 
 /// Sends a batch as one job and hands the status of each message to `answer`, in order; the batch
-/// is empty then.
+/// is empty then. What is beyond the sender's allowance is refused.
 ///
 /// # Errors
 /// When the store failed: nothing of the batch was kept, and `answer` was not called.
@@ -90,15 +90,30 @@ pub fn send_batch(
     session: &Session,
     login: &LoggedIn,
     batch: &mut Batch,
-    mut answer: impl FnMut(Status),
+    mut answer: impl FnMut(Result<Status, Refused>),
 ) -> Result<usize, (usize, StoreError)> {
     let count = batch.items.len();
     let mut taken = std::mem::take(batch);
     let sender = login.user;
     let store = &session.context.store;
-    let sent = store.send(count, move |tx| {
+    let sizes = taken.items.iter().map(|item| item.body.len());
+    let allowed = store
+        .take_text(&login.text, taken.text.len(), sizes)
+        .map_err(|error| (count, error))?;
+    if allowed == 0 {
+        taken.items.iter().for_each(|_| answer(Err(OVER_QUOTA)));
+        note_quota(session, login, count);
+        taken.clear();
+        *batch = taken;
+        return Ok(count);
+    }
+    let bytes = match taken.items.get(allowed) {
+        None => taken.text.len(),
+        Some(first_refused) => first_refused.body.start,
+    };
+    let sent = store.send(allowed, move |tx| {
         let mut insert = Insert::new(tx.connection)?;
-        for item in &mut taken.items {
+        for item in taken.items.iter_mut().take(allowed) {
             let body = taken.text.get(item.body.clone()).unwrap_or("");
             let sent = messages::send_by(tx, &mut insert, sender, item.chat, body, None)?;
             item.result = Some(sent);
@@ -106,14 +121,38 @@ pub fn send_batch(
         Ok((taken, tx.newest()))
     });
     // Only now, after the COMMIT, anything of it may be seen.
-    let (mut taken, newest) = sent.map_err(|error| (count, error))?;
-    let results = taken.items.iter().filter_map(|item| item.result);
-    results.for_each(|result| answer(status(result)));
+    let (mut taken, newest) = sent.map_err(|error| {
+        login.text.give_back(bytes);
+        (count, error)
+    })?;
+    for item in &taken.items {
+        answer(item.result.map(status).ok_or(OVER_QUOTA));
+        if item.result.is_some() && item.kept().is_none() {
+            login.text.give_back(item.body.len());
+        }
+    }
+    if allowed < count {
+        note_quota(session, login, count - allowed);
+    }
     let Batch { text, items, lines } = &mut taken;
     push(session, &newest, lines, items, text);
     taken.clear();
     *batch = taken;
     Ok(count)
+}
+
+/// Why a message is refused whose sender is over `--text-quota`.
+const OVER_QUOTA: Refused =
+    Refused::Because("too much of your text waits to be received; try again later");
+
+fn note_quota(session: &Session, login: &LoggedIn, refused: usize) {
+    session.context.complaints.texts.warn(format_args!(
+        "user {} (id {}) has reached --text-quota: {} bytes of text wait to be received; messages \
+         are refused, {refused} just now",
+        login.outbox.name(),
+        login.user,
+        session.context.store.text_quota(),
+    ));
 }
 
 /// `115 ChatID Message Media` → `219`; without media, messages go through [`send_batch`].
@@ -128,9 +167,9 @@ pub(super) fn send(session: &Session, chat: ChatId, message: &str, data: Option<
     let Some(data) = data else {
         let mut batch = Batch::default();
         batch.push(chat, message)?;
-        let mut status = Status::Ok;
-        return match send_batch(session, login, &mut batch, |given| status = given) {
-            Ok(_) => respond(status),
+        let mut result = Ok(Status::Ok);
+        return match send_batch(session, login, &mut batch, |given| result = given) {
+            Ok(_) => respond(result?),
             Err((_, error)) => Err(error.into()),
         };
     };
@@ -138,7 +177,16 @@ pub(super) fn send(session: &Session, chat: ChatId, message: &str, data: Option<
     if let Some(status) = store.read(|connection| refusal(connection, user, chat))? {
         return respond(status);
     }
-    let sent = media::send(store, user, chat, message, data)?;
+    let size = message.len();
+    if store.take_text(&login.text, size, std::iter::once(size))? == 0 {
+        note_quota(session, login, 1);
+        return Err(OVER_QUOTA);
+    }
+    let sent = media::send(store, user, chat, message, data)
+        .inspect_err(|_| login.text.give_back(size))?;
+    if !matches!(sent, Sent::Kept(_)) {
+        login.text.give_back(size);
+    }
     let body = 0..message.len();
     let result = Some(sent);
     let mut sent_alone = [Item { chat, body, result }];

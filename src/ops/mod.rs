@@ -27,6 +27,7 @@ use crate::server::hub::Hub;
 use crate::server::outbox::Outbox;
 use crate::server::threads::Threads;
 use crate::server::wire::Wire;
+use crate::store::texts::Text;
 use crate::store::{Store, StoreError, UserId};
 use passwords::{HashError, Hasher};
 
@@ -75,6 +76,8 @@ pub struct LoggedIn {
     pub user: UserId,
     /// What is still to be sent to this login.
     pub outbox: Arc<Outbox>,
+    /// What of the user's text waits to be received.
+    pub text: Arc<Text>,
 }
 
 /// What a request is answered with.

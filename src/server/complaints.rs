@@ -17,6 +17,8 @@ pub struct Complaints {
     pub registrations: Complaint,
     /// `--max-requests`.
     pub requests: Complaint,
+    /// `--text-quota`.
+    pub texts: Complaint,
     /// `--rate`.
     pub rate: Complaint,
     /// `--max-inflight`.

@@ -264,6 +264,7 @@ fn kept(config: &Config) -> store::limits::Limits {
     let days = |days: u32| (days > 0).then(|| Duration::from_secs(u64::from(days) * 24 * 3_600));
     store::limits::Limits {
         media_quota: config.media_quota,
+        text_quota: config.text_quota,
         max_database: config.max_database,
         keep_messages: days(config.keep_days),
         keep_media: days(config.keep_media_days),

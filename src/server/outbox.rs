@@ -144,6 +144,11 @@ impl Outbox {
         self.user
     }
 
+    /// The user's name as registered.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The connection that it writes to.
     pub fn wire(&self) -> &Wire {
         &self.wire

@@ -263,6 +263,33 @@ impl<'c> View<'c> {
         Ok(indexed + i64::try_from(fresh).unwrap_or(i64::MAX))
     }
 
+    /// Bytes of the text of a lane's messages above `after`. The text itself is not read.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn text(&self, lane: i64, after: MessageId) -> rusqlite::Result<u64> {
+        let indexed: i64 = match after < self.tail.indexed {
+            true => self
+                .connection
+                .prepare_cached(
+                    "SELECT coalesce(sum(octet_length(m.body)), 0)
+                     FROM lane_message l CROSS JOIN message m ON m.id = l.message_id
+                     WHERE l.lane = ?1 AND l.message_id > ?2 AND l.message_id <= ?3",
+                )?
+                .query_row((lane, after, self.tail.indexed), |row| row.get(0))?,
+            false => 0,
+        };
+        let mut bytes = u64::try_from(indexed).unwrap_or(0);
+        let mut one = self
+            .connection
+            .prepare_cached("SELECT octet_length(body) FROM message WHERE id = ?1")?;
+        for id in self.fresh(lane, after.saturating_add(1)) {
+            let size: Option<u32> = one.query_row([id], |row| row.get(0)).optional()?;
+            bytes = bytes.saturating_add(size.unwrap_or(0).into());
+        }
+        Ok(bytes)
+    }
+
     /// A message by its id, as [`View::up`] hands it over; None when it is gone.
     ///
     /// # Errors

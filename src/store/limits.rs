@@ -13,6 +13,8 @@ use crate::complaint::complain;
 pub struct Limits {
     /// Bytes of media that one user may have in the database; 0 for no limit.
     pub media_quota: u64,
+    /// Bytes of text of one user that may wait to be received; 0 for no limit.
+    pub text_quota: u64,
     /// Bytes of the database that may be in use before nothing is added any more; pages that are
     /// free inside the file do not count. 0 for no limit.
     pub max_database: u64,

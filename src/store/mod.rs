@@ -41,6 +41,7 @@ mod retention;
 pub mod schema;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod texts;
 mod tx;
 pub mod upkeep;
 pub mod users;
@@ -104,6 +105,7 @@ struct Inner {
     jobs: Arc<Jobs>,
     shared: Arc<Shared>,
     committer: Mutex<Option<Committer>>,
+    texts: texts::Texts,
     /// Keep other servers away. Last, since closing the first gives up SQLite's locks of this process
     /// too.
     _locks: (Arc<File>, Option<File>),
@@ -158,6 +160,7 @@ impl Store {
                 jobs,
                 shared,
                 committer: Mutex::new(Some(committer)),
+                texts: texts::Texts::new(options.limits.text_quota),
                 _locks: (file, log),
             }),
         })

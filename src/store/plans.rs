@@ -26,6 +26,7 @@ const SOURCES: &[(&str, &str)] = &[
         "retention/slice/held.rs",
         include_str!("retention/slice/held.rs"),
     ),
+    ("texts.rs", include_str!("texts.rs")),
     ("upkeep.rs", include_str!("upkeep.rs")),
     ("users.rs", include_str!("users.rs")),
 ];

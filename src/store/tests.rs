@@ -15,6 +15,7 @@ mod jobs;
 mod lanes;
 mod retention;
 pub(crate) mod scratch;
+mod texts;
 
 fn account(tx: &mut Tx<'_>, name: &str) -> Result<UserId, StoreError> {
     let id = users::create(

@@ -4,7 +4,9 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::chats::lane;
 use super::lanes::View;
-use super::{ChatId, MediaId, MessageId, StoreError, Tx, UserId, deliveries, messages, users};
+use super::{
+    ChatId, MediaId, MessageId, StoreError, Tx, UserId, deliveries, messages, texts, users,
+};
 
 /// An account as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub struct Details {
     pub chats: i64,
     /// Messages that have not arrived at the user, as far as that is saved.
     pub undelivered: i64,
+    /// Bytes of the user's own text that the others have not received.
+    pub text_bytes: u64,
     /// What the user's media take up, in bytes.
     pub media_bytes: i64,
 }
@@ -91,6 +95,7 @@ pub fn details(view: &View<'_>, keys: &[impl AsRef<str>]) -> rusqlite::Result<Op
         requests: number("SELECT count(*) FROM contact WHERE contact_id = ?1 AND since IS NULL")?,
         chats: number("SELECT count(*) FROM member WHERE user_id = ?1 AND listed = 1")?,
         undelivered: undelivered(view, id)?,
+        text_bytes: texts::waiting(view, id, |_| 0)?.bytes,
         media_bytes: number("SELECT coalesce(max(bytes), 0) FROM media_use WHERE user_id = ?1")?,
     }))
 }

@@ -32,6 +32,7 @@ const LOG_LINES: usize = 20;
 /// one may be measured too.
 const LIMITS: &[&str] = &[
     "--media-quota",
+    "--text-quota",
     "--login-delay",
     "--register-rate",
     "--rate",

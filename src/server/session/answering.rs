@@ -26,12 +26,13 @@ pub(super) fn send_batch(
         return;
     }
     let Some(login) = &session.login else { return };
-    let sent = message::send_batch(session, login, batch, |status| {
-        Reply::MessageSendResponse { status }.format(out);
+    let what = "115 MessageSend";
+    let sent = message::send_batch(session, login, batch, |result| match result {
+        Ok(status) => Reply::MessageSendResponse { status }.format(out),
+        Err(why) => refuse(session, server, out, &refusal(what, &why)),
     });
     if let Err((count, error)) = sent {
         // Logged once, not once a message: the log may be on the same full disk.
-        let what = "115 MessageSend";
         let why = Refused::from(error);
         refused(session, server, out, what, &why);
         for _ in 1..count {
