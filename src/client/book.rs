@@ -34,14 +34,14 @@ fn same(one: &str, other: &str) -> bool {
 
 /// Names for TAB, shared with the terminal: by what they are compared by.
 #[derive(Clone, Default)]
-pub struct Names(Arc<Mutex<BTreeMap<String, String>>>);
+pub struct Names(Arc<Mutex<BTreeSet<(String, String)>>>);
 
 impl Names {
     /// The names that start with this, however it is written, in order.
     pub fn starting_with(&self, start: &str) -> Vec<String> {
         let start = names::mapped(start).unwrap_or_else(|| start.to_lowercase());
         let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = names.range(start.clone()..);
+        let found = names.range((start.clone(), String::new())..);
         let found = found.take_while(|(mapped, _)| mapped.starts_with(&start));
         found.map(|(_, name)| name.clone()).collect()
     }
@@ -52,7 +52,7 @@ impl Names {
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let usual = !name.starts_with('~') && crate::harmless::word(name) == name;
         if usual && names.len() < NAMES_MAX {
-            names.insert(mapped(name).into_owned(), name.to_owned());
+            names.insert((mapped(name).into_owned(), name.to_owned()));
         }
     }
 }
@@ -187,6 +187,23 @@ mod tests {
             assert_eq!(book.contact(name), None, "{name}");
             assert_eq!(book.contact("XAVER"), Some("xaver"));
         }
+    }
+
+    /// After a change of the server's rules; then each is meant by its own spelling.
+    #[test]
+    fn two_who_share_a_compared_name_are_told_apart() {
+        let mut book = book();
+        let chat = |id, with: &str| (id, "Anna".to_owned(), with.to_owned());
+        book.set_chats(vec![chat(4, "ΝΊΚΟΣ"), chat(5, "Νίκος")]);
+        for (name, id) in [("ΝΊΚΟΣ", 4), ("Νίκος", 5)] {
+            book.set_contacts(&[("ΝΊΚΟΣ".to_owned(), 1), ("Νίκος".to_owned(), 1)]);
+            assert_eq!(book.contact(name), Some(name));
+            assert_eq!(book.chat_with(name), Some(id));
+            book.forget_contact(name);
+            assert_eq!(book.contacts.len(), 1, "{name}");
+            assert!(!book.contacts.contains(name));
+        }
+        assert_eq!(book.names.starting_with("νίκ"), ["ΝΊΚΟΣ", "Νίκος"]);
     }
 
     #[test]
