@@ -9,7 +9,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 use support::client::{Client, TIMEOUT};
-use support::people::{Push, befriend, login_when_free, open_chat, pair, register_and_login};
+use support::people::{
+    PASSWORD, Push, befriend, login_when_free, open_chat, pair, register_and_login,
+};
 use support::random::Random;
 use support::server::TestServer;
 use support::system::{RssWatch, Stop};
@@ -349,6 +351,26 @@ fn a_confirmation_at_once_counts() {
         hans = server.connect();
         hans.login("hans");
         receive(&mut hans, &away);
+    }
+}
+
+/// Who sends nothing behind the login still gets all that has waited, as `printf … | nc -N` does.
+#[test]
+fn an_end_of_input_behind_the_login_cuts_no_backlog_off() {
+    const COUNT: usize = 4000;
+    const ROUNDS: usize = 10;
+    let server = TestServer::start();
+    let (hans, mut maria, chat) = pair(&server, "hans", "maria");
+    hans.close();
+    for round in 0..ROUNDS {
+        let count = [1, 7, COUNT][round % 3];
+        maria.say_all(chat, texts(count));
+        let mut hans = server.connect();
+        hans.send(&format!("110 hans {PASSWORD}"));
+        hans.shutdown_write();
+        hans.expect("212 400 hans");
+        receive_all(&mut hans, count);
+        hans.closed();
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Kind {
     Str,
     /// Text whose bare form is the rest of the line; quoted if a value follows it.
     Message,
+    /// For people: the rest of the line, as a Message without anything behind it.
+    Text,
     /// A `Str` that may also hold control characters, as escapes.
     Media,
     /// A STATUSCODE, 400 to 412.
@@ -39,6 +41,7 @@ impl fmt::Display for Kind {
             Kind::Long => "Long",
             Kind::Int => "int",
             Kind::Str | Kind::Message | Kind::Media => "Str",
+            Kind::Text => "Text",
             Kind::Status => "STATUSCODE",
         })
     }
@@ -110,8 +113,8 @@ pub static PACKETS: &[Packet] = packets! {
     Client 134 Ping ["Text" Str optional] "is anybody there; answers 247 with the same text";
     Client 135 Received ["ChatID" Long, "TimeStamp" Long] "everything up to this message has been read; answers 248";
     // The reason is for people, and there only with --explain (contract, section 5).
-    Server 210 Unknown ["Reason" Message optional] "no such request";
-    Server 211 Invalid ["Reason" Message optional] "the request is malformed, or nothing could be kept";
+    Server 210 Unknown ["Reason" Text optional] "no such request";
+    Server 211 Invalid ["Reason" Text optional] "the request is malformed, or nothing could be kept";
     Server 212 LoginResponse ["Status" Status, "Username" Str] "answers 110";
     Server 213 LogoutResponse ["Status" Status] "answers 111";
     Server 214 ChatListBegin ["ChatCount" Int] "answers 112, this many 215 follow";

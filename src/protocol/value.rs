@@ -227,7 +227,7 @@ fn read<'a>(packet: &Packet, rest: &'a str, values: &mut Values<'a>) -> Result<(
             }
             return Err(refusal(packet, field, "is missing"));
         }
-        if field.kind == Kind::Message && !rest.starts_with('"') {
+        if matches!(field.kind, Kind::Message | Kind::Text) && !rest.starts_with('"') {
             // The rest of the line, except that a client's data: URI at its end is its media.
             let media = packet
                 .values
@@ -251,7 +251,7 @@ fn read<'a>(packet: &Packet, rest: &'a str, values: &mut Values<'a>) -> Result<(
             return Ok(());
         }
         let (value, behind) = match field.kind {
-            Kind::Str | Kind::Message | Kind::Media => string(packet, field, rest)?,
+            Kind::Str | Kind::Message | Kind::Text | Kind::Media => string(packet, field, rest)?,
             Kind::Long | Kind::Int | Kind::Status => number(packet, field, rest)?,
         };
         values[at] = value;

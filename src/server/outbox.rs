@@ -309,6 +309,13 @@ impl Outbox {
         state.early.clear();
     }
 
+    /// The newest message written, while something is left that was waiting to be written.
+    pub fn unwritten(&self) -> Option<MessageId> {
+        let state = lock(&self.state);
+        let waits = state.has_marks() || state.looking;
+        (waits && !self.has_ended()).then(|| self.cursor.load(Ordering::Acquire))
+    }
+
     /// Whether the login has ended.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)

@@ -6,13 +6,13 @@
 use std::borrow::Cow;
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::budget::Share;
 use super::input::{Filled, Input};
 use super::listener::Place;
 use super::pace::Pace;
-use super::wire::Wire;
+use super::wire::{Rest, Wire};
 use super::{Server, holds, proxy};
 use crate::ops;
 use crate::ops::message::Batch;
@@ -29,6 +29,9 @@ const REPLIES: usize = 16 << 10;
 
 /// How long a push that is being written may hold up the end of a connection.
 const LAST_PUSH: Duration = Duration::from_secs(3);
+
+/// How often it is looked whether a backlog has been written: no event tells.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// How long the last bytes may take to arrive, so that they count as delivered.
 const LAST_BYTES: Duration = Duration::from_secs(1);
@@ -175,6 +178,9 @@ impl Session {
                     self.in_order = self.decoder.buffered() == 0
                         && self.ops.wire.why_cut().is_none()
                         && !self.server.is_stopping();
+                    if self.in_order {
+                        self.await_backlog();
+                    }
                     return Ok(Turn::End("closed by the peer"));
                 }
                 Filled::Quiet => {
@@ -205,6 +211,27 @@ impl Session {
             }
             self.send_batch();
             self.flush()?;
+        }
+    }
+
+    /// Who sends nothing more may still read: what has waited for the login and belongs behind its
+    /// `212` is written first, as long as the peer takes it (contract, section 1, the end of input).
+    /// What comes meanwhile does not prolong it.
+    fn await_backlog(&self) {
+        let Some(login) = &self.ops.login else { return };
+        let upto = self.ops.context.store.committed();
+        let (mut began, mut moved) = (None, (0, Instant::now()));
+        while let Some(cursor) = login.outbox.unwritten() {
+            if cursor != moved.0 {
+                moved = (cursor, Instant::now());
+            }
+            // While it stands where it stood, contact events may be on their way before the messages.
+            let enough = cursor >= upto && began.is_some_and(|began| cursor > began);
+            began = began.or(Some(cursor));
+            // A peer that has closed for good resets as soon as something reaches it.
+            if enough || moved.1.elapsed() > LAST_PUSH || self.ops.wire.rest(LOOK) != Rest::Over {
+                return;
+            }
         }
     }
 

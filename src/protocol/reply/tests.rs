@@ -114,7 +114,7 @@ fn every_server_row_in_its_plain_form() {
                 line += match (field.kind, values.len() > required) {
                     (Kind::Status, _) => " 400",
                     (Kind::Str | Kind::Media, _) => " hans",
-                    (Kind::Message, true) if field.optional => " a reason 42",
+                    (Kind::Text, _) => " a reason 42",
                     (Kind::Message, true) => " \"some text\"",
                     (Kind::Message, false) => " some text 42",
                     _ => " 1",
