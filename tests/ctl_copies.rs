@@ -258,6 +258,33 @@ fn a_copy_gets_no_log_of_another_database() {
     server.connect().login("hans");
 }
 
+/// A copy is nobody's to write, so it is read without locks, and leaves nothing beside it: it may lie
+/// where nothing can be written, or where locks are not known.
+#[test]
+fn a_copy_is_looked_at_without_locks() {
+    let server = TestServer::start();
+    let (mut hans, _maria, chat) = pair(&server, "hans", "maria");
+    hans.say(chat, "kept");
+    let directory = TempDir::new();
+    let copy = directory.path().join("a copy?#%41.db");
+    let name = copy.to_str().expect("UTF-8");
+    ctl(&server.database(), &["backup", name]);
+    let other = rusqlite::Connection::open(&copy).expect("open");
+    other.execute_batch("BEGIN EXCLUSIVE").expect("BEGIN");
+    assert_eq!(ctl(&copy, &["check"]), "ok\n");
+    let target = directory.path().join("restored.db");
+    ctl(&target, &["restore", name]);
+    other.execute_batch("ROLLBACK").expect("ROLLBACK");
+    drop(other);
+    assert!(ctl(&target, &["user", "list"]).contains("hans"));
+    let mut left: Vec<OsString> = std::fs::read_dir(directory.path())
+        .expect("read_dir")
+        .map(|entry| entry.expect("entry").file_name())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["a copy?#%41.db", "restored.db"]);
+}
+
 /// Makes all messages of a chat so many days older, as if time had passed.
 fn age(database: &Path, chat: i64, days: i64) {
     let connection = rusqlite::Connection::open(database).expect("open");

@@ -443,3 +443,62 @@ fn no_server_starts_where_a_database_is_being_restored() {
     ctl(&database, &["restore", copy.to_str().expect("UTF-8")]);
     assert_eq!(names(&database), ["hans", "maria"]);
 }
+
+/// SQLite takes some names for more than a name.
+#[test]
+fn a_name_is_a_name_whatever_it_begins_with() {
+    for name in ["file:x.db", "file:x.db?mode=memory", "a#b%41.db", "x?.db"] {
+        let directory = TempDir::new();
+        let launch = || {
+            let mut command = Command::new(program());
+            command
+                .current_dir(directory.path())
+                .args(["--scrypt", CHEAP_SCRYPT]);
+            command.args(["--listen", "127.0.0.1:0", "--database", name]);
+            command.stdin(Stdio::null()).stderr(Stdio::piped());
+            Launched(command.spawn().expect("plauschd"))
+        };
+        let mut server = launch();
+        let mut hans = Client::connect(server.listens().expect("a start"));
+        hans.register("hans");
+        hans.close();
+        let tool = |arguments: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_plauschctl"));
+            command
+                .current_dir(directory.path())
+                .args(["-d", name])
+                .args(arguments);
+            let output = command.stdin(Stdio::null()).output().expect("plauschctl");
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{name} {arguments:?}: {error}");
+            String::from_utf8(output.stdout).expect("UTF-8")
+        };
+        assert!(tool(&["user", "list"]).contains("hans"), "{name}");
+        tool(&["backup", "file:copy.db"]);
+        server.end();
+        assert!(
+            directory
+                .path()
+                .join(name)
+                .metadata()
+                .expect("metadata")
+                .len()
+                > 0,
+            "{name}"
+        );
+        tool(&["restore", "--force", "file:copy.db"]);
+        let mut server = launch();
+        let mut hans = Client::connect(server.listens().expect("a start"));
+        hans.login("hans");
+        hans.close();
+        server.end();
+        let mut left: Vec<_> = fs::read_dir(directory.path())
+            .expect("read_dir")
+            .map(|entry| entry.expect("entry").file_name())
+            .collect();
+        left.sort();
+        let mut expected = [OsString::from("file:copy.db"), OsString::from(name)];
+        expected.sort();
+        assert_eq!(left, expected, "{name}");
+    }
+}

@@ -57,7 +57,7 @@ pub(super) fn stats(call: &Call) -> Outcome {
 }
 
 pub(super) fn check(call: &Call) -> Outcome {
-    let database = Database::open(call)?;
+    let database = Database::open_to_read(call)?;
     let mut progress = Progress::new(call.quiet);
     let complaints = database.beside.read(|connection| {
         store_check::complaints(connection, |what| progress.show(format!("looking: {what}")))

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::options::Call;
+use super::options::{Call, PROGRAM};
 use super::terminal::Progress;
 use super::{Failure, Outcome, figures};
 use crate::store::copy::{self, CopyError};
@@ -10,11 +10,12 @@ use crate::store::copy::{self, CopyError};
 pub(super) fn backup(call: &Call) -> Outcome {
     let (source, target) = (call.database(), Path::new(call.argument(0)));
     let mut progress = Progress::new(call.quiet);
-    copy::backup(&source, target, call.force, |done, all| {
+    let synced = copy::backup(&source, target, call.force, |done, all| {
         progress.share(done, all);
     })
     .map_err(|error| failure(error, &source, target))?;
     drop(progress);
+    warn_unless(synced, target);
     Ok(format!("{} holds {}", target.display(), size_of(target)))
 }
 
@@ -22,12 +23,24 @@ pub(super) fn restore(call: &Call) -> Outcome {
     let (source, target) = (Path::new(call.argument(0)), call.database());
     let mut progress = Progress::new(call.quiet);
     progress.show("checking the copy".to_owned());
-    copy::restore(source, &target, call.force, |done, all| {
+    let synced = copy::restore(source, &target, call.force, |done, all| {
         progress.share(done, all);
     })
     .map_err(|error| failure(error, source, &target))?;
     drop(progress);
+    warn_unless(synced, &target);
     Ok(format!("{} holds {}", target.display(), size_of(&target)))
+}
+
+/// The copy is complete and synced; only its name may be lost in a power cut.
+fn warn_unless(synced: bool, target: &Path) {
+    if !synced {
+        eprintln!(
+            "{PROGRAM}: warning: {}: this file system cannot sync a directory; the copy is whole, but \
+             a power cut within the next minute may take its name away",
+            target.display()
+        );
+    }
 }
 
 fn size_of(path: &Path) -> String {

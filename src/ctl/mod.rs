@@ -117,6 +117,15 @@ impl Database {
         }
     }
 
+    /// Like [`Database::open`], to read alone: a copy may lie where nothing can be written or locked.
+    fn open_to_read(call: &Call) -> Result<Database, Failure> {
+        let path = call.database();
+        match Beside::open_to_read(&path) {
+            Ok(beside) => Ok(Database { path, beside }),
+            Err(error) => Err(Failure::Store(path, error)),
+        }
+    }
+
     /// Names the database in a failure.
     fn named<T>(&self, result: Result<T, StoreError>) -> Result<T, Failure> {
         result.map_err(|error| Failure::Store(self.path.clone(), error))

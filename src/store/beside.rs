@@ -4,6 +4,8 @@
 //! forgets what it knew by heart, as another process has written (`data_version`).
 
 use std::fs::{File, TryLockError};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,7 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::lanes::{self, Tail};
 use super::orders::{self, Placed};
 use super::tx::Memory;
-use super::{StoreError, Tx, View, purge, schema};
+use super::{StoreError, Tx, View, place, purge, schema};
 
 /// How often a lock that a busy server holds is tried for, and how often in all: about a minute.
 ///
@@ -54,6 +56,8 @@ impl Beside {
     /// # Errors
     /// When there is none, it is not ours, or it has another version.
     pub fn open(path: &Path) -> Result<Beside, StoreError> {
+        // Never a URI to SQLite.
+        let path = &place::resolve(path)?;
         let file = File::options().read(true).append(true).open(path)?;
         let connection = Connection::open_with_flags(
             path,
@@ -70,6 +74,24 @@ impl Beside {
             connection,
             path: path.to_owned(),
             file,
+        })
+    }
+
+    /// Like [`Beside::open`], to read alone: a copy, which nobody writes, needs no locks then, nor a file
+    /// system that has any or that can be written.
+    ///
+    /// # Errors
+    /// As [`Beside::open`].
+    pub fn open_to_read(path: &Path) -> Result<Beside, StoreError> {
+        let path = &place::resolve(path)?;
+        let Some(connection) = immutable(path)? else {
+            return Beside::open(path);
+        };
+        schema::expect_newest(&connection)?;
+        Ok(Beside {
+            connection,
+            path: path.to_owned(),
+            file: File::open(path)?,
         })
     }
 
@@ -212,6 +234,48 @@ pub(super) fn try_exclusive(file: &File) -> Result<bool, StoreError> {
         Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
+}
+
+/// Where a database file says whether it has a write-ahead log: the versions for reading and writing
+/// of its header, 2 with one and 1 without (section 1.3.3 of SQLite's file format).
+const VERSIONS: u64 = 18;
+const WITHOUT_LOG: [u8; 2] = [1, 1];
+
+/// Opens a database that nobody writes, without locks and without an index of a log: a copy of
+/// [`super::copy::backup`], or one that lies on a file system that is mounted read-only. None for
+/// any other.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn immutable(path: &Path) -> Result<Option<Connection>, StoreError> {
+    let mut versions = [0; 2];
+    let read = File::open(path)?.read_exact_at(&mut versions, VERSIONS);
+    let log = std::fs::metadata(place::beside_it(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    let frozen = versions == WITHOUT_LOG || place::is_read_only(path);
+    if read.is_err() || log || !frozen {
+        return Ok(None);
+    }
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'_' | b'-' => uri.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            byte => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    Ok(Some(Connection::open_with_flags(uri, flags)?))
+}
+
+/// Marks a whole database as one without a log, so that it is read without one.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(super) fn mark_without_log(file: &File) -> std::io::Result<()> {
+    file.write_all_at(&WITHOUT_LOG, VERSIONS)
 }
 
 /// Makes a connection wait for a lock by many short pauses.

@@ -30,7 +30,7 @@ pub enum CopyError {
 /// between two steps, which beside a busy server never ends. The server goes on; only its
 /// write-ahead log cannot be reset until the copy is done. The file appears under its name when it
 /// is complete and on stable storage, and is a whole database by itself. `progress` is told pages
-/// done and pages in all.
+/// done and pages in all. False where the file system cannot say whether the name is on stable storage.
 ///
 /// # Errors
 /// When `target` exists (unless `replace`), is used by a server, is `source` itself or cannot be
@@ -40,7 +40,7 @@ pub fn backup(
     target: &Path,
     replace: bool,
     mut progress: impl FnMut(i32, i32),
-) -> Result<(), CopyError> {
+) -> Result<bool, CopyError> {
     let mut target = Target::take(source, target, replace, false).map_err(CopyError::Target)?;
     let from = open(source).map_err(CopyError::Source)?;
     (|| {
@@ -66,7 +66,7 @@ pub fn restore(
     target: &Path,
     replace: bool,
     mut progress: impl FnMut(i32, i32),
-) -> Result<(), CopyError> {
+) -> Result<bool, CopyError> {
     let mut target = Target::take(source, target, replace, true).map_err(CopyError::Target)?;
     let from = open(source)
         .and_then(|from| {
@@ -88,8 +88,14 @@ pub fn restore(
 }
 
 fn open(source: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(source, flags)?;
+    let source = place::resolve(source)?;
+    let connection = match beside::immutable(&source)? {
+        Some(copy) => copy,
+        None => {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            Connection::open_with_flags(source, flags)?
+        }
+    };
     beside::patient(&connection)?;
     schema::expect_ours(&connection)?;
     Ok(connection)
@@ -146,7 +152,9 @@ impl Target {
             if !data.is_file() {
                 return Err(StoreError::Foreign("it is no ordinary file".to_owned()));
             }
-            if !beside::try_exclusive(&file)? {
+            if !hold && place::has_no_locks(&file) {
+                // Where no server can be, either.
+            } else if !beside::try_exclusive(&file)? {
                 return Err(StoreError::Foreign(
                     "a server is using it: stop it first".to_owned(),
                 ));
@@ -180,8 +188,9 @@ impl Target {
         }
     }
 
-    /// Gives the name to what is complete and on stable storage.
-    fn give_name(&mut self, part: Part) -> Result<(), StoreError> {
+    /// Gives the name to what is complete and on stable storage; false where the file system does not
+    /// tell whether the name is, too.
+    fn give_name(&mut self, part: Part) -> Result<bool, StoreError> {
         if self.file.is_none() {
             return part.rename(&self.path, crate::sys::rename_new);
         }
@@ -219,7 +228,10 @@ fn make_target(path: &Path) -> io::Result<File> {
 /// the new one's.
 fn settle(target: &Path) -> Result<(), StoreError> {
     // The last connection to close does it. One that cannot be opened is being replaced for that.
-    if let Ok(connection) = Connection::open_with_flags(target, OpenFlags::SQLITE_OPEN_READ_WRITE) {
+    if beside_it(target, "-wal").exists()
+        && let Ok(connection) =
+            Connection::open_with_flags(target, OpenFlags::SQLITE_OPEN_READ_WRITE)
+    {
         let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
     for suffix in ["-wal", "-shm"] {
@@ -237,7 +249,9 @@ fn copy(
     part: &Path,
     progress: &mut impl FnMut(i32, i32),
 ) -> Result<(), StoreError> {
-    let mut to = Connection::open_with_flags(part, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // Nobody else knows it: no locks, which CIFS and many of FUSE have not.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+    let mut to = Connection::open_with_flags_and_vfs(part, flags, "unix-none")?;
     // A half-written copy is removed, so nothing needs to be undone in it.
     to.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
     let moment = from.unchecked_transaction()?;
@@ -258,10 +272,11 @@ fn copy(
         }
     }
     moment.commit()?;
-    // One file, without the log that the original has: readable from a read-only medium, too.
-    to.execute_batch("PRAGMA journal_mode = DELETE;")?;
     drop(to);
-    File::open(part)?.sync_all()?;
+    // One file, without the log that the original has: readable from a read-only medium, too.
+    let whole = OpenOptions::new().write(true).open(part)?;
+    beside::mark_without_log(&whole)?;
+    whole.sync_all()?;
     Ok(())
 }
 
@@ -313,15 +328,13 @@ impl Part {
         mut self,
         target: &Path,
         rename: impl FnOnce(&Path, &Path) -> io::Result<()>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         rename(&self.path, target).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => exists(),
             _ => StoreError::Io(error),
         })?;
         self.named = true;
-        // Otherwise a power cut could take the new name away again.
-        File::open(&self.directory)?.sync_all()?;
-        Ok(())
+        Ok(place::sync_directory(&self.directory)?)
     }
 }
 

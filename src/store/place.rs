@@ -80,6 +80,26 @@ pub(super) fn sync_directory(directory: &Path) -> io::Result<bool> {
     }
 }
 
+/// Whether a file lies on a file system that is mounted read-only.
+pub(super) fn is_read_only(path: &Path) -> bool {
+    OpenOptions::new()
+        .append(true)
+        .open(path)
+        .is_err_and(|error| error.kind() == io::ErrorKind::ReadOnlyFilesystem)
+}
+
+/// Whether the file system of a file knows no locks at all.
+pub(super) fn has_no_locks(file: &File) -> bool {
+    match file.try_lock_shared() {
+        Ok(()) => file.unlock().is_err(),
+        Err(TryLockError::WouldBlock) => false,
+        Err(TryLockError::Error(error)) => matches!(
+            error.raw_os_error(),
+            Some(libc::ENOLCK | libc::ENOSYS | libc::EINVAL | libc::EOPNOTSUPP)
+        ),
+    }
+}
+
 /// Whether both are the same file.
 pub(super) fn is_same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
