@@ -9,7 +9,7 @@
 //! direction of `protocol`, and on the rules for names in `ops`; without the cargo feature `client`
 //! it is left out. [`ctl`], the operator's tool, works on the store without a server. The command
 //! lines of all three share [`options`]; [`harmless`] makes what others wrote safe for the terminals
-//! of both tools.
+//! of both tools, and [`secrets`] is where both have passwords from.
 
 #[cfg(feature = "client")]
 pub mod client;
@@ -22,6 +22,7 @@ pub mod notify;
 pub mod ops;
 pub mod options;
 pub mod protocol;
+pub mod secrets;
 pub mod server;
 pub mod store;
 mod sync;

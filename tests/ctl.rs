@@ -349,3 +349,88 @@ fn the_environment_names_the_database() {
 fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
+
+/// What could not be typed again is no password, wherever it comes from.
+#[test]
+fn a_password_for_an_account_is_utf_8_or_none() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = TestServer::start();
+    let database = server.database();
+    let place = database.to_str().expect("UTF-8");
+    let directory = TempDir::new();
+    let file = directory.path().join("password");
+    let path = file.to_str().expect("UTF-8");
+    let add = |name| {
+        [
+            "user",
+            "add",
+            name,
+            "--scrypt",
+            CHEAP_SCRYPT,
+            "--password-file",
+            path,
+        ]
+    };
+
+    // From a file.
+    std::fs::write(&file, "swordfish-ü\r\nmore\n").expect("written");
+    let chmod = |mode| {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("chmod");
+    };
+    chmod(0o600);
+    let output = support::ctl::run(&database, &add("otto"), "");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty());
+    assert_eq!(server.connect().ask("110 otto swordfish-ü"), "212 400 otto");
+    chmod(0o644);
+    let output = support::ctl::run(&database, &add("olga"), "");
+    let warned = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(0), "{warned}");
+    assert!(
+        warned.contains("others may read the password file"),
+        "{warned}"
+    );
+    chmod(0o600);
+    for (text, why) in [
+        (&b"\n"[..], "first line is empty"),
+        (b"swordfish-\xfc", "not UTF-8"),
+    ] {
+        std::fs::write(&file, text).expect("written");
+        let said = refused(&database, &add("odo"), "", 1);
+        assert!(said.contains(why) && !said.contains("swordfish"), "{said}");
+    }
+    // From standard input.
+    let mut shell = std::process::Command::new("sh");
+    shell.args([
+        "-c",
+        "printf 'swordfish-\\374\\n' | exec \"$0\" --database \"$1\" user add odo",
+    ]);
+    let output = shell
+        .arg(env!("CARGO_BIN_EXE_plauschctl"))
+        .arg(place)
+        .output();
+    let output = output.expect("started");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("standard input is not UTF-8"), "{said}");
+    // Typed.
+    let arguments = [
+        "--database",
+        place,
+        "user",
+        "add",
+        "odo",
+        "--scrypt",
+        CHEAP_SCRYPT,
+    ];
+    let program = env!("CARGO_BIN_EXE_plauschctl");
+    let mut operator = support::typist::Typist::at(program, &arguments, &[]);
+    operator.sees("New password: ");
+    for _ in 0..3 {
+        operator.enters(b"swordfish-\xfc\xf6");
+        operator.sees("that is not UTF-8");
+    }
+    assert_eq!(operator.ends(), Some(1));
+    let said = refused(&database, &["user", "show", "odo"], "", 1);
+    assert!(said.contains("odo"), "{said}");
+}

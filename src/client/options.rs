@@ -40,6 +40,8 @@ pub struct Settings {
     pub security: Security,
     /// As whom to log in, if that was said.
     pub user: Option<String>,
+    /// The file with the password, if one was named.
+    pub password_file: Option<PathBuf>,
     /// Whether to show packets.
     pub raw: bool,
     /// Whether to fetch media as they arrive, for their type and size.
@@ -102,6 +104,14 @@ fn wrong<T>(what: impl Into<String>) -> Result<T, UsageError> {
 ///
 /// The first mistake.
 pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Invocation, UsageError> {
+    // Not taken for one that is not set: whoever is meant would be somebody else.
+    let strange = VARIABLES.iter().find(|row| {
+        let is_text = |value: OsString| value.into_string().is_ok();
+        std::env::var_os(row.name).is_some_and(|value| !is_text(value))
+    });
+    if let Some(row) = strange {
+        return wrong(format!("{} is not UTF-8", row.name));
+    }
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     parse_with(args, variable)
 }
@@ -206,6 +216,7 @@ fn parse_with(
         address,
         security,
         user: given("user").or_else(|| variable("PLAUSCH_USER")),
+        password_file: given("password-file").map(PathBuf::from),
         raw: matches.opt_present("raw"),
         fetch_media: !matches.opt_present("no-fetch"),
         mode,

@@ -56,8 +56,11 @@ pub fn run(settings: Settings) -> Exit {
     let Some(user) = settings.user else {
         return failed(Exit::Usage, "--user or PLAUSCH_USER is needed");
     };
-    let Some(password) = terminal::password(&format!("Password of {user}: ")) else {
-        return failed(Exit::Login, "PLAUSCH_PASSWORD is needed without a terminal");
+    let prompt = format!("Password of {user}: ");
+    let password = match terminal::password(&prompt, settings.password_file.as_deref()) {
+        Ok(Some(password)) => password,
+        Ok(None) => return failed(Exit::Login, terminal::NO_PASSWORD),
+        Err(error) => return failed(Exit::Login, &error.to_string()),
     };
     let options = Options {
         address: settings.address,

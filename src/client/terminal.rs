@@ -1,6 +1,7 @@
 //! The person at the terminal: a line editor that arrivals do not tear, passwords without echo.
 
 use std::io::{self, BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use super::screen::{Queue, Screen};
 use super::show::Style;
 use crate::harmless;
 use crate::protocol::Status;
+use crate::secrets::{self, SecretError};
 use completion::Completion;
 
 mod completion;
@@ -36,19 +38,42 @@ pub(super) fn colours(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && set("NO_COLOR").is_none() && !dumb
 }
 
-/// The password: from the environment, else asked for. `None` if there is nobody to ask.
-pub(super) fn password(prompt: &str) -> Option<Zeroizing<String>> {
-    if let Ok(password) = std::env::var("PLAUSCH_PASSWORD") {
-        return Some(password.into());
+/// What is said where nobody can be asked.
+pub(super) const NO_PASSWORD: &str =
+    "--password-file or PLAUSCH_PASSWORD is needed without a terminal";
+
+/// The password: from the file that was named, from the environment, else asked for. `None` if there
+/// is nobody to ask.
+///
+/// # Errors
+/// When what there is cannot be one.
+pub(super) fn password(
+    prompt: &str,
+    file: Option<&Path>,
+) -> Result<Option<Zeroizing<String>>, SecretError> {
+    if let Some(given) = given_password(file)? {
+        return Ok(Some(given));
     }
-    ask_secret(prompt)
+    if !io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    secrets::ask(prompt).map(Some)
 }
 
+fn given_password(file: Option<&Path>) -> Result<Option<Zeroizing<String>>, SecretError> {
+    match file {
+        Some(path) => secrets::file(path, |warning| eprintln!("{PROGRAM}: {warning}")).map(Some),
+        // One that is not UTF-8 was refused with the options.
+        None => Ok(std::env::var("PLAUSCH_PASSWORD").ok().map(Zeroizing::new)),
+    }
+}
+
+/// `None` if nobody can be asked, or what was typed cannot be a password, which is said.
 fn ask_secret(prompt: &str) -> Option<Zeroizing<String>> {
     if !io::stdin().is_terminal() {
         return None;
     }
-    rpassword::prompt_password(prompt).ok().map(Zeroizing::new)
+    secrets::ask(prompt).ok()
 }
 
 /// What the editor and the questions need.
@@ -58,6 +83,7 @@ struct Terminal {
     engine: Sender<Input>,
     /// Whether somebody sits there.
     interactive: bool,
+    password_file: Option<PathBuf>,
     chat: Option<String>,
     user: String,
 }
@@ -120,6 +146,7 @@ fn start(settings: Settings) -> rustyline::Result<Exit> {
         queue,
         engine: inputs,
         interactive,
+        password_file: settings.password_file,
         chat: None,
         user: String::new(),
     };
@@ -200,9 +227,19 @@ impl Terminal {
         let mut declined = false;
         for _ in 0..TRIES {
             let prompt = format!("Password of {}: ", self.user);
-            let Some(password) = known.take().or_else(|| password(&prompt)) else {
-                eprintln!("{PROGRAM}: PLAUSCH_PASSWORD is needed without a terminal");
-                return Login::No(Exit::Login);
+            let password = match known.take() {
+                Some(known) => known,
+                None => match password(&prompt, self.password_file.as_deref()) {
+                    Ok(Some(password)) => password,
+                    Ok(None) => {
+                        eprintln!("{PROGRAM}: {NO_PASSWORD}");
+                        return Login::No(Exit::Login);
+                    }
+                    Err(error) => {
+                        eprintln!("{PROGRAM}: {error}");
+                        return Login::No(Exit::Login);
+                    }
+                },
             };
             let command = Command::Login {
                 user: self.user.clone(),
@@ -221,7 +258,7 @@ impl Terminal {
                         continue;
                     }
                     // The same password would be refused again.
-                    if std::env::var_os("PLAUSCH_PASSWORD").is_some() {
+                    if self.has_password() {
                         return Login::No(Exit::Login);
                     }
                 }
@@ -233,9 +270,14 @@ impl Terminal {
         Login::No(Exit::Login)
     }
 
+    /// Whether the password is not to be typed.
+    fn has_password(&self) -> bool {
+        self.password_file.is_some() || std::env::var_os("PLAUSCH_PASSWORD").is_some()
+    }
+
     /// Makes an account with the password just typed, which has to be typed again.
     fn register(&mut self, password: &str) -> bool {
-        if std::env::var_os("PLAUSCH_PASSWORD").is_none() {
+        if !self.has_password() {
             match ask_secret("The same password again: ") {
                 Some(again) if *again == password => {}
                 _ => {

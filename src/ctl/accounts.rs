@@ -242,7 +242,7 @@ fn new_name(name: &str) -> Result<Username, Failure> {
 
 /// Asks for a password and hashes it.
 fn hashed(call: &Call) -> Result<String, Failure> {
-    let given = terminal::new_password()?;
+    let given = terminal::new_password(call.password_file.as_deref())?;
     let password: Zeroizing<String> = names::password(&given)
         .map_err(|fault| Failure::Refused(format!("the password is not allowed: {fault}")))?;
     Hasher::start(call.cost)?

@@ -32,6 +32,7 @@ pub struct Call {
     pub(super) media_days: Option<u32>,
     pub(super) email: Option<String>,
     pub(super) gender: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
     pub(super) cost: Cost,
     help: bool,
     version: bool,

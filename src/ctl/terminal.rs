@@ -1,31 +1,42 @@
 //! Passwords, questions and progress.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use super::Failure;
+use super::options::PROGRAM;
+use crate::secrets::{self, SecretError};
 
-/// Asks for a new password twice without echo, or takes the first line of standard input when that
-/// is no terminal.
-pub(super) fn new_password() -> Result<Zeroizing<String>, Failure> {
-    if !io::stdin().is_terminal() {
-        let mut line = Zeroizing::new(String::new());
-        io::stdin().lock().read_line(&mut line)?;
-        if line.ends_with('\n') {
-            line.pop();
-            if line.ends_with('\r') {
-                line.pop();
-            }
-        }
-        return Ok(line);
+/// Takes a new password from the first line of the file that was named, or of standard input when
+/// that is no terminal; else asks for it twice without echo.
+pub(super) fn new_password(file: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
+    if let Some(path) = file {
+        let warn = |warning: &str| eprintln!("{PROGRAM}: {warning}");
+        return secrets::file(path, warn).map_err(refused);
     }
-    let first = Zeroizing::new(rpassword::prompt_password("New password: ")?);
-    let again = Zeroizing::new(rpassword::prompt_password("Once more: ")?);
+    if !io::stdin().is_terminal() {
+        let mut bytes = Zeroizing::new(Vec::new());
+        io::stdin().lock().read_until(b'\n', &mut bytes)?;
+        return match std::str::from_utf8(secrets::first_line(&bytes)) {
+            Ok(line) => Ok(Zeroizing::new(line.to_owned())),
+            Err(_) => {
+                let why = "the password on standard input is not UTF-8".to_owned();
+                Err(Failure::Refused(why))
+            }
+        };
+    }
+    let first = secrets::ask("New password: ").map_err(refused)?;
+    let again = secrets::ask("Once more: ").map_err(refused)?;
     if first != again {
         return Err(Failure::Refused("the two passwords differ".to_owned()));
     }
     Ok(first)
+}
+
+fn refused(error: SecretError) -> Failure {
+    Failure::Refused(error.to_string())
 }
 
 /// Asks a question that only `y` or `yes` answers with yes; None when nobody can be asked.

@@ -10,6 +10,7 @@ mod relay;
 mod chatting;
 mod floods;
 mod losses;
+mod passwords;
 mod scripts;
 #[cfg(feature = "tls")]
 mod tls;

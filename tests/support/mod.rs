@@ -15,3 +15,4 @@ pub mod random;
 pub mod server;
 pub mod system;
 pub mod transcript;
+pub mod typist;

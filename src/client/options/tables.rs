@@ -59,6 +59,14 @@ pub static OPTIONS: &[OptionRow] = &[
         own: EVERY,
     },
     OptionRow {
+        long: "password-file",
+        short: "",
+        hint: "FILE",
+        help: "take the password from the first line of this file, which nobody else should be \
+               able to read",
+        own: EVERY,
+    },
+    OptionRow {
         long: "server",
         short: "s",
         hint: "HOST[:PORT]",

@@ -64,14 +64,14 @@ pub static COMMANDS: &[CommandRow] = &[
     CommandRow {
         words: "user add",
         arguments: &["NAME"],
-        options: &["email", "gender", "scrypt"],
+        options: &["email", "gender", "password-file", "scrypt"],
         help: "make an account; the password is asked for, or read from standard input",
         run: accounts::add,
     },
     CommandRow {
         words: "user passwd",
         arguments: &["NAME"],
-        options: &["scrypt"],
+        options: &["password-file", "scrypt"],
         help: "give an account another password and end its login; the password is asked for, or \
                read from standard input",
         run: accounts::passwd,
@@ -213,6 +213,20 @@ pub static OPTIONS: &[OptionRow] = &[
             set: |call, text| {
                 call.gender = accounts::is_gender(text).then(|| text.to_owned());
                 call.gender.is_some().then_some(())
+            },
+        },
+    },
+    OptionRow {
+        long: "password-file",
+        short: "",
+        hint: "FILE",
+        help: "take the password from the first line of this file, which nobody else should be \
+               able to read",
+        own: Own {
+            takes: "the name of a file",
+            set: |call, text| {
+                call.password_file = (!text.is_empty()).then(|| text.into());
+                call.password_file.is_some().then_some(())
             },
         },
     },

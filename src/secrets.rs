@@ -1,0 +1,123 @@
+//! Passwords, as the two tools get them: typed without echo, or from a file.
+//!
+//! What is not UTF-8 is refused there. To take U+FFFD for a byte that is none would make a password
+//! that nobody can type again.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+/// The most of a file that is looked at, in bytes: no password is as long.
+const FILE_MAX: usize = 64 << 10;
+
+/// How often somebody is asked who types what is not UTF-8.
+const TRIES: usize = 3;
+
+/// Why there is no password. Nothing of one is in it.
+#[derive(Debug)]
+pub enum SecretError {
+    /// A file cannot be read.
+    Read(PathBuf, io::Error),
+    /// The first line of a file has nothing in it.
+    Empty(PathBuf),
+    /// A file's first line is not UTF-8.
+    FileNotUtf8(PathBuf),
+    /// What was typed is not UTF-8.
+    TypedNotUtf8,
+    /// Nothing was typed, or the terminal cannot be used.
+    Terminal(io::Error),
+}
+
+impl fmt::Display for SecretError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SecretError::Read(path, error) => {
+                write!(
+                    f,
+                    "cannot read the password file {}: {error}",
+                    path.display()
+                )
+            }
+            SecretError::Empty(path) => write!(
+                f,
+                "there is no password in {}: its first line is empty",
+                path.display()
+            ),
+            SecretError::FileNotUtf8(path) => write!(
+                f,
+                "the password in {} is not UTF-8; write the file anew in it",
+                path.display()
+            ),
+            SecretError::TypedNotUtf8 => f.write_str(
+                "that is not UTF-8, so it could not be typed elsewhere; set the terminal to UTF-8, \
+                 or take a password without such letters",
+            ),
+            SecretError::Terminal(error) => write!(f, "no password: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for SecretError {}
+
+/// Asks for a password without echo, again if what was typed is not UTF-8.
+///
+/// # Errors
+/// When it never was, or nobody types.
+pub fn ask(prompt: &str) -> Result<Zeroizing<String>, SecretError> {
+    for _ in 0..TRIES {
+        let typed = rpassword::prompt_password(prompt)
+            .map(Zeroizing::new)
+            .map_err(SecretError::Terminal)?;
+        // What the terminal's bytes become that are no character.
+        if !typed.contains(char::REPLACEMENT_CHARACTER) {
+            return Ok(typed);
+        }
+        eprintln!("{}", SecretError::TypedNotUtf8);
+    }
+    Err(SecretError::TypedNotUtf8)
+}
+
+/// The first line of a file, without its end (LF or CR LF). `warn` is told when others than its
+/// owner may read it.
+///
+/// # Errors
+/// When there is none.
+pub fn file(path: &Path, warn: impl FnOnce(&str)) -> Result<Zeroizing<String>, SecretError> {
+    let unreadable = |error| SecretError::Read(path.to_owned(), error);
+    let file = File::open(path).map_err(unreadable)?;
+    let found = file.metadata().map_err(unreadable)?;
+    let mode = found.permissions().mode() & 0o777;
+    if found.is_file() && mode & 0o077 != 0 {
+        warn(&format!(
+            "others may read the password file {} (mode {mode:o}): chmod 600",
+            path.display()
+        ));
+    }
+    // At once, so that a growing vector leaves no copies.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_MAX));
+    file.take(FILE_MAX as u64)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    let line = first_line(&bytes);
+    if line.is_empty() {
+        return Err(SecretError::Empty(path.to_owned()));
+    }
+    match std::str::from_utf8(line) {
+        Ok(line) => Ok(Zeroizing::new(line.to_owned())),
+        Err(_) => Err(SecretError::FileNotUtf8(path.to_owned())),
+    }
+}
+
+/// What is before the first line end, or all.
+#[must_use]
+pub fn first_line(bytes: &[u8]) -> &[u8] {
+    let line = bytes
+        .split(|&byte| byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
