@@ -6,6 +6,13 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::sys;
 
 /// Sends a state such as `READY=1`. Without a service manager this does nothing; a failure is
 /// logged and otherwise without consequences.
@@ -15,6 +22,73 @@ pub fn tell(state: &str) {
     };
     if let Err(error) = send(&socket, state) {
         log::warn!("the service manager cannot be told {state}: {error}");
+    }
+}
+
+/// Between two looks whether a start still works.
+const BEAT: Duration = Duration::from_millis(200);
+
+/// How much longer the service manager is to wait, each time.
+const LONGER: &str = "EXTEND_TIMEOUT_USEC=30000000";
+
+/// Processor time within a beat that is work, and not only this look.
+const WORK: Duration = Duration::from_millis(2);
+
+/// Beats that a start may take to end by itself when it is asked to. What cannot be interrupted (the
+/// recovery of a large write-ahead log) is left then; the next start begins it again.
+const PATIENCE: u32 = 20;
+
+/// Beside a start that takes long: as long as the process computes, reads or writes, the service
+/// manager is asked to wait. A start that only hangs is not.
+pub struct Starting {
+    // Dropped first, which ends the thread.
+    end: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Starting {
+    /// Begins to look, until it is dropped. If `stop` becomes true and the start does not end within
+    /// some seconds, the process does, with exit code 0: nothing has been promised to anybody yet.
+    #[must_use]
+    pub fn begin(stop: Arc<AtomicBool>) -> Starting {
+        let (end, ended) = channel();
+        let thread = std::thread::Builder::new()
+            .name("starting".to_owned())
+            .stack_size(64 << 10)
+            .spawn(move || beside(&stop, &ended));
+        // Without a thread a long start is as it would be without a service manager.
+        Starting {
+            end: Some(end),
+            thread: thread.ok(),
+        }
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        self.end = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn beside(stop: &AtomicBool, ended: &Receiver<()>) {
+    let mut last = sys::work();
+    let mut asked = 0;
+    while ended.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
+        if stop.load(Ordering::Relaxed) {
+            asked += 1;
+            if asked > PATIENCE {
+                log::info!("ended amid the start");
+                std::process::exit(0);
+            }
+        }
+        let now = sys::work();
+        if now.computed > last.computed + WORK || now.blocks != last.blocks {
+            tell(LONGER);
+        }
+        last = now;
     }
 }
 
@@ -31,7 +105,6 @@ fn send(socket: &OsStr, state: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn receives(socket: &UnixDatagram, name: &OsStr) {
         socket

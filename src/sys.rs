@@ -27,6 +27,36 @@ pub struct PeerInfo {
     pub silent: Duration,
 }
 
+/// What a process has done since it began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Processor time of all its threads.
+    pub computed: Duration,
+    /// Blocks read from and written to disks.
+    pub blocks: i64,
+}
+
+/// What this process has done (getrusage(2)); nothing when that cannot be had.
+pub fn work() -> Work {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the call fills in one rusage, which lives through it; zeros are a valid one already.
+    let usage = unsafe {
+        if libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) < 0 {
+            return Work::default();
+        }
+        usage.assume_init()
+    };
+    let time = |time: libc::timeval| {
+        Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0))
+            + Duration::from_micros(u64::try_from(time.tv_usec).unwrap_or(0))
+    };
+    #[allow(clippy::useless_conversion)] // c_long has 32 bits elsewhere.
+    Work {
+        computed: time(usage.ru_utime) + time(usage.ru_stime),
+        blocks: i64::from(usage.ru_inblock) + i64::from(usage.ru_oublock),
+    }
+}
+
 /// Bytes written to a socket that the peer's TCP has not acknowledged yet (`SIOCOUTQ`).
 ///
 /// It still answers after a reset, a time-out and a half-close.

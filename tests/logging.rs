@@ -24,6 +24,7 @@ fn start(directory: &TempDir, listen: &[&str], stderr: Stdio, stream: &str) -> C
         .env_remove("RUST_LOG")
         .env("JOURNAL_STREAM", stream)
         .stdin(Stdio::null())
+        .stdout(Stdio::null())
         .stderr(stderr)
         .spawn()
         .expect("plauschd")

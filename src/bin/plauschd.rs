@@ -1,6 +1,8 @@
 //! The server program: options, logger, signals.
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use plausch::config::{Config, Invocation};
 use plausch::server::{Running, Server};
@@ -33,8 +35,23 @@ fn main() -> ExitCode {
         }
     };
     logger::start();
-    let running = match Server::start(&config) {
+    // A start that takes long hears it too: whatever it was doing is rolled back.
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&stop)) {
+            logger::fatal(format_args!("signals cannot be caught: {error}"));
+            return ExitCode::FAILURE;
+        }
+    }
+    let starting = notify::Starting::begin(Arc::clone(&stop));
+    let started = Server::start(&config, &stop);
+    drop(starting);
+    let running = match started {
         Ok(running) => running,
+        Err(_) if stop.load(Ordering::Relaxed) => {
+            log::info!("ended amid the start; what was not finished is as it was");
+            return ExitCode::SUCCESS;
+        }
         Err(error) => {
             logger::fatal(format_args!("{error}"));
             return ExitCode::FAILURE;

@@ -136,8 +136,9 @@ impl Server {
     /// Opens the database and the listeners, and starts the threads that are not a connection's.
     ///
     /// # Errors
-    /// When the database or an address cannot be had; nothing is left running then.
-    pub fn start(config: &Config) -> Result<Running, StartError> {
+    /// When the database or an address cannot be had, or `stop` has become true while the database
+    /// was being looked through or upgraded; nothing is left running then.
+    pub fn start(config: &Config, stop: &Arc<AtomicBool>) -> Result<Running, StartError> {
         sys::keep_heap_small();
         sys::private_files();
         if let Err(error) = sys::no_core_dumps() {
@@ -156,6 +157,7 @@ impl Server {
             readers: config.pool,
             check: config.check,
             leave_checkpoints: config.leave_checkpoints,
+            stop: Arc::clone(stop),
             limits: kept(config),
         })
         .map_err(|error| StartError::Database(config.database.clone(), error))?;

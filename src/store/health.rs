@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, ErrorCode};
@@ -11,7 +13,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::StoreError;
 
 /// Steps of SQLite's between two looks at the clock; some ten microseconds.
-const STEPS: i32 = 1_000;
+pub(super) const STEPS: i32 = 1_000;
 
 /// How far a look has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,20 +24,50 @@ pub(super) enum Examined {
     Partly,
 }
 
+/// A database or a log from this size on takes a while, and is named before.
+const LARGE: i64 = 64 << 20;
+
+/// Says what may take long before it begins.
+pub(super) fn announce(path: &Path) {
+    let log = std::fs::metadata(log_of(path)).map_or(0, |data| data.len());
+    if i64::try_from(log).is_ok_and(|log| log >= LARGE) {
+        log::info!("reading a write-ahead log of {} MiB first", log >> 20);
+    }
+}
+
 /// Looks through all pages and rows (`PRAGMA quick_check`) for `limit` at most; zero for not at
 /// all. Nothing is written.
 ///
 /// # Errors
-/// [`StoreError::Damaged`] when the file is not well-formed.
-pub(super) fn examine(connection: &Connection, limit: Duration) -> Result<Examined, StoreError> {
+/// [`StoreError::Damaged`] when the file is not well-formed, [`StoreError::Stopped`] when `stop` has
+/// become true.
+pub(super) fn examine(
+    connection: &Connection,
+    limit: Duration,
+    stop: &Arc<AtomicBool>,
+) -> Result<Examined, StoreError> {
     if limit.is_zero() {
         return Ok(Examined::Partly);
     }
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let size = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
+    if size >= LARGE {
+        log::info!(
+            "looking through the database, {} MiB, for {} s at most",
+            size >> 20,
+            limit.as_secs()
+        );
+    }
     let end = Instant::now() + limit;
-    connection.progress_handler(STEPS, Some(move || Instant::now() > end))?;
+    let asked = Arc::clone(stop);
+    let is_over = move || Instant::now() > end || asked.load(Ordering::Relaxed);
+    connection.progress_handler(STEPS, Some(is_over))?;
     let found: rusqlite::Result<String> =
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
     connection.progress_handler(0, None::<fn() -> bool>)?;
+    if stop.load(Ordering::Relaxed) {
+        return Err(StoreError::Stopped);
+    }
     match found {
         Ok(found) if found == "ok" => Ok(Examined::Whole),
         Ok(found) => {
@@ -156,17 +188,23 @@ mod tests {
             .map(|_| {
                 let begin = Instant::now();
                 let limit = Duration::from_millis(1);
-                assert_eq!(examine(&connection, limit).unwrap(), Examined::Partly);
+                assert_eq!(
+                    examine(&connection, limit, &Arc::default()).unwrap(),
+                    Examined::Partly
+                );
                 begin.elapsed()
             })
             .min()
             .unwrap();
         let begin = Instant::now();
         let limit = Duration::from_secs(600);
-        assert_eq!(examine(&connection, limit).unwrap(), Examined::Whole);
+        assert_eq!(
+            examine(&connection, limit, &Arc::default()).unwrap(),
+            Examined::Whole
+        );
         assert!(quickest < begin.elapsed() / 2, "{quickest:?}");
         assert_eq!(
-            examine(&connection, Duration::ZERO).unwrap(),
+            examine(&connection, Duration::ZERO, &Arc::default()).unwrap(),
             Examined::Partly
         );
     }

@@ -91,6 +91,8 @@ pub struct Options {
     pub leave_checkpoints: bool,
     /// How much is kept, and for how long.
     pub limits: limits::Limits,
+    /// Ends [`Store::open`] when it becomes true: what takes long is rolled back.
+    pub stop: Arc<std::sync::atomic::AtomicBool>,
 }
 
 /// The database of one server: a cheap handle, shared by all threads.

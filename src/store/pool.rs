@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use r2d2_sqlite::SqliteConnectionManager;
@@ -44,7 +45,7 @@ pub(super) fn open(options: &Options) -> Result<Opened, StoreError> {
     let new = file.metadata()?.len() == 0;
     // Before SQLite reads it: a server whose database was replaced may still be writing it.
     drop(place::own_log(&path)?);
-    let first = prepare(&path, options.check).map_err(health::damaged)?;
+    let first = prepare(&path, options).map_err(health::damaged)?;
     let log = place::own_log(&path)?;
     let place = Place::of(&options.path, &path)?;
     if let Some(marker) = &marker {
@@ -114,7 +115,9 @@ fn contents(connection: &Connection) -> rusqlite::Result<String> {
 }
 
 /// Looks whether the database can be used, and only then creates or upgrades it.
-fn prepare(path: &Path, check: Duration) -> Result<Connection, StoreError> {
+fn prepare(path: &Path, options: &Options) -> Result<Connection, StoreError> {
+    health::announce(path);
+    let check = options.check;
     let mut first = Connection::open_with_flags(path, flags())?;
     // Closing must not checkpoint what is refused below.
     first.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -124,7 +127,7 @@ fn prepare(path: &Path, check: Duration) -> Result<Connection, StoreError> {
     schema::recognise(&first)?;
     let begin = Instant::now();
     let limit = if sealed { Duration::ZERO } else { check };
-    match health::examine(&first, limit)? {
+    match health::examine(&first, limit, &options.stop)? {
         Examined::Whole => log::debug!("the database is whole ({:?})", begin.elapsed()),
         Examined::Partly if limit.is_zero() => {}
         Examined::Partly => log::info!(
@@ -132,6 +135,9 @@ fn prepare(path: &Path, check: Duration) -> Result<Connection, StoreError> {
             check.as_secs()
         ),
     }
+    // Whatever an upgrade takes is rolled back then.
+    let stop = Arc::clone(&options.stop);
+    first.progress_handler(health::STEPS, Some(move || stop.load(Ordering::Relaxed)))?;
     schema::prepare(&mut first)?;
     Ok(first)
 }

@@ -148,6 +148,10 @@ fn upgrade(connection: &mut Connection) -> Result<(), StoreError> {
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         }
         Ok(older) => {
+            log::info!(
+                "upgrading the database from version {version} to {VERSION}; it takes a while if \
+                 it is large, and is all or nothing"
+            );
             for step in UPGRADES.iter().skip(older - 1) {
                 transaction.execute_batch(step)?;
             }

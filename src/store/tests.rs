@@ -190,6 +190,7 @@ fn a_second_server_is_kept_away() {
         readers: 1,
         check: Duration::ZERO,
         marker: None,
+        stop: Default::default(),
         leave_checkpoints: false,
         limits: Limits::default(),
     });

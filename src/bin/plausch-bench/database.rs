@@ -42,6 +42,7 @@ pub fn create(path: &Path) -> Result<Connection> {
         readers: 1,
         check: std::time::Duration::ZERO,
         marker: None,
+        stop: Default::default(),
         leave_checkpoints: false,
         limits: Limits::default(),
     };

@@ -52,6 +52,7 @@ impl World {
             limits: crate::store::limits::Limits::default(),
             check: std::time::Duration::ZERO,
             marker: None,
+            stop: Default::default(),
             leave_checkpoints: false,
         })
         .expect("a store");

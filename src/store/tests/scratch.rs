@@ -55,6 +55,7 @@ impl Scratch {
             readers: 2,
             check: Duration::from_secs(5),
             marker: None,
+            stop: Default::default(),
             leave_checkpoints: false,
             limits,
         })

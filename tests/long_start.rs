@@ -1,0 +1,120 @@
+//! A start that takes long: a large database of an older version is upgraded. The service manager
+//! is asked to wait, the log says what is being done, and SIGTERM ends it.
+
+mod support;
+
+use rusqlite::Connection;
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use support::client::TIMEOUT;
+use support::server::{STOP_TIMEOUT, program, signal};
+use support::system::{TempDir, wait_for};
+
+/// The last version whose upgrade writes a row for each message.
+const OLD: i64 = 3;
+const MESSAGES: u32 = 800_000;
+
+/// A database of version 3 with so many messages, spread over many chats.
+fn old_database(directory: &TempDir) -> PathBuf {
+    let path = directory.path().join("plausch.db");
+    let database = Connection::open(&path).expect("a database");
+    database
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;")
+        .expect("pragmas");
+    database
+        .execute_batch(include_str!("data/schema-3.sql"))
+        .expect("the schema");
+    // The number of the file format: "Plau".
+    for (name, value) in [("application_id", 0x506C_6175), ("user_version", OLD)] {
+        database.pragma_update(None, name, value).expect("a pragma");
+    }
+    database
+        .execute_batch(&format!(
+            "DROP INDEX message_lane;
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MESSAGES})
+             INSERT INTO message (id, lane, timestamp, body)
+             SELECT i, i * 7919 % 10007, i, 'message' FROM n;
+             CREATE INDEX message_lane ON message (lane);
+             UPDATE counter SET value = {MESSAGES} WHERE name = 'message';"
+        ))
+        .expect("messages");
+    path
+}
+
+fn version(database: &Path) -> i64 {
+    let database = Connection::open(database).expect("the database");
+    database
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .expect("the version")
+}
+
+fn start(directory: &TempDir, database: &Path, notify: Option<&Path>) -> Child {
+    let mut command = Command::new(program());
+    command
+        .args(["--listen", "127.0.0.1:0", "--database"])
+        .arg(database)
+        .current_dir(directory.path())
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    if let Some(socket) = notify {
+        command.env("NOTIFY_SOCKET", socket);
+    }
+    command.spawn().expect("plauschd")
+}
+
+fn wait(child: &mut Child, timeout: Duration) -> Option<i32> {
+    wait_for("the server has ended", timeout, || {
+        child.try_wait().expect("try_wait")
+    })
+    .code()
+}
+
+#[test]
+fn a_long_upgrade_is_announced_asks_for_time_and_hears_sigterm() {
+    let directory = TempDir::new();
+    let database = old_database(&directory);
+    let mut child = start(&directory, &database, None);
+    let log = BufReader::new(child.stderr.take().expect("stderr is piped"));
+    let mut lines = log.lines().map(|line| line.expect("a line"));
+    let upgrading = "upgrading the database from version 3";
+    let first = lines.find(|line| line.contains(upgrading) || line.contains("listening on"));
+    let first = first.expect("it says something");
+    assert!(
+        first.contains(upgrading),
+        "it does not say what it does: {first}"
+    );
+    signal("TERM", child.id());
+    assert_eq!(wait(&mut child, STOP_TIMEOUT), Some(0));
+    let rest: Vec<String> = lines.collect();
+    assert!(
+        rest.iter()
+            .any(|line| line.contains("ended amid the start")),
+        "{rest:?}"
+    );
+    assert_eq!(version(&database), OLD);
+    // The next start does it, and asks for the time that it takes.
+    let name = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&name).expect("a socket");
+    socket.set_read_timeout(Some(TIMEOUT)).expect("time-out");
+    let mut child = start(&directory, &database, Some(&name));
+    // Nobody reads it; it is shorter than what a pipe holds.
+    let _log = child.stderr.take();
+    let mut told = Vec::new();
+    let mut buffer = [0; 256];
+    while told.last().is_none_or(|last| last != "READY=1") {
+        let length = socket.recv(&mut buffer).expect("something is told");
+        told.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+    }
+    assert!(
+        told[0].starts_with("EXTEND_TIMEOUT_USEC="),
+        "nothing before it was ready: {told:?}"
+    );
+    signal("TERM", child.id());
+    assert_eq!(wait(&mut child, STOP_TIMEOUT), Some(0));
+    assert!(version(&database) > OLD);
+}
