@@ -284,6 +284,31 @@ fn a_database_may_be_so_large() {
         "117 anna geheim-12345 a@b f",
         "117 RegisterAccount",
     );
+    // A status comes before a refusal that has none, whatever it is that would be added.
+    let unknown = chat + 99;
+    let asked = [
+        (0, format!("115 {unknown} x"), "219 408"),
+        (0, format!("115 {unknown} \"x\" media"), "219 408"),
+        (1, format!("115 {chat} x"), "219 409"),
+        (0, "113 nobody".to_owned(), "217 410"),
+        (1, "113 maria".to_owned(), "217 411"),
+        (0, "121 nobody".to_owned(), "232 410"),
+        (2, "117 hans geheim-12345 a@b f".to_owned(), "222 403"),
+        (2, "117 an+na geheim-12345 a@b f".to_owned(), "222 401"),
+        (2, "117 anna short a@b f".to_owned(), "222 402"),
+    ];
+    let mut clients = [&mut hans, &mut otto, &mut guest];
+    for (who, line, answer) in asked {
+        assert_eq!(clients[who].ask(&line), answer, "{line}");
+    }
+    hans.send_lines(&[
+        format!("115 {unknown} x"),
+        format!("115 {chat} x"),
+        format!("115 {unknown} x"),
+    ]);
+    hans.expect("219 408");
+    hans.expect(&format!("211 115 MessageSend: {reason}"));
+    hans.expect("219 408");
     // What is there can be read, positions are kept, and what adds nothing is answered.
     assert_eq!(hans.ask("121 maria"), "232 400");
     assert_eq!(hans.ask("113 maria"), "217 400");

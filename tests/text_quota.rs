@@ -111,6 +111,16 @@ fn what_does_not_wait_does_not_count() {
     let (mut hans, maria, chat) = pair(&server, "hans", "maria");
     maria.close();
     assert_eq!(send(&mut hans, chat, 1, 1_025), 0);
+    // A status comes before a refusal that has none.
+    let (long, unknown) = ("x".repeat(1_025), chat + 99);
+    hans.send_lines(&[
+        format!("115 {unknown} short"),
+        format!("115 {unknown} {long}"),
+        format!("115 {chat} {long}"),
+    ]);
+    hans.expect("219 408");
+    hans.expect("219 408");
+    assert!(hans.recv().starts_with("211 "));
     let server = TestServer::with(&["--text-quota", "0"]);
     let (mut hans, maria, chat) = pair(&server, "hans", "maria");
     maria.close();

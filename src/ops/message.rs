@@ -101,7 +101,8 @@ pub fn send_batch(
         .take_text(&login.text, taken.text.len(), sizes)
         .map_err(|error| (count, error))?;
     if allowed == 0 {
-        taken.items.iter().for_each(|_| answer(Err(OVER_QUOTA)));
+        let statuses = statuses(session, sender, &taken.items);
+        statuses.for_each(|status| answer(status.ok_or(OVER_QUOTA)));
         note_quota(session, login, count);
         taken.clear();
         *batch = taken;
@@ -112,24 +113,40 @@ pub fn send_batch(
         Some(first_refused) => first_refused.body.start,
     };
     let sent = store.send(allowed, move |tx| {
-        let mut insert = Insert::new(tx.connection)?;
-        for item in taken.items.iter_mut().take(allowed) {
-            let body = taken.text.get(item.body.clone()).unwrap_or("");
-            let sent = messages::send_by(tx, &mut insert, sender, item.chat, body, None)?;
-            item.result = Some(sent);
+        let room = tx.has_room()?;
+        if room {
+            let mut insert = Insert::new(tx.connection)?;
+            for item in taken.items.iter_mut().take(allowed) {
+                let body = taken.text.get(item.body.clone()).unwrap_or("");
+                let sent = messages::send_by(tx, &mut insert, sender, item.chat, body, None)?;
+                item.result = Some(sent);
+            }
         }
-        Ok((taken, tx.newest()))
+        Ok((taken, tx.newest(), room))
     });
     // Only now, after the COMMIT, anything of it may be seen.
-    let (mut taken, newest) = sent.map_err(|error| {
+    let (mut taken, newest, room) = sent.map_err(|error| {
         login.text.give_back(bytes);
         (count, error)
     })?;
-    for item in &taken.items {
+    let decided = if room { allowed } else { 0 };
+    let (decided, refused) = taken.items.split_at(decided.min(count));
+    for item in decided {
         answer(item.result.map(status).ok_or(OVER_QUOTA));
-        if item.result.is_some() && item.kept().is_none() {
+        if item.kept().is_none() {
             login.text.give_back(item.body.len());
         }
+    }
+    if !room {
+        login.text.give_back(bytes);
+    }
+    if !refused.is_empty() {
+        statuses(session, sender, refused).for_each(|status| {
+            answer(status.ok_or_else(|| match room {
+                true => OVER_QUOTA,
+                false => StoreError::NoRoom.into(),
+            }));
+        });
     }
     if allowed < count {
         note_quota(session, login, count - allowed);
@@ -139,6 +156,24 @@ pub fn send_batch(
     taken.clear();
     *batch = taken;
     Ok(count)
+}
+
+/// What messages that may not be kept are answered with: a status where one applies, since those
+/// come before a refusal that has none.
+fn statuses(
+    session: &Session,
+    sender: UserId,
+    items: &[Item],
+) -> impl Iterator<Item = Option<Status>> {
+    let found = session.context.store.read(|connection| {
+        let chats = items.iter().map(|item| item.chat);
+        chats
+            .map(|chat| refusal(connection, sender, chat))
+            .collect::<rusqlite::Result<Vec<_>>>()
+    });
+    // What cannot be looked up is refused all the same.
+    let found = found.unwrap_or_else(|_| vec![None; items.len()]);
+    found.into_iter()
 }
 
 /// Why a message is refused whose sender is over `--text-quota`.

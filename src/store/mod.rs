@@ -221,33 +221,25 @@ impl Store {
         rows: usize,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.grow_by(rows, Undo::Savepoint, f)
+        // A value, not an error: nothing has to be rolled back, and nobody's cache forgotten.
+        let grown = self.inner.jobs.run(rows, Undo::Savepoint, move |tx| {
+            Ok(if tx.has_room()? { Some(f(tx)?) } else { None })
+        })?;
+        grown.ok_or(StoreError::NoRoom)
     }
 
-    /// Like [`Store::grow`] for a job that sends messages and nothing else: should it fail, they are
-    /// taken out again, and no savepoint is needed.
+    /// Like [`Store::write`] for a job that sends messages and nothing else: should it fail, they are
+    /// taken out again, and no savepoint is needed. Whether there is room ([`Tx::has_room`]) is for
+    /// `f` to ask.
     ///
     /// # Errors
-    /// As [`Store::grow`].
+    /// As [`Store::write`].
     pub fn send<T: Send + 'static>(
         &self,
         rows: usize,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.grow_by(rows, Undo::Messages, f)
-    }
-
-    fn grow_by<T: Send + 'static>(
-        &self,
-        rows: usize,
-        undo: Undo,
-        f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        // A value, not an error: nothing has to be rolled back, and nobody's cache forgotten.
-        let grown = self.inner.jobs.run(rows, undo, move |tx| {
-            Ok(if tx.has_room()? { Some(f(tx)?) } else { None })
-        })?;
-        grown.ok_or(StoreError::NoRoom)
+        self.inner.jobs.run(rows, Undo::Messages, f)
     }
 
     /// Whether one of the database's files was removed, moved or replaced. The log says which;
