@@ -3,8 +3,6 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use support::client::{Client, TIMEOUT};
@@ -248,6 +246,9 @@ fn the_server_ends_while_a_header_is_awaited() {
 
 #[cfg(feature = "tls")]
 mod tls {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream};
+
     use plausch::tls::client::Stream;
     use support::certificates::{self, NAMES, Validity, authority, trust};
     use support::system::TempDir;
