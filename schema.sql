@@ -28,10 +28,12 @@ CREATE TABLE explicit_receipt (
 ) STRICT;
 
 -- Where a login began that has not used 135, from the first position on that it saves: its first 135
--- may take the position back to there, so nothing above is removed while it lasts.
+-- may take the position back to there, so nothing above is removed while it lasts, for a day from
+-- since on at most.
 CREATE TABLE login_start (
     user_id    INTEGER PRIMARY KEY REFERENCES user (id) ON DELETE CASCADE,
-    message_id INTEGER NOT NULL
+    message_id INTEGER NOT NULL,
+    since      INTEGER NOT NULL
 ) STRICT;
 
 -- user_id wants contact_id as a contact. Both rows exist once both sides want it; since is

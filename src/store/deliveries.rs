@@ -33,6 +33,10 @@ impl Position {
     }
 }
 
+/// What is old and may still be taken back, or was found to have arrived late, stays so long, in
+/// milliseconds.
+pub(super) const GRACE: i64 = 24 * 3_600 * 1_000;
+
 /// Numbers the logins of one run of the server, in the order in which they begin.
 pub type LoginNumber = u64;
 
@@ -261,10 +265,10 @@ pub(super) fn save(connection: &Connection, positions: &Snapshot) -> Result<(), 
             Start::Is(start) => {
                 connection
                     .prepare_cached(
-                        "INSERT OR REPLACE INTO login_start (user_id, message_id)
-                         SELECT id, ?2 FROM user WHERE id = ?1 AND mapped IS NOT NULL",
+                        "INSERT OR REPLACE INTO login_start (user_id, message_id, since)
+                         SELECT id, ?2, ?3 FROM user WHERE id = ?1 AND mapped IS NOT NULL",
                     )?
-                    .execute((user, start))?;
+                    .execute((user, start, milliseconds()))?;
             }
             Start::Goes => forget_start(connection, *user)?,
         }
@@ -335,10 +339,17 @@ pub(super) fn forget_starts(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Up to where messages have arrived at `user` for good: nothing brings them again. It is a saved
 /// position, since one that is only in memory may be lost.
-pub(super) fn surely(connection: &Connection, user: UserId) -> rusqlite::Result<MessageId> {
+///
+/// A login that has had something since before `settled` (milliseconds since 1970) holds nothing any
+/// more: whoever wants to count by `135` has begun by then, and a person may stay logged in for years.
+pub(super) fn surely(
+    connection: &Connection,
+    user: UserId,
+    settled: i64,
+) -> rusqlite::Result<MessageId> {
     let start = connection
-        .prepare_cached("SELECT message_id FROM login_start WHERE user_id = ?1")?
-        .query_row([user], |row| row.get(0))
+        .prepare_cached("SELECT message_id FROM login_start WHERE user_id = ?1 AND since > ?2")?
+        .query_row((user, settled), |row| row.get(0))
         .optional()?;
     Ok(saved(connection, user)?.min(start.unwrap_or(MessageId::MAX)))
 }

@@ -62,7 +62,8 @@ CREATE TABLE explicit_receipt (
 ) STRICT;
 CREATE TABLE login_start (
     user_id    INTEGER PRIMARY KEY REFERENCES user (id) ON DELETE CASCADE,
-    message_id INTEGER NOT NULL
+    message_id INTEGER NOT NULL,
+    since      INTEGER NOT NULL
 ) STRICT;",
 ];
 

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::chats::lane;
 use super::lanes::View;
+use super::tx::milliseconds;
 use super::{
     ChatId, MediaId, MessageId, StoreError, Tx, UserId, deliveries, messages, texts, users,
 };
@@ -203,7 +204,7 @@ pub fn old_lanes(
             let lane = lane(chat, to_creator);
             // No message has id 0; MAX would mean that there is none in the lane.
             let first_kept = messages::first_at(view, lane, before)?;
-            let upto = (first_kept - 1).min(arrived(view, recipient)?);
+            let upto = (first_kept - 1).min(arrived(view, recipient, before)?);
             let messages = view.count(lane, 0, upto)?;
             if messages > 0 {
                 old.push(OldLane {
@@ -218,11 +219,13 @@ pub fn old_lanes(
     Ok((chats.last().map(|(chat, ..)| *chat), old))
 }
 
-/// Up to where messages have arrived at a user for good; nothing will arrive any more at a deleted account,
-/// so there nothing waits.
-fn arrived(connection: &Connection, user: UserId) -> rusqlite::Result<MessageId> {
+/// Up to where messages older than `before` have arrived at a user for good; nothing will arrive any
+/// more at a deleted account, so there nothing waits. Whoever removes what is younger than a day wants
+/// it gone that soon.
+fn arrived(connection: &Connection, user: UserId, before: i64) -> rusqlite::Result<MessageId> {
     if super::contacts::exists(connection, user)? {
-        deliveries::surely(connection, user)
+        let a_day_ago = milliseconds().saturating_sub(deliveries::GRACE);
+        deliveries::surely(connection, user, before.max(a_day_ago))
     } else {
         Ok(MessageId::MAX)
     }
@@ -281,7 +284,7 @@ pub fn old_media(
         let (true, Some(recipient)) = (timestamp < before, recipient) else {
             continue;
         };
-        if message <= arrived(connection, recipient)? {
+        if message <= arrived(connection, recipient, before)? {
             old.push(media);
         }
     }

@@ -251,7 +251,8 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
             .prepare_cached("SELECT cleared_id FROM member WHERE user_id = ?1 AND chat_id = ?2")?
             .query_row((user, chat), |row| row.get(0))
             .optional()?;
-        Ok(deliveries::surely(connection, user)?.max(cleared.unwrap_or(0)))
+        let settled = self.now.saturating_sub(deliveries::GRACE);
+        Ok(deliveries::surely(connection, user, settled)?.max(cleared.unwrap_or(0)))
     }
 
     /// The message of media with its lane and TimeStamp, if it is there.

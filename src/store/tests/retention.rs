@@ -6,7 +6,8 @@ use crate::store::media;
 use crate::store::retention::Retention;
 use std::time::Duration;
 
-const DAY: i64 = 24 * 3_600 * 1_000;
+const HOUR: i64 = 3_600 * 1_000;
+const DAY: i64 = 24 * HOUR;
 
 fn days(count: i64) -> Duration {
     Duration::from_millis((count * DAY) as u64)
@@ -169,15 +170,31 @@ fn what_the_first_135_may_take_back_is_held() {
         save(store);
         login
     };
+    let age = |store: &Store| {
+        let sql = format!("UPDATE message SET timestamp = timestamp - {}", 31 * DAY);
+        let aged = store.write(1, move |tx| Ok(tx.connection.execute_batch(&sql)?));
+        aged.unwrap();
+    };
     let message = kept(&scratch, a, chat, "once").id;
     let login = arrive(&scratch, 0, message);
-    pass(&scratch, keep_messages(), 31 * DAY, none);
+    age(&scratch);
+    pass(&scratch, keep_messages(), 0, none);
     assert_eq!(count(&scratch), 1, "its login goes on");
     scratch.end_login(b, login, false);
     save(&scratch);
-    pass(&scratch, keep_messages(), 32 * DAY, none);
-    pass(&scratch, keep_messages(), 33 * DAY, none);
+    pass(&scratch, keep_messages(), HOUR, none);
+    pass(&scratch, keep_messages(), DAY + HOUR, none);
     assert_eq!(count(&scratch), 0, "its login has ended");
+
+    // Nobody begins to count by 135 after more than a day.
+    let message = kept(&scratch, a, chat, "at a terminal").id;
+    arrive(&scratch, message - 1, message);
+    age(&scratch);
+    pass(&scratch, keep_messages(), DAY - HOUR, none);
+    assert_eq!(count(&scratch), 1, "its login is young");
+    pass(&scratch, keep_messages(), DAY + HOUR, none);
+    pass(&scratch, keep_messages(), 2 * DAY + HOUR, none);
+    assert_eq!(count(&scratch), 0, "its login is older than a day");
 
     // Said by 135, it is over at once, and what came before goes.
     let first = kept(&scratch, a, chat, "confirmed").id;

@@ -3,13 +3,11 @@
 use rusqlite::OptionalExtension;
 
 use super::Slice;
+use crate::store::deliveries::GRACE;
 use crate::store::{ChatId, MediaId, MessageId, StoreError};
 
 /// Messages of a held lane that are removed at a time.
 const LANE_BATCH: usize = 16;
-
-/// What was held stays so long after it was found to have arrived, in milliseconds.
-const GRACE: i64 = 24 * 3_600 * 1_000;
 
 impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
     /// Looks at the held lanes above `after` again; the lane to go on behind when time is up.
