@@ -297,7 +297,7 @@ fn a_database_may_be_so_large() {
         (2, "117 an+na geheim-12345 a@b f".to_owned(), "222 401"),
         (2, "117 anna short a@b f".to_owned(), "222 402"),
     ];
-    let mut clients = [&mut hans, &mut otto, &mut guest];
+    let clients = [&mut hans, &mut otto, &mut guest];
     for (who, line, answer) in asked {
         assert_eq!(clients[who].ask(&line), answer, "{line}");
     }
