@@ -5,7 +5,9 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -90,6 +92,16 @@ fn beside(stop: &AtomicBool, ended: &Receiver<()>) {
         }
         last = now;
     }
+}
+
+/// Where the server of a database tells how it is, without a file: by the numbers of the database
+/// file, whatever name it is called by.
+///
+/// # Errors
+/// When there is no such file.
+pub(crate) fn health_name(database: &Path) -> io::Result<SocketAddr> {
+    let data = std::fs::metadata(database)?;
+    SocketAddr::from_abstract_name(format!("plausch-health-{}-{}", data.dev(), data.ino()))
 }
 
 fn send(socket: &OsStr, state: &str) -> io::Result<()> {

@@ -27,6 +27,26 @@ pub struct PeerInfo {
     pub silent: Duration,
 }
 
+/// Bytes that may still be written to the file system of a directory (statvfs(3)).
+///
+/// # Errors
+/// When the system does not say.
+pub fn room(directory: &std::path::Path) -> io::Result<u64> {
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::CString::new(directory.as_os_str().as_bytes())?;
+    let mut found = MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: the call reads a string that ends and fills in one statvfs; both live through it.
+    // Zeros are a valid one already.
+    let found = unsafe {
+        if libc::statvfs(name.as_ptr(), found.as_mut_ptr()) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        found.assume_init()
+    };
+    #[allow(clippy::useless_conversion, clippy::unnecessary_cast)] // Of 32 bits elsewhere.
+    Ok((found.f_bavail as u64).saturating_mul(found.f_frsize as u64))
+}
+
 /// What a process has done since it began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Work {

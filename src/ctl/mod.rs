@@ -7,6 +7,7 @@
 mod accounts;
 mod figures;
 mod files;
+mod health;
 pub mod options;
 mod prune;
 mod service;

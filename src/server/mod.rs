@@ -6,7 +6,7 @@
 //! client's reading loop), `input` (its buffer), [`wire`] (one connection), [`hub`] (who is
 //! online), [`outbox`] (what a login is still to be sent), `writer` (the thread that sends it),
 //! [`threads`] (how many there may be), `sweep` (what is looked at every second), [`figures`] and
-//! `reload` (what an operator asks for by signals), `orders` (and by `plauschctl`).
+//! `reload` (what an operator asks for by signals), `orders` (and by `plauschctl`), `health` (how it is).
 
 mod bind;
 pub mod brakes;
@@ -14,6 +14,7 @@ mod budget;
 pub mod complaints;
 pub mod figures;
 mod forwarded;
+mod health;
 mod holds;
 pub mod hub;
 mod input;
@@ -55,6 +56,7 @@ use bind::Listener;
 use brakes::{LoginBrake, Registrations};
 use budget::Budget;
 use complaints::Complaints;
+use health::Health;
 use hub::Hub;
 use limits::Places;
 use proxy::Network;
@@ -206,7 +208,9 @@ impl Server {
         sys::give_back_heap();
         running.spawn("sweep".to_owned(), {
             let server = Arc::clone(&server);
-            move || sweep::run(&server)
+            // Before anybody reads in the log that it listens.
+            let health = Health::new(&server);
+            move || sweep::run(&server, health)
         })?;
         for (number, listener) in listeners.into_iter().enumerate() {
             let listener = Arc::new(listener);

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use std::time::{Duration, Instant};
 
 use super::Server;
+use super::health::Health;
 use super::orders::Orders;
 use super::wire::Wire;
 
@@ -37,7 +38,7 @@ impl Server {
 }
 
 /// Sweeps until the server stops.
-pub(super) fn run(server: &Arc<Server>) {
+pub(super) fn run(server: &Arc<Server>, mut health: Health) {
     let mut round = 0;
     let mut orders = Orders::new(server);
     loop {
@@ -53,6 +54,7 @@ pub(super) fn run(server: &Arc<Server>) {
                 server.wait_for_stop(Duration::MAX);
                 return;
             }
+            health.look(server);
             orders.look(server);
         }
         round = (round + 1) % ASK_EVERY;

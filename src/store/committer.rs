@@ -202,9 +202,11 @@ impl Worker {
         let began = Instant::now();
         // Behind the COMMIT, so that what is acknowledged was in its place. The look right before it
         // keeps what is refused out of files that were moved.
+        self.shared.figures.note_begin();
         let result = self
             .transaction(group, &positions)
             .and_then(|()| self.place.look(&self.connection));
+        self.shared.figures.note_end(result.is_ok());
         self.shared.figures.note_commit(began.elapsed());
         match result {
             Ok(()) => {

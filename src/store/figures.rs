@@ -1,6 +1,6 @@
 //! What the store counts for its operator: a few relaxed atomics of fixed size, no lock.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Buckets of one power of two; a percentile is exact to an eighth of its value.
@@ -16,6 +16,9 @@ const BUCKETS: usize = (STEPS * POWERS) as usize;
 pub struct Figures {
     /// Messages that were kept.
     messages: AtomicU64,
+    /// Begins and ends of transactions together: odd while one is being carried out.
+    steps: AtomicU64,
+    failed: AtomicBool,
     commits: Histogram,
 }
 
@@ -24,6 +27,28 @@ impl Figures {
     pub fn note_messages(&self, count: usize) {
         // A relaxed addition: nothing is ordered by these numbers.
         self.messages.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Notes that a transaction begins.
+    pub(super) fn note_begin(&self) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that it has ended, and whether it was kept.
+    pub(super) fn note_end(&self, kept: bool) {
+        self.failed.store(!kept, Ordering::Relaxed);
+        self.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The number of the transaction that is being carried out just now.
+    pub fn running(&self) -> Option<u64> {
+        let steps = self.steps.load(Ordering::Relaxed);
+        (steps % 2 == 1).then_some(steps)
+    }
+
+    /// Whether the last transaction was not kept.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// Notes how long a transaction took, from its BEGIN to the end of its COMMIT.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Call;
-use crate::ctl::{Outcome, accounts, figures, files, prune};
+use crate::ctl::{Outcome, accounts, figures, files, health, prune};
 use crate::options::{self, number};
 
 /// The longest age that can be given, in days: about a hundred years.
@@ -124,6 +124,21 @@ pub static COMMANDS: &[CommandRow] = &[
         options: &["quiet"],
         help: "look whether the database is whole, and keeps what the schema promises",
         run: figures::check,
+    },
+    CommandRow {
+        words: "health",
+        arguments: &[],
+        options: &[],
+        help: "whether the server of the database answers, its last transaction was kept and the \
+               disk has room; nothing is written",
+        run: health::health,
+    },
+    CommandRow {
+        words: "ping",
+        arguments: &["ADDR:PORT"],
+        options: &[],
+        help: "whether a server answers there (without TLS), which says nothing of its store",
+        run: health::ping,
     },
     CommandRow {
         words: "prune",
