@@ -73,6 +73,7 @@ faults: build
 	@scripts/power-cut
 	@scripts/ack-after-sync
 	@scripts/faults-disk
+	@scripts/faults-files
 	@scripts/faults-limits
 	@scripts/telnet-smoke
 	@scripts/tls-smoke

@@ -378,6 +378,19 @@ pub fn private_files() {
     }
 }
 
+/// Has SQLite put its temporary files beside the database, where there is room for as much, unless
+/// `SQLITE_TMPDIR` says otherwise. Where that cannot be written, it tries the system's directories.
+/// To be called before there are threads, and before the first database is opened.
+pub fn temporary_files_beside(database: &Path) {
+    const VARIABLE: &str = "SQLITE_TMPDIR";
+    let directory = std::path::absolute(database).ok();
+    let directory = directory.as_deref().and_then(Path::parent);
+    if let (None, Some(directory)) = (std::env::var_os(VARIABLE), directory) {
+        // SAFETY: no other thread reads or writes the environment, as there is none yet.
+        unsafe { std::env::set_var(VARIABLE, directory) };
+    }
+}
+
 /// Gives the file `from` the name `to`, which nothing else has (`RENAME_NOREPLACE`).
 ///
 /// Where the file system does not know that, the name is taken by an empty file first.

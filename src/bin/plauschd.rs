@@ -34,6 +34,7 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    Server::prepare(&config);
     logger::start();
     // A start that takes long hears it too: whatever it was doing is rolled back.
     let stop = Arc::new(AtomicBool::new(false));

@@ -69,7 +69,10 @@ pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
     crate::sys::private_files();
     let outcome = options::parse(args).and_then(|invocation| match invocation {
         Invocation::Print(text) => Ok(text),
-        Invocation::Run((command, call)) => (command.run)(&call),
+        Invocation::Run((command, call)) => {
+            crate::sys::temporary_files_beside(&call.database());
+            (command.run)(&call)
+        }
     });
     let (text, code) = match outcome {
         Ok(text) => (text, 0),

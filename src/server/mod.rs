@@ -135,6 +135,11 @@ impl From<io::Error> for StartError {
 }
 
 impl Server {
+    /// What is to be done to the process before it has any threads.
+    pub fn prepare(config: &Config) {
+        sys::temporary_files_beside(&config.database);
+    }
+
     /// Opens the database and the listeners, and starts the threads that are not a connection's.
     ///
     /// # Errors

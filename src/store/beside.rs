@@ -88,6 +88,8 @@ impl Beside {
             return Beside::open(path);
         };
         schema::expect_newest(&connection)?;
+        // There may be no place for a temporary file.
+        connection.execute_batch("PRAGMA temp_store = MEMORY;")?;
         Ok(Beside {
             connection,
             path: path.to_owned(),

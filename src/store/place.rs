@@ -124,12 +124,55 @@ pub(super) fn own(path: &Path) -> Result<File, StoreError> {
         if fs::metadata(path)
             .is_ok_and(|named| file.metadata().is_ok_and(|own| is_same(&named, &own)))
         {
+            expect_locks(path)?;
             return Ok(file);
         }
     }
     Err(StoreError::Foreign(
         "it is being replaced all the time".to_owned(),
     ))
+}
+
+/// Refuses a file system that grants a lock that is taken: nobody would be kept away from anything.
+fn expect_locks(path: &Path) -> Result<(), StoreError> {
+    let second = File::open(path)?;
+    match second.try_lock_shared() {
+        Ok(()) => Err(StoreError::Unfit(
+            "its file system grants the same lock twice (NFS without lockd?), so nothing keeps two \
+             servers, or a copy and a server, apart; put the database on a disk of this machine"
+                .to_owned(),
+        )),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Names the file system in an error that comes of it.
+pub(super) fn with_file_system(error: StoreError, path: &Path) -> StoreError {
+    let of_it = match &error {
+        StoreError::Sqlite(cause) => super::error::cure(cause).is_some(),
+        StoreError::Unfit(_) => true,
+        _ => false,
+    };
+    match file_system(path).filter(|_| of_it) {
+        Some(name) => StoreError::Unfit(format!("{error} (the file system is {name})")),
+        None => error,
+    }
+}
+
+/// The kind of file system that a file, or its directory, lies on: `jffs2`, `nfs4`, `fuse.sshfs`.
+fn file_system(path: &Path) -> Option<String> {
+    let data = match fs::metadata(path) {
+        Ok(data) => data,
+        Err(_) => fs::metadata(path.parent()?).ok()?,
+    };
+    let device = format!("{}:{}", libc::major(data.dev()), libc::minor(data.dev()));
+    // proc_pid_mountinfo(5): the third word is the device, the first one behind " - " the kind.
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let mount = mounts
+        .lines()
+        .find(|line| line.split(' ').nth(2) == Some(device.as_str()))?;
+    let (_, kind) = mount.split_once(" - ")?;
+    kind.split(' ').next().map(str::to_owned)
 }
 
 /// Takes the same lock of the write-ahead log, if there is one. It outlives the database where only
@@ -158,7 +201,12 @@ fn lock(file: &File, mut pause: impl FnMut()) -> Result<(), StoreError> {
         match file.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) => pause(),
-            Err(TryLockError::Error(error)) => return Err(error.into()),
+            Err(TryLockError::Error(error)) => {
+                return Err(StoreError::Unfit(format!(
+                    "its file system refuses locks ({error}); mount it with them, or put the \
+                     database on a disk of this machine"
+                )));
+            }
         }
     }
     Err(StoreError::Foreign("another server is using it".to_owned()))

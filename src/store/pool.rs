@@ -35,21 +35,56 @@ pub(super) struct Opened {
 pub(super) fn open(options: &Options) -> Result<Opened, StoreError> {
     let path = place::resolve(&options.path)?;
     health::log_without_database(&path)?;
-    let leave_checkpoints = options.leave_checkpoints;
     let marker = options.marker.as_deref().map(Marker::at);
     if let Some(marker) = &marker {
         marker.expect(&path)?;
     }
     // Ids are given out in memory: two servers on one database would give the same ones.
-    let file = place::own(&path)?;
+    let there = path.exists();
+    let file = place::own(&path).map_err(|error| {
+        if !there && matches!(error, StoreError::Unfit(_)) {
+            let _ = std::fs::remove_file(&path);
+        }
+        place::with_file_system(error, &path)
+    })?;
     let new = file.metadata()?.len() == 0;
+    match open_files(options, &path, new, marker.as_ref()) {
+        Ok((pool, log, place)) => Ok(Opened {
+            pool,
+            path,
+            file,
+            log,
+            place,
+        }),
+        Err(error) => {
+            let error = place::with_file_system(error, &path);
+            if new {
+                // An attempt leaves nothing; the lock is still held.
+                for suffix in ["-shm", "-wal", ""] {
+                    let _ = std::fs::remove_file(place::beside_it(&path, suffix));
+                }
+            }
+            Err(error)
+        }
+    }
+}
+
+type Pool = r2d2::Pool<SqliteConnectionManager>;
+
+fn open_files(
+    options: &Options,
+    path: &Path,
+    new: bool,
+    marker: Option<&Marker<'_>>,
+) -> Result<(Pool, Option<File>, Place), StoreError> {
+    let leave_checkpoints = options.leave_checkpoints;
     // Before SQLite reads it: a server whose database was replaced may still be writing it.
-    drop(place::own_log(&path)?);
-    let first = prepare(&path, options).map_err(health::damaged)?;
-    let log = place::own_log(&path)?;
-    let place = Place::of(&options.path, &path)?;
-    if let Some(marker) = &marker {
-        marker.make(&path)?;
+    drop(place::own_log(path)?);
+    let first = prepare(path, options).map_err(health::damaged)?;
+    let log = place::own_log(path)?;
+    let place = Place::of(&options.path, path)?;
+    if let Some(marker) = marker {
+        marker.make(path)?;
     }
     if new {
         log::warn!("a NEW, empty database was made: {}", path.display());
@@ -59,7 +94,7 @@ pub(super) fn open(options: &Options) -> Result<Opened, StoreError> {
     leave_log(&first, leave_checkpoints)?;
     orders::forget(&first)?;
 
-    let manager = SqliteConnectionManager::file(&path)
+    let manager = SqliteConnectionManager::file(path)
         .with_flags(flags())
         .with_init(move |connection| {
             connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -86,13 +121,7 @@ pub(super) fn open(options: &Options) -> Result<Opened, StoreError> {
         .build(manager)?;
     // Only now: the last connection that is closed would delete the log.
     drop(first);
-    Ok(Opened {
-        pool,
-        path,
-        file,
-        log,
-        place,
-    })
+    Ok((pool, log, place))
 }
 
 /// What is in a database, roughly: whoever counts a million rows keeps everybody waiting.
