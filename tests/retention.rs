@@ -4,7 +4,7 @@
 mod support;
 
 use support::client::{Client, TIMEOUT};
-use support::ctl::ctl;
+use support::ctl::{ctl, run};
 use support::people::{Push, befriend, pair, register_and_login};
 use support::server::TestServer;
 use support::system::wait_for;
@@ -189,6 +189,50 @@ fn a_start_with_a_clock_that_is_ahead_removes_nothing() {
     drop(chat_is_ahead);
     server.restart();
     server.wait_for_log("the clock is behind", TIMEOUT);
+}
+
+/// One message dated years ahead takes the chat's next ones along: it is said, found, and mended by
+/// what the documentation has.
+#[test]
+fn dates_that_are_ahead_are_told_found_and_mended() {
+    let mut server = TestServer::start();
+    let chat = ten_messages(&server);
+    server.stop();
+    let database = rusqlite::Connection::open(server.database()).expect("the database");
+    let sql =
+        "UPDATE message SET timestamp = timestamp + ?1 WHERE id = (SELECT max(id) FROM message)";
+    database.execute(sql, [12 * 365 * DAY]).expect(sql);
+    drop(database);
+    server.restart();
+    let mut hans = login(&server, "hans");
+    hans.say(chat, "pulled along");
+    let line = server.wait_for_log("dated more than a day ahead", TIMEOUT);
+    assert!(line.contains(&format!("chat {chat}")), "{line}");
+    server.stop();
+    let found = run(&server.database(), &["check"], "");
+    let text = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert_eq!(text.matches("more than a day ahead").count(), 2, "{text}");
+
+    let page = include_str!("../docs/RELIABILITY.md");
+    let recipe = page
+        .split("```sql\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let database = rusqlite::Connection::open(server.database()).expect("the database");
+    database
+        .execute_batch(recipe.expect("a recipe"))
+        .expect("the recipe");
+    drop(database);
+    assert_eq!(ctl(&server.database(), &["check"]), "ok\n");
+    server.restart();
+    let mut hans = login(&server, "hans");
+    let kept = history(&mut hans, chat);
+    assert_eq!(kept.len(), 11);
+    assert_eq!(kept[9..], ["9", "pulled along"]);
+    hans.say(chat, "of today");
+    assert_eq!(history(&mut hans, chat).len(), 12);
+    server.stop();
+    assert_eq!(ctl(&server.database(), &["check"]), "ok\n");
 }
 
 #[test]

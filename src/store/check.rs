@@ -67,6 +67,11 @@ const INVARIANTS: &[Invariant] = &[
                  FROM message) WHERE timestamp <= past",
     },
     Invariant {
+        what: "no TimeStamp is more than a day ahead of the clock",
+        sql: "SELECT 'message ' || id FROM message
+              WHERE timestamp > unixepoch() * 1000 + 86400000",
+    },
+    Invariant {
         what: "a lane names all its messages up to where it is complete",
         sql: "SELECT 'message ' || x.id FROM message x
               LEFT JOIN lane_message l ON l.lane = x.lane AND l.message_id = x.id
@@ -202,6 +207,7 @@ mod tests {
         "INSERT INTO member VALUES (1, 7, 1, 0, 1)",
         "INSERT INTO message VALUES (3, 8, 12, 'lost', NULL)",
         "UPDATE message SET timestamp = 10 WHERE id = 2",
+        "UPDATE message SET timestamp = 9000000000000 WHERE id = 2",
         "DELETE FROM lane_message WHERE message_id = 2",
         "INSERT INTO lane_message VALUES (2, 1)",
         "UPDATE counter SET value = 1",

@@ -8,6 +8,11 @@ use rusqlite::{Connection, OptionalExtension};
 use super::chats::{self, Access, lane};
 use super::lanes::View;
 use super::{ChatId, MediaId, MessageId, StoreError, Tx, UserId};
+use crate::complaint::complain;
+
+/// TimeStamps further ahead of the clock than this come from a clock that was wrong, in milliseconds;
+/// a burst in one chat is ahead by a millisecond a message.
+const AHEAD: i64 = 24 * 3_600 * 1_000;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +119,13 @@ pub fn send_by(
     }
     let id = tx.next_message();
     let timestamp = tx.now().max(known.last_timestamp + 1);
+    if timestamp > tx.now().saturating_add(AHEAD) {
+        complain!(
+            Warn,
+            "the messages of chat {chat} are dated more than a day ahead, by a clock that was wrong; \
+             see docs/RELIABILITY.md, \"Dates that are ahead\""
+        );
+    }
     let lane = lane(chat, !from_creator);
     insert.0.execute((id, lane, timestamp, body, media))?;
     tx.memory.pending.push((lane, id));
