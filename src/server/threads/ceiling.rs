@@ -43,9 +43,10 @@ impl Ceiling {
     /// Asks the system.
     pub(super) fn read() -> Ceiling {
         let maps = number("/proc/sys/vm/max_map_count").unwrap_or(DEFAULT_MAX_MAP_COUNT);
-        let own = fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
         let mut tasks = groups();
         let everybody = everybody();
+        // Last, so that a thread that is being started is none of the others.
+        let own = fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
         for name in ["threads-max", "pid_max"] {
             if let Some(most) = number(format!("/proc/sys/kernel/{name}")) {
                 let by = format!("kernel.{name}");
@@ -57,7 +58,7 @@ impl Ceiling {
         // Counting what a user runs takes a look at each process: only where it could matter.
         match user_limit() {
             Some((user, most)) if most < ceiling.threads.saturating_add(OWN + everybody) => {
-                let (used, by) = (used_by(user), "RLIMIT_NPROC".to_owned());
+                let (used, by) = (own + used_by_others(user), "RLIMIT_NPROC".to_owned());
                 tasks.push(Tasks { most, used, by });
                 lowest(maps, &tasks, own)
             }
@@ -198,18 +199,28 @@ fn bound(limits: &str, status: &str) -> Option<(u32, usize)> {
     (user != 0 && capabilities & EXEMPT == 0).then_some((user, most))
 }
 
-/// The tasks of a user, all processes together.
-fn used_by(user: u32) -> usize {
+/// The tasks of a user's other processes together.
+fn used_by_others(user: u32) -> usize {
     let Ok(processes) = fs::read_dir("/proc") else {
         return 0;
     };
+    let own = std::process::id();
     let tasks = processes.filter_map(|entry| {
-        let status = fs::read_to_string(entry.ok()?.path().join("status")).ok()?;
+        let entry = entry.ok()?;
+        if !is_other(&entry.file_name().to_string_lossy(), own) {
+            return None;
+        }
+        let status = fs::read_to_string(entry.path().join("status")).ok()?;
         let its: u32 = field(&status, "Uid:")?.parse().ok()?;
         let threads: usize = field(&status, "Threads:")?.parse().ok()?;
         (its == user).then_some(threads)
     });
     tasks.sum()
+}
+
+/// Whether a name in `/proc` is that of another process than `own`: `self` and `thread-self` are it.
+fn is_other(name: &str, own: u32) -> bool {
+    name.parse().is_ok_and(|process: u32| process != own)
 }
 
 /// The first word behind a name in a file like `/proc/PID/status`.

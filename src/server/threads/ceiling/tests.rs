@@ -126,6 +126,20 @@ fn this_system_answers() {
     assert!(ceiling.threads >= LEAST && !ceiling.by.is_empty());
     assert!(everybody() > 0);
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let user = field(&status, "Uid:").unwrap().parse().unwrap();
-    assert!(used_by(user) > 0);
+    let user: u32 = field(&status, "Uid:").unwrap().parse().unwrap();
+    let mut child = std::process::Command::new("sleep")
+        .arg("60")
+        .spawn()
+        .unwrap();
+    let others = used_by_others(user);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(others >= 1, "{others}");
+}
+
+#[test]
+fn one_is_none_of_the_others() {
+    let names = ["41", "42", "43", "self", "thread-self", "loadavg"];
+    let others = names.into_iter().filter(|name| is_other(name, 42));
+    assert_eq!(others.collect::<Vec<_>>(), ["41", "43"]);
 }
