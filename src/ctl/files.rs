@@ -6,6 +6,7 @@ use super::options::{Call, PROGRAM};
 use super::terminal::Progress;
 use super::{Failure, Outcome, figures};
 use crate::store::copy::{self, CopyError};
+use crate::store::salvage as store_salvage;
 
 pub(super) fn backup(call: &Call) -> Outcome {
     let (source, target) = (call.database(), Path::new(call.argument(0)));
@@ -30,6 +31,39 @@ pub(super) fn restore(call: &Call) -> Outcome {
     drop(progress);
     warn_unless(synced, &target);
     Ok(format!("{} holds {}", target.display(), size_of(&target)))
+}
+
+pub(super) fn salvage(call: &Call) -> Outcome {
+    let (damaged, new) = (Path::new(call.argument(0)), Path::new(call.argument(1)));
+    crate::sys::temporary_files_beside(new);
+    let mut progress = Progress::new(call.quiet);
+    let salvaged = store_salvage::salvage(damaged, new, |done, all| progress.share(done, all))
+        .map_err(|error| failure(error, damaged, new))?;
+    drop(progress);
+    warn_unless(salvaged.synced, new);
+    let mut text = format!("{:<10} {:>10} {:>10}", "", "saved", "lost");
+    for kind in &salvaged.kinds {
+        let (saved, lost) = (kind.saved, kind.lost);
+        text.push_str(&format!("\n{:<10} {saved:>10} {lost:>10}", kind.name));
+    }
+    if salvaged.pages_lost > 0 {
+        let pages = salvaged.pages_lost;
+        text.push_str(&format!(
+            "\npages that cannot be read: {pages}; what they held may be missing from \"lost\""
+        ));
+    }
+    if salvaged.log_lost > 0 {
+        let bytes = salvaged.log_lost;
+        text.push_str(&format!(
+            "\nbytes of the write-ahead log that cannot be read: {bytes}; the newest of all may be \
+             missing"
+        ));
+    }
+    if salvaged.complaints.is_empty() {
+        return Ok(format!("{text}\n{} is whole", new.display()));
+    }
+    let found = salvaged.complaints.join("\n");
+    Err(Failure::Found(format!("{text}\n{found}")))
 }
 
 /// The copy is complete and synced; only its name may be lost in a power cut.

@@ -102,8 +102,8 @@ fn open(source: &Path) -> Result<Connection, StoreError> {
 }
 
 /// The name that a copy is to get, and what is there now.
-struct Target {
-    path: PathBuf,
+pub(super) struct Target {
+    pub(super) path: PathBuf,
     /// The file that has the name, locked as a server locks it: as long as this lives, no server
     /// begins to use it. None where a backup finds nothing.
     file: Option<File>,
@@ -114,7 +114,12 @@ struct Target {
 impl Target {
     /// Looks what has the name; something that is worth keeping is only taken with `replace`. Where
     /// there is nothing, `hold` has the name held.
-    fn take(source: &Path, target: &Path, replace: bool, hold: bool) -> Result<Target, StoreError> {
+    pub(super) fn take(
+        source: &Path,
+        target: &Path,
+        replace: bool,
+        hold: bool,
+    ) -> Result<Target, StoreError> {
         let mut path = place::resolve(target)?;
         // Before anything is opened: closing it would give up SQLite's locks on the same file.
         if let (Ok(from), Ok(to)) = (fs::metadata(source), fs::metadata(&path))
@@ -190,7 +195,7 @@ impl Target {
 
     /// Gives the name to what is complete and on stable storage; false where the file system does not
     /// tell whether the name is, too.
-    fn give_name(&mut self, part: Part) -> Result<bool, StoreError> {
+    pub(super) fn give_name(&mut self, part: Part) -> Result<bool, StoreError> {
         if self.file.is_none() {
             return part.rename(&self.path, crate::sys::rename_new);
         }
@@ -285,14 +290,14 @@ fn exists() -> StoreError {
 }
 
 /// A file that is being written; removed unless it gets its name.
-struct Part {
-    path: PathBuf,
+pub(super) struct Part {
+    pub(super) path: PathBuf,
     directory: PathBuf,
     named: bool,
 }
 
 impl Part {
-    fn create(target: &Path) -> Result<Part, StoreError> {
+    pub(super) fn create(target: &Path) -> Result<Part, StoreError> {
         let directory = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
@@ -312,7 +317,7 @@ impl Part {
     }
 
     /// Root restores for the server's user: whoever owns the old file, or else the directory.
-    fn inherit(&self, target: &Target) -> Result<(), StoreError> {
+    pub(super) fn inherit(&self, target: &Target) -> Result<(), StoreError> {
         let like = match &target.file {
             Some(old) if !target.placeholder => old.metadata()?,
             _ => fs::metadata(&self.directory)?,

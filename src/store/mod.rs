@@ -38,6 +38,7 @@ mod plans;
 pub mod pool;
 pub mod purge;
 mod retention;
+pub mod salvage;
 pub mod schema;
 #[cfg(test)]
 pub(crate) mod tests;

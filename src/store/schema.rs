@@ -126,12 +126,20 @@ pub(super) fn expect_newest(connection: &Connection) -> Result<(), StoreError> {
 
 /// Refuses what is no database of ours, or of a newer version; gives the version.
 pub(super) fn expect_ours(connection: &Connection) -> Result<i64, StoreError> {
-    if pragma(connection, "application_id")? != APPLICATION_ID {
+    expect_marks(
+        pragma(connection, "application_id")?,
+        pragma(connection, "user_version")?,
+    )
+}
+
+/// The same by the two marks that a file carries.
+pub(super) fn expect_marks(application: i64, version: i64) -> Result<i64, StoreError> {
+    if application != APPLICATION_ID {
         return Err(StoreError::Foreign(
             "it is no database of Plausch".to_owned(),
         ));
     }
-    match pragma(connection, "user_version")? {
+    match version {
         newer if newer > VERSION => Err(StoreError::Foreign(format!(
             "it has version {newer}, written by a newer Plausch; this one knows up to {VERSION}"
         ))),

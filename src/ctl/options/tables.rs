@@ -126,6 +126,14 @@ pub static COMMANDS: &[CommandRow] = &[
         run: figures::check,
     },
     CommandRow {
+        words: "salvage",
+        arguments: &["DAMAGED", "NEW"],
+        options: &["quiet"],
+        help: "save what can be read of a damaged database, which is only read, and of its log \
+               beside it into a new one; stop the server first",
+        run: files::salvage,
+    },
+    CommandRow {
         words: "health",
         arguments: &[],
         options: &[],
