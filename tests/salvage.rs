@@ -125,6 +125,14 @@ fn whatever_is_not_damaged_is_saved_and_a_server_works_on_it() {
             Box::new(|bytes| bytes[..2 * PAGE].fill(0)),
             all,
         ),
+        (
+            "all that says which pages are those of the messages",
+            Box::new(move |bytes| {
+                bytes[..2 * PAGE].fill(0);
+                bytes[page(root)].fill(0);
+            }),
+            all,
+        ),
         ("the root of the messages", over(root, 1), all),
         ("the root of the messages, zeroed", over(root, 0), all),
         ("a leaf of the messages", over(leaf, 1), all - 110),
