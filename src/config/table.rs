@@ -191,8 +191,8 @@ pub static OPTIONS: &[OptionRow] = &[
         long: "leave-checkpoints",
         short: "",
         hint: "",
-        help: "leave checkpoints of the write-ahead log to another program, such as Litestream; \
-               without one the log grows for ever",
+        help: "leave checkpoints of the write-ahead log to another program; without one the log \
+               grows for ever",
         own: Own {
             takes: "",
             default: "",
