@@ -1,7 +1,7 @@
 //! The few system calls that no crate wraps: the only module with `unsafe`.
 #![allow(unsafe_code)]
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::net::TcpStream;
@@ -389,6 +389,42 @@ pub fn temporary_files_beside(database: &Path) {
         // SAFETY: no other thread reads or writes the environment, as there is none yet.
         unsafe { std::env::set_var(VARIABLE, directory) };
     }
+}
+
+/// Which file a name leads to, and how long it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileIdentity {
+    /// The device that it lies on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// In bytes.
+    pub length: u64,
+}
+
+/// Looks a file up without asking when it was changed (statx(2)).
+///
+/// Since Linux 6.13 a file whose time was asked for gets an exact one with its next write, and that
+/// makes the write and its sync dearer: with six calls of stat(2) a commit, 60 to 90 µs more.
+///
+/// # Errors
+/// When the name leads to nothing that can be looked at.
+pub fn file_identity(name: &CStr) -> io::Result<FileIdentity> {
+    let mut data = MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: the kernel reads a string that ends with NUL and writes one struct; both live through
+    // the call, and what it leaves out stays zero, a valid value for each of the struct's integers.
+    let data = unsafe {
+        let mask = libc::STATX_INO | libc::STATX_SIZE;
+        if libc::statx(libc::AT_FDCWD, name.as_ptr(), 0, mask, data.as_mut_ptr()) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        data.assume_init()
+    };
+    Ok(FileIdentity {
+        device: u64::from(data.stx_dev_major) << 32 | u64::from(data.stx_dev_minor),
+        inode: data.stx_ino,
+        length: data.stx_size,
+    })
 }
 
 /// Gives the file `from` the name `to`, which nothing else has (`RENAME_NOREPLACE`).

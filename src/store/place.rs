@@ -5,8 +5,10 @@
 //! COMMIT, before anything is acknowledged: what was acknowledged has been in the database that a
 //! restart finds.
 
+use std::ffi::{CString, OsStr};
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +16,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::StoreError;
+use crate::sys::{self, FileIdentity};
 
 /// The exit code of a server whose database was taken away (`EX_IOERR` of sysexits.h): not zero, so
 /// that a supervisor starts it again.
@@ -214,7 +217,7 @@ fn lock(file: &File, mut pause: impl FnMut()) -> Result<(), StoreError> {
 
 /// The files of an open database, by the names that a restart will look for.
 pub(super) struct Place {
-    files: Vec<(PathBuf, Metadata)>,
+    files: Vec<(CString, FileIdentity)>,
     /// The length of the database when it was last looked at.
     length: u64,
     lost: Option<(PathBuf, Loss)>,
@@ -242,17 +245,17 @@ impl Place {
         }
         let mut files = Vec::new();
         for name in names {
-            let data = fs::metadata(&name)?;
-            files.push((name, data));
+            let name = CString::new(name.into_os_string().into_vec())?;
+            files.push((name.clone(), sys::file_identity(&name)?));
         }
         for suffix in ["-wal", "-shm"] {
-            let name = beside_it(real, suffix);
-            if let Ok(data) = fs::metadata(&name) {
-                files.push((name, data));
+            let name = CString::new(beside_it(real, suffix).into_os_string().into_vec())?;
+            if let Ok(identity) = sys::file_identity(&name) {
+                files.push((name, identity));
             }
         }
         Ok(Place {
-            length: files.first().map_or(0, |(_, data)| data.len()),
+            length: files.first().map_or(0, |(_, identity)| identity.length),
             files,
             lost: None,
         })
@@ -285,12 +288,12 @@ impl Place {
 
     fn find_loss(&mut self, connection: &Connection) -> Option<(PathBuf, Loss)> {
         for (number, (name, open)) in self.files.iter().enumerate() {
-            let loss = match fs::metadata(name) {
-                Ok(now) if !is_same(&now, open) => Loss::Replaced,
+            let loss = match sys::file_identity(name) {
+                Ok(now) if (now.device, now.inode) != (open.device, open.inode) => Loss::Replaced,
                 Ok(now) if number == 0 => {
                     // A VACUUM makes it shorter as well, but never shorter than its pages.
-                    if now.len() >= self.length || now.len() >= pages(connection) {
-                        self.length = now.len();
+                    if now.length >= self.length || now.length >= pages(connection) {
+                        self.length = now.length;
                         continue;
                     }
                     Loss::Shorter
@@ -298,7 +301,7 @@ impl Place {
                 Err(error) if is_gone(&error) => Loss::Gone,
                 _ => continue,
             };
-            return Some((name.clone(), loss));
+            return Some((PathBuf::from(OsStr::from_bytes(name.to_bytes())), loss));
         }
         None
     }
