@@ -6,12 +6,10 @@ mod support;
 use rusqlite::Connection;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use support::client::{Client, Received, TIMEOUT};
 use support::people::pair;
-use support::server::{TestServer, program};
-use support::system::wait_for;
+use support::server::{self, TestServer};
 
 /// How long the server waits for another process that holds the database (`BUSY_TIMEOUT`).
 const BUSY: Duration = Duration::from_secs(5);
@@ -108,22 +106,7 @@ impl Files {
 
     /// The server must not start; gives what it says.
     fn refused(&self) -> String {
-        let mut child = Command::new(program())
-            .args(["--listen", "127.0.0.1:0", "--database"])
-            .arg(&self.database)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("plauschd");
-        let ended = wait_for("the server has ended", TIMEOUT, || {
-            child.try_wait().expect("try_wait")
-        });
-        let output = child.wait_with_output().expect("plauschd");
-        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-        assert_eq!(ended.code(), Some(1), "{stderr}");
-        assert_eq!(stderr.lines().count(), 1, "{stderr}");
-        stderr
+        server::refused(&["--database".as_ref(), self.database.as_ref()])
     }
 }
 

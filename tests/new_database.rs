@@ -5,32 +5,19 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use support::client::TIMEOUT;
 use support::people::{pair, register_and_login};
-use support::server::{TestServer, program};
-use support::system::{TempDir, wait_for};
+use support::server::{self, TestServer};
+use support::system::TempDir;
 
 /// A server that must not start; the line with which it ends.
 fn refused(database: &Path, marker: &Path) -> String {
-    let mut child = Command::new(program())
-        .args(["--listen", "127.0.0.1:0", "--database"])
-        .arg(database)
-        .arg("--marker")
-        .arg(marker)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("plauschd");
-    let ended = wait_for("the server has ended", TIMEOUT, || {
-        child.try_wait().expect("try_wait")
-    });
-    let output = child.wait_with_output().expect("plauschd");
-    let said = String::from_utf8(output.stderr).expect("UTF-8");
-    assert_eq!(ended.code(), Some(1), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
-    said
+    server::refused(&[
+        "--database".as_ref(),
+        database.as_ref(),
+        "--marker".as_ref(),
+        marker.as_ref(),
+    ])
 }
 
 /// The log says which database it is, that it is new, and what an older one holds.

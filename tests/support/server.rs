@@ -6,7 +6,7 @@ use super::certificates::{self, Validity};
 use super::client::{Client, TIMEOUT};
 use super::link::wants_tls;
 use super::system::{TempDir, rss_kib, wait_for};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +25,26 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// (a release build, say, or one for another system).
 pub fn program() -> OsString {
     std::env::var_os("PLAUSCHD").unwrap_or_else(|| env!("CARGO_BIN_EXE_plauschd").into())
+}
+
+/// A start that must fail with exit code 1: the one line that the server ends with.
+pub fn refused(arguments: &[&OsStr]) -> String {
+    let mut child = Command::new(program())
+        .args(["--listen", "127.0.0.1:0"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("plauschd");
+    let ended = wait_for("the server has ended", TIMEOUT, || {
+        child.try_wait().expect("try_wait")
+    });
+    let output = child.wait_with_output().expect("plauschd");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(ended.code(), Some(1), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said
 }
 
 /// Limits for a server in the open that a flood of tests from one address would meet. Each is
