@@ -796,7 +796,7 @@ fn a_key_that_everybody_may_read_is_named() {
     for (mode, told) in [(0o640, 0), (0o644, 1)] {
         std::fs::set_permissions(&files.paths.1, Permissions::from_mode(mode)).expect("chmod");
         signal("HUP", server.pid());
-        let reloaded = |line: &&String| line.contains(" reloaded: certificate");
+        let reloaded = |line: &&String| line.contains("] reloaded: certificate");
         support::system::wait_for("the files to be read again", TIMEOUT, || {
             (server.log().iter().filter(reloaded).count() > told).then_some(())
         });

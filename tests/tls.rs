@@ -237,7 +237,7 @@ fn certificates_are_read_again_without_dropping_anybody() {
 
     std::fs::write(&both.files.1, key).expect("write");
     signal("HUP", both.server.pid());
-    both.server.wait_for_log(" reloaded: certificate", TIMEOUT);
+    both.server.wait_for_log("] reloaded: certificate", TIMEOUT);
     assert!(both.begin("localhost", &trust_in(&later)).is_ok());
     assert!(both.begin("localhost", trust()).is_err());
     anna.silent();
