@@ -65,8 +65,8 @@ impl Places {
         Ok(())
     }
 
-    /// Counts a connection that has its place among all for its address too, now that that is
-    /// known.
+    /// Counts a connection that has its place among all for its address too, now that the
+    /// address is known.
     pub(super) fn take_here(&self, address: IpAddr) -> Result<(), Full> {
         self.take_of(&mut lock(&self.taken), address)
     }

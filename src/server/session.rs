@@ -91,7 +91,7 @@ enum Worn {
 
 /// Why [`Session::run`] returned.
 enum Turn {
-    /// To go on on a fresh thread.
+    /// The session continues on a fresh thread.
     Move,
     /// The connection ends in order, for this reason.
     End(&'static str),

@@ -21,7 +21,7 @@ const LOOKS: u32 = 4;
 const ASK_EVERY: u32 = 5;
 
 impl Server {
-    /// Cuts a connection that has not logged in in time. Whether it was for want of line ends, of
+    /// Cuts a connection whose login has not come in time. Whether it was for want of line ends, of
     /// which `--explain` tells the peer.
     fn end_of_grace(&self, wire: &Wire) -> bool {
         let unended = wire.is_unended();
