@@ -1,5 +1,5 @@
 -- The whole database of Plausch, compiled into the server; PRAGMA user_version (set by
--- src/store/schema.rs) numbers it. Ids are never used again: AUTOINCREMENT for users, chats,
+-- src/store/open/schema.rs) numbers it. Ids are never used again: AUTOINCREMENT for users, chats,
 -- media and contact events, a stored high-water mark for messages. Times are milliseconds
 -- since 1970-01-01T00:00:00Z.
 

@@ -8,9 +8,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::ops::passwords::Cost;
-use crate::options::{self, WIDTH, wrapped};
-use crate::server::proxy::Network;
+use crate::auth::passwords::Cost;
+use crate::net::proxy::Network;
+use crate::options;
+use crate::options::{WIDTH, wrapped};
 use row::Action;
 pub use row::{Group, OptionRow, Own};
 pub use table::OPTIONS;
@@ -26,61 +27,61 @@ const PROGRAM: &str = "plauschd";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where to listen; at least one address.
-    pub listen: Vec<SocketAddr>,
+    pub(crate) listen: Vec<SocketAddr>,
     /// Where to listen with TLS.
-    pub tls_listen: Vec<SocketAddr>,
+    pub(crate) tls_listen: Vec<SocketAddr>,
     /// The file of the server's certificates; there when `tls_listen` is not empty.
-    pub tls_cert: Option<PathBuf>,
+    pub(crate) tls_cert: Option<PathBuf>,
     /// The file of the private key; there when `tls_listen` is not empty.
-    pub tls_key: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
     /// Whether passwords are taken over TLS and from this machine only.
-    pub require_tls: bool,
+    pub(crate) require_tls: bool,
     /// The file of the database.
-    pub database: PathBuf,
+    pub(crate) database: PathBuf,
     /// The file that says that there is a database already; none is made beside it.
-    pub marker: Option<PathBuf>,
+    pub(crate) marker: Option<PathBuf>,
     /// Whether checkpoints of the write-ahead log are left to another program.
-    pub leave_checkpoints: bool,
+    pub(crate) leave_checkpoints: bool,
     /// Where proxies are, whose connections begin with a PROXY header.
-    pub proxy_from: Vec<Network>,
+    pub(crate) proxy_from: Vec<Network>,
     /// Whether refusals carry a reason for people.
-    pub explain: bool,
+    pub(crate) explain: bool,
     /// The most connections at a time.
-    pub max_clients: usize,
+    pub(crate) max_clients: usize,
     /// The most connections at a time from one address; 0 for no limit.
-    pub max_per_ip: usize,
+    pub(crate) max_per_ip: usize,
     /// The largest Media, in bytes of UTF-8.
-    pub max_media: usize,
+    pub(crate) max_media: usize,
     /// Media that one user may have in the database, in bytes; 0 for no limit.
-    pub media_quota: u64,
+    pub(crate) media_quota: u64,
     /// Text of one user that may wait to be received, in bytes; 0 for no limit.
-    pub text_quota: u64,
+    pub(crate) text_quota: u64,
     /// The size of the database beyond which nothing is added, in bytes; 0 for no limit.
-    pub max_database: u64,
+    pub(crate) max_database: u64,
     /// Days after which messages that have arrived are removed; 0 for never.
-    pub keep_days: u32,
+    pub(crate) keep_days: u32,
     /// Days after which media are removed; 0 for as long as their messages.
-    pub keep_media_days: u32,
+    pub(crate) keep_media_days: u32,
     /// Whether accounts can be registered.
-    pub registration_open: bool,
+    pub(crate) registration_open: bool,
     /// The parameters of the password hash.
-    pub cost: Cost,
+    pub(crate) cost: Cost,
     /// How long a connection may stay without a login.
-    pub login_grace: Duration,
+    pub(crate) login_grace: Duration,
     /// The longest that the answer to a failed login is held back; zero for never.
-    pub login_delay: Duration,
+    pub(crate) login_delay: Duration,
     /// Accounts that one address may register within an hour; 0 for any number.
-    pub register_rate: u32,
+    pub(crate) register_rate: u32,
     /// Contact requests of one user that may be open; 0 for any number.
-    pub max_requests: u32,
+    pub(crate) max_requests: u32,
     /// Messages a second of one connection; 0 for any number.
-    pub rate: u32,
+    pub(crate) rate: u32,
     /// Bytes that all long lines being received may take up together.
-    pub max_inflight: usize,
+    pub(crate) max_inflight: usize,
     /// The number of database connections for reading.
-    pub pool: u32,
+    pub(crate) pool: u32,
     /// How long the database is looked through for damage at the start, at most; zero for not.
-    pub check: Duration,
+    pub(crate) check: Duration,
 }
 
 impl Default for Config {
@@ -274,5 +275,4 @@ pub fn version() -> String {
 }
 
 #[cfg(test)]
-#[path = "config/tests.rs"]
 mod tests;

@@ -1,27 +1,43 @@
 //! Plausch: a small chat server that a person with `telnet` can talk to.
 //!
-//! The way of a line, which is also the order to read in: bytes become lines, lines requests
-//! ([`protocol`]); a session of the [`server`] has each request carried out by an operation
-//! ([`ops`]) on the [`store`]; its reply, and the pushes to others, become bytes again.
+//! A line's way, which is also the order to read in: a connection (`net`) reads bytes; they become
+//! lines, and lines become requests ([`protocol`]). A session of the [`server`] calls one handler per
+//! request (`ops`), which reads and writes the [`store`]. Replies go back on the same connection;
+//! pushes go to the recipients' outboxes (`delivery`).
 //!
-//! Directions: `protocol` knows nobody; `store` knows nobody; `ops` knows both, and the hub of
-//! `server`; only `server` and [`client`] touch sockets. The terminal client lives on the other
-//! direction of `protocol`, and on the rules for names in `ops`; without the cargo feature `client`
-//! it is left out. [`ctl`], the operator's tool, works on the store without a server. The command
-//! lines of all three share [`options`]; [`harmless`] makes what others wrote safe for the terminals
-//! of both tools, and [`secrets`] is where both have passwords from.
+//! The rooms, from the ground up. A room uses those above it in this list only; `tests/layers.rs`
+//! checks that.
+//!
+//! - `ids`, `sync`, `sys`: identifiers; locks, threads and channels; system calls.
+//! - [`protocol`]: bytes, lines, values, typed packets.
+//! - `guard`: limits on whoever wants too much.
+//! - [`tls`], `net`: TLS, connections, listening sockets. They know neither users nor the store.
+//! - `auth`: user names and passwords.
+//! - [`store`]: the database. No other room names `rusqlite`.
+//! - `delivery`: who is online, and the undelivered pushes of each login.
+//! - `ops`: what each request means. No socket, no SQL.
+//! - [`server`]: start and stop, acceptors, sessions, periodic work.
+//!
+//! [`client`] (cargo feature `client`) is the terminal client and speaks the other direction of
+//! [`protocol`]. [`ctl`], the operator's tool, works on the store without a server. [`config`] and
+//! [`options`] are the command lines of all three programs; [`secrets`] reads passwords for both
+//! tools.
 
+mod auth;
 #[cfg(feature = "client")]
 pub mod client;
-mod complaint;
 pub mod config;
 pub mod ctl;
-pub mod harmless;
+mod delivery;
+mod guard;
+mod ids;
 pub mod logger;
+mod net;
 pub mod notify;
-pub mod ops;
+mod ops;
 pub mod options;
 pub mod protocol;
+mod sanitize;
 pub mod secrets;
 pub mod server;
 pub mod store;

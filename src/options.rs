@@ -140,5 +140,4 @@ pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 #[cfg(test)]
-#[path = "options/tests.rs"]
 pub(crate) mod tests;

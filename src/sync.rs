@@ -1,6 +1,6 @@
 //! Locks, threads and channels of what hands messages over: the standard library's, crossbeam's
 //! and parking_lot's, or, in the tests that the feature `shuttle` switches on, those of a scheduler
-//! that tries one order of steps after the other (`src/server/races.rs`). Nothing else of the
+//! that tries one order of steps after the other (`src/delivery/races.rs`). Nothing else of the
 //! program differs, and nothing at all of one that is built to be used.
 
 #[cfg(not(all(test, feature = "shuttle")))]

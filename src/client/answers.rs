@@ -296,5 +296,4 @@ impl<T> Answers<T> {
 }
 
 #[cfg(test)]
-#[path = "answers/tests.rs"]
 mod tests;

@@ -334,5 +334,4 @@ fn file(text: &str) -> Option<(PathBuf, &str)> {
 }
 
 #[cfg(test)]
-#[path = "command/tests.rs"]
 mod tests;

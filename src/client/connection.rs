@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::link::{Handle, Link};
+use crate::client::link::{Handle, Link};
 use crate::protocol::{Event, LineDecoder};
 
 /// The longest line while no media is awaited: room for a Message of nothing but escapes, a name

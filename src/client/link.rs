@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::dial::dial;
+use crate::client::dial::dial;
 use crate::sys;
 #[cfg(feature = "tls")]
 use crate::tls::client::{Stream, Trust};

@@ -9,7 +9,7 @@
 //! - [`outbox`]: what was typed and is not acknowledged yet; nothing of it is lost or doubled.
 //! - [`engine`]: what the client knows and does, whoever looks on.
 //! - [`command`]: what can be typed, as a table.
-//! - [`show`]: what becomes of it on a screen; [`crate::harmless`] makes foreign text safe for one.
+//! - [`show`]: what becomes of it on a screen; `sanitize` makes foreign text safe for one.
 //! - [`media`]: files ↔ `data:` URIs.
 //! - [`terminal`] and [`script`]: the two who look on; `screen` is between the first and the engine.
 //! - [`options`]: the command line and the exit codes, as tables.
@@ -19,7 +19,6 @@
 //! the network.
 
 pub mod answers;
-mod book;
 pub mod command;
 pub mod connection;
 mod dial;
@@ -28,6 +27,7 @@ pub mod link;
 pub mod media;
 pub mod options;
 pub mod outbox;
+mod roster;
 mod screen;
 pub mod script;
 pub mod show;

@@ -8,8 +8,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::link::{Address, Security};
-use crate::options::{self, entry};
+use crate::client::link::{Address, Security};
+use crate::options;
+use crate::options::entry;
 
 mod tables;
 

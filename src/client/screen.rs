@@ -15,9 +15,10 @@ use std::thread;
 use crossbeam_channel::{Sender, bounded};
 use rustyline::ExternalPrinter;
 
-use super::engine::{After, Brake, Front, Input, Output};
-use super::options::Exit;
-use super::show::{self, Style};
+use super::show;
+use crate::client::engine::{After, Brake, Front, Input, Output};
+use crate::client::options::Exit;
+use crate::client::show::Style;
 
 /// So many texts may wait for the editor; beyond them the network has to wait.
 const WAITING_MAX: usize = 256;

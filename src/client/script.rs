@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::command::Command;
-use super::engine::{After, Engine, Front, Input, Options, Output};
-use super::options::{Exit, Mode, PROGRAM, Settings};
-use super::show::{self, Style};
+use super::show;
 use super::terminal;
+use crate::client::command::Command;
+use crate::client::engine::{After, Engine, Front, Input, Options, Output};
+use crate::client::options::{Exit, Mode, PROGRAM, Settings};
+use crate::client::show::Style;
 use crate::protocol::MESSAGE_MAX;
 
 /// Prints a line. A reader that has gone is no failure of ours.

@@ -2,11 +2,12 @@
 
 use std::time::SystemTime;
 
-use super::engine::Output;
 use super::media;
-use super::outbox::Message;
-use crate::harmless;
-use crate::sys::{self, LocalTime};
+use crate::client::engine::Output;
+use crate::client::outbox::Message;
+use crate::sanitize;
+use crate::sys;
+use crate::sys::LocalTime;
 
 /// So much of a packet is shown by `--raw`.
 const RAW_MAX: usize = 1000;
@@ -50,7 +51,7 @@ impl Style {
 #[must_use]
 pub fn lines(output: &Output, style: Style) -> String {
     use Colour::{Bad, Faint, Name, Other};
-    let note = |text: &str| style.paint(Faint, &format!("-- {}", harmless::word(text)));
+    let note = |text: &str| style.paint(Faint, &format!("-- {}", sanitize::word(text)));
     match output {
         Output::Message {
             from,
@@ -60,7 +61,7 @@ pub fn lines(output: &Output, style: Style) -> String {
             unread,
             ..
         } => {
-            let from = harmless::word(from);
+            let from = sanitize::word(from);
             let time = style.paint(Faint, &time(*timestamp));
             let chat = match unread {
                 None => String::new(),
@@ -75,13 +76,13 @@ pub fn lines(output: &Output, style: Style) -> String {
         Output::Media { media, kind, size } => {
             let kind = kind
                 .as_deref()
-                .map_or("unknown type".to_owned(), harmless::word);
+                .map_or("unknown type".to_owned(), sanitize::word);
             let size = media::size(*size as u64);
             let text = format!("      media {media}: {kind}, {size}; /save {media} FILE");
             style.paint(Faint, &text)
         }
         Output::Contact { name, agreed } => {
-            let name = harmless::word(name);
+            let name = sanitize::word(name);
             let text = match agreed {
                 true => format!("-- {name} agreed: you are contacts; /chat {name}"),
                 false => {
@@ -92,7 +93,7 @@ pub fn lines(output: &Output, style: Style) -> String {
         }
         Output::Past(line) => {
             let time = style.paint(Faint, &time(line.timestamp));
-            let name = style.paint(Name, &harmless::word(&line.user));
+            let name = style.paint(Name, &sanitize::word(&line.user));
             format!(
                 "{time} {name}: {}",
                 content(&line.message, line.media, style)
@@ -102,18 +103,18 @@ pub fn lines(output: &Output, style: Style) -> String {
             let mut text = note(heading);
             for line in lines {
                 text.push('\n');
-                text.push_str(&harmless::word(line));
+                text.push_str(&sanitize::word(line));
             }
             text
         }
         Output::Note(text) => note(text),
-        Output::Problem(text) => style.paint(Bad, &format!("!! {}", harmless::word(text))),
+        Output::Problem(text) => style.paint(Bad, &format!("!! {}", sanitize::word(text))),
         Output::Unsent { message, why } => {
             let text = format!(
                 "!! not sent{}: {} -- {}",
                 to(message),
                 shown(message),
-                harmless::word(why)
+                sanitize::word(why)
             );
             style.paint(Bad, &text)
         }
@@ -132,7 +133,7 @@ pub fn lines(output: &Output, style: Style) -> String {
                 0 => String::new(),
                 rest => format!(" ... and {rest} bytes"),
             };
-            style.paint(Faint, &format!("{mark} {}{rest}", harmless::word(&text)))
+            style.paint(Faint, &format!("{mark} {}{rest}", sanitize::word(&text)))
         }
     }
 }
@@ -140,24 +141,24 @@ pub fn lines(output: &Output, style: Style) -> String {
 fn to(message: &Message) -> String {
     match message.to.as_str() {
         "" => String::new(),
-        name => format!(" to {}", harmless::word(name)),
+        name => format!(" to {}", sanitize::word(name)),
     }
 }
 
 /// A message of one's own, as it can be recognised.
 fn shown(message: &Message) -> String {
-    let text = harmless::message(&message.text);
+    let text = sanitize::message(&message.text);
     match &message.media {
         None => text,
         Some(media) => {
             let space = if text.is_empty() { "" } else { " " };
-            format!("{text}{space}[{}]", harmless::word(&media.name))
+            format!("{text}{space}[{}]", sanitize::word(&media.name))
         }
     }
 }
 
 fn content(text: &str, media: Option<i64>, style: Style) -> String {
-    let text = harmless::message(text);
+    let text = sanitize::message(text);
     match media {
         None => text,
         Some(media) => {

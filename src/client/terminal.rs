@@ -13,14 +13,16 @@ use rustyline::history::MemHistory;
 use rustyline::{Config, Editor};
 use zeroize::Zeroizing;
 
-use super::command::{self, Command, Typed};
-use super::engine::{Done, Engine, Input, Options, Outcome};
-use super::options::{Exit, PROGRAM, Settings};
-use super::screen::{Queue, Screen};
-use super::show::Style;
-use crate::harmless;
+use super::command;
+use crate::client::command::{Command, Typed};
+use crate::client::engine::{Done, Engine, Input, Options, Outcome};
+use crate::client::options::{Exit, PROGRAM, Settings};
+use crate::client::screen::{Queue, Screen};
+use crate::client::show::Style;
 use crate::protocol::Status;
-use crate::secrets::{self, SecretError};
+use crate::sanitize;
+use crate::secrets;
+use crate::secrets::SecretError;
 use completion::Completion;
 
 mod completion;
@@ -306,7 +308,7 @@ impl Terminal {
         }
         loop {
             let prompt = match &self.chat {
-                Some(with) => format!("{}> ", harmless::word(with)),
+                Some(with) => format!("{}> ", sanitize::word(with)),
                 None => "> ".to_owned(),
             };
             let typed = match self.edit(&prompt) {
@@ -364,7 +366,7 @@ impl Terminal {
         let (true, Some(with)) = (self.interactive, self.chat.clone()) else {
             return true;
         };
-        let with = harmless::word(&with);
+        let with = sanitize::word(&with);
         let question = format!("Delete the chat with {with} and its messages, for you? [y/N] ");
         self.ask(&question).is_some_and(|answer| is_yes(&answer))
     }

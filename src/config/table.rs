@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::row::{Action, Group, OptionRow, Own, tls};
-use super::values::{address, bytes, file};
+use crate::config::row::{Action, Group, OptionRow, Own, tls};
+use crate::config::values::{address, bytes, file};
 use crate::options::number;
 
 /// All options of the server, in the order of `--help`.

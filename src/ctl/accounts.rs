@@ -8,16 +8,21 @@ use std::sync::Arc;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::options::Call;
 use super::terminal;
 use super::{Database, Failure, Outcome};
-use crate::harmless;
-use crate::ops::names::{self, Username};
-use crate::ops::passwords::Hasher;
-use crate::protocol::request::{self, GENDER_MAX};
-use crate::store::orders::{self, Order};
-use crate::store::upkeep::{self, Details, Listed};
-use crate::store::users::{self, Account, NewAccount};
+use crate::auth::names;
+use crate::auth::names::Username;
+use crate::auth::passwords::Hasher;
+use crate::ctl::options::Call;
+use crate::protocol::request;
+use crate::protocol::request::GENDER_MAX;
+use crate::sanitize;
+use crate::store::admin::orders;
+use crate::store::admin::orders::Order;
+use crate::store::admin::queries;
+use crate::store::admin::queries::{Details, Listed};
+use crate::store::users;
+use crate::store::users::{Account, NewAccount};
 
 /// Whether the protocol would take this address.
 pub(super) fn is_email(text: &str) -> bool {
@@ -31,7 +36,7 @@ pub(super) fn is_gender(text: &str) -> bool {
 
 pub(super) fn list(call: &Call) -> Outcome {
     let database = Database::open(call)?;
-    let accounts = database.named(database.beside.read(upkeep::accounts))?;
+    let accounts = database.named(database.beside.read(queries::accounts))?;
     if call.json {
         let rows: Vec<_> = accounts
             .iter()
@@ -60,7 +65,7 @@ pub(super) fn show(call: &Call) -> Outcome {
     let keys = names::keys(name);
     let details = database
         .beside
-        .view(|connection| upkeep::details(connection, &keys));
+        .view(|connection| queries::details(connection, &keys));
     let Some(details) = database.named(details)? else {
         return Err(nobody(name));
     };
@@ -93,7 +98,7 @@ pub(super) fn show(call: &Call) -> Outcome {
         .to_string());
     }
     // They may hold what turns the reading direction, or is not seen.
-    let (email, gender) = (harmless::word(&email), harmless::word(&gender));
+    let (email, gender) = (sanitize::word(&email), sanitize::word(&gender));
     let remark = remark(&listed).map(|remark| format!("\nremark       {remark}"));
     let remark = remark.unwrap_or_default();
     Ok(format!(
@@ -152,7 +157,7 @@ pub(super) fn rename(call: &Call) -> Outcome {
     let account = find(&database, call.argument(0))?;
     let name = new_name(call.argument(1))?;
     let placed = database.beside.write(|tx| {
-        if !upkeep::rename(tx, account.id, &name.shown, &name.mapped)? {
+        if !queries::rename(tx, account.id, &name.shown, &name.mapped)? {
             return Ok(None);
         }
         orders::place(tx, Order::End(account.id)).map(Some)

@@ -2,16 +2,16 @@
 
 use serde_json::json;
 
-use super::options::Call;
-use super::terminal::Progress;
 use super::{Database, Failure, Outcome};
-use crate::store::{census, check as store_check};
+use crate::ctl::options::Call;
+use crate::ctl::terminal::Progress;
+use crate::store::admin::{check as store_check, statistics};
 
 pub(super) fn stats(call: &Call) -> Outcome {
     let database = Database::open(call)?;
     let census = database
         .beside
-        .view(|connection| census::count(connection, &database.path));
+        .view(|connection| statistics::count(connection, &database.path));
     let census = database.named(census)?;
     let live = database.beside.is_live();
     let live = database.named(live)?;

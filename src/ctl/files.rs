@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::options::{Call, PROGRAM};
-use super::terminal::Progress;
 use super::{Failure, Outcome, figures};
-use crate::store::copy::{self, CopyError};
-use crate::store::salvage as store_salvage;
+use crate::ctl::options::{Call, PROGRAM};
+use crate::ctl::terminal::Progress;
+use crate::store::admin::copy;
+use crate::store::admin::copy::CopyError;
+use crate::store::admin::salvage as store_salvage;
 
 pub(super) fn backup(call: &Call) -> Outcome {
     let (source, target) = (call.database(), Path::new(call.argument(0)));

@@ -6,8 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::options::Call;
 use super::{Failure, Outcome};
+use crate::ctl::options::Call;
 use crate::{notify, sys};
 
 /// How long a server may take to answer; it looks four times a second.

@@ -20,8 +20,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::store::StoreError;
-use crate::store::beside::{Beside, Obeyed};
-use crate::store::orders::Placed;
+use crate::store::admin::access::{Beside, Obeyed};
+use crate::store::admin::orders::Placed;
 use options::{Call, Invocation, PROGRAM};
 
 /// How long a running server may take to see a change. It looks four times a second.

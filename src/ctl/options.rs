@@ -5,8 +5,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::{Failure, service};
-use crate::ops::passwords::Cost;
-use crate::options::{self, WIDTH, dashed, wrapped};
+use crate::auth::passwords::Cost;
+use crate::options;
+use crate::options::{WIDTH, dashed, wrapped};
 
 mod tables;
 

@@ -7,10 +7,11 @@
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::options::Call;
 use super::{Database, Failure, Outcome};
-use crate::store::orders::{self, Order};
-use crate::store::upkeep;
+use crate::ctl::options::Call;
+use crate::store::admin::orders;
+use crate::store::admin::orders::Order;
+use crate::store::admin::queries;
 
 /// Chats, and media, of one transaction: some milliseconds.
 const STEP: u32 = 64;
@@ -39,7 +40,7 @@ pub(super) fn prune(call: &Call) -> Outcome {
     // A person has looked at the clock.
     let noted = database
         .beside
-        .write(|tx| Ok(upkeep::note_retained(tx.connection, tx.now())?));
+        .write(|tx| Ok(queries::note_retained(tx.connection, tx.now())?));
     database.named(noted)?;
     if messages + media == 0 {
         return Ok(format!("{what} are removed"));
@@ -61,7 +62,7 @@ fn prune_messages(database: &mut Database, before: i64, dry_run: bool) -> Result
     loop {
         let found = database
             .beside
-            .view(|connection| upkeep::old_lanes(connection, last, STEP, before));
+            .view(|connection| queries::old_lanes(connection, last, STEP, before));
         let (upto, old) = database.named(found)?;
         let Some(upto) = upto else { return Ok(sum) };
         last = upto;
@@ -70,7 +71,7 @@ fn prune_messages(database: &mut Database, before: i64, dry_run: bool) -> Result
         }
         sum += old.iter().map(|lane| lane.messages).sum::<i64>();
         if !dry_run {
-            let doomed = database.beside.write(|tx| upkeep::doom_messages(tx, &old));
+            let doomed = database.beside.write(|tx| queries::doom_messages(tx, &old));
             database.named(doomed)?;
             thread::sleep(PAUSE);
         }
@@ -82,7 +83,7 @@ fn prune_media(database: &mut Database, before: i64, dry_run: bool) -> Result<i6
     loop {
         let found = database
             .beside
-            .read(|connection| upkeep::old_media(connection, last, STEP, before));
+            .read(|connection| queries::old_media(connection, last, STEP, before));
         let (upto, old) = database.named(found)?;
         let Some(upto) = upto else { return Ok(sum) };
         last = upto;
@@ -91,7 +92,7 @@ fn prune_media(database: &mut Database, before: i64, dry_run: bool) -> Result<i6
         }
         sum += i64::try_from(old.len()).unwrap_or(i64::MAX);
         if !dry_run {
-            let doomed = database.beside.write(|tx| upkeep::doom_media(tx, &old));
+            let doomed = database.beside.write(|tx| queries::doom_media(tx, &old));
             database.named(doomed)?;
             thread::sleep(PAUSE);
         }

@@ -6,8 +6,9 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::Failure;
-use super::options::PROGRAM;
-use crate::secrets::{self, SecretError};
+use crate::ctl::options::PROGRAM;
+use crate::secrets;
+use crate::secrets::SecretError;
 
 /// Takes a new password from the first line of the file that was named, or of standard input when
 /// that is no terminal; else asks for it twice without echo.

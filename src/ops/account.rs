@@ -5,17 +5,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::passwords::StillWanted;
-use super::{Answer, LoggedIn, Outcome, Refused, Session, names, reply};
-use crate::complaint::complain;
+use super::{Answer, LoggedIn, Outcome, Refused, Session, reply};
+use crate::auth::names;
+use crate::auth::passwords::StillWanted;
+use crate::delivery::outbox::Outbox;
+use crate::guard::log_limit::complain;
+use crate::net::connection::Rest;
 use crate::protocol::memory;
 use crate::protocol::{Reply, Status};
-use crate::server::outbox::Outbox;
-use crate::server::wire::Rest;
-use crate::store::users::{self, Account, NewAccount};
+use crate::store::users;
+use crate::store::users::{Account, NewAccount};
 
 /// `110 User Password` → `212`.
-pub(super) fn login(session: &mut Session, user: &str, password: &str) -> Outcome {
+pub(crate) fn login(session: &mut Session, user: &str, password: &str) -> Outcome {
     // As typed, and that may be as long as a line.
     let refuse = |status| {
         reply(Reply::LoginResponse {
@@ -87,7 +89,7 @@ pub(super) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
 }
 
 /// `111` → `213`.
-pub(super) fn logout(session: &mut Session) -> Outcome {
+pub(crate) fn logout(session: &mut Session) -> Outcome {
     if session.login.is_none() {
         return reply(Reply::LogoutResponse {
             status: Status::ClientNotLoggedIn,
@@ -97,7 +99,7 @@ pub(super) fn logout(session: &mut Session) -> Outcome {
 }
 
 /// `117 User Password Email Gender` → `222`.
-pub(super) fn register(
+pub(crate) fn register(
     session: &Session,
     user: &str,
     password: &str,
@@ -165,7 +167,7 @@ pub(super) fn register(
 }
 
 /// `132 Old New` → `245`.
-pub(super) fn change_password(session: &Session, old: &str, new: &str) -> Outcome {
+pub(crate) fn change_password(session: &Session, old: &str, new: &str) -> Outcome {
     let respond = |status| reply(Reply::PasswordChangeResponse { status });
     let Some(login) = &session.login else {
         return respond(Status::ClientNotLoggedIn);
@@ -194,7 +196,7 @@ pub(super) fn change_password(session: &Session, old: &str, new: &str) -> Outcom
 }
 
 /// `133 Password` → `246`.
-pub(super) fn delete(session: &Session, password: &str) -> Outcome {
+pub(crate) fn delete(session: &Session, password: &str) -> Outcome {
     let respond = |status| reply(Reply::AccountDeleteResponse { status });
     let Some(login) = &session.login else {
         return respond(Status::ClientNotLoggedIn);

@@ -1,13 +1,15 @@
 //! Chats: listing, creating, deleting.
 
-use super::list::List;
 use super::{Answer, Outcome, Refused, Session, contact, logged_in, reply};
+use crate::ids::ChatId;
+use crate::ops::list::List;
 use crate::protocol::{Reply, Status};
-use crate::store::chats::{self, Access, Created};
-use crate::store::{ChatId, StoreError};
+use crate::store::StoreError;
+use crate::store::chats;
+use crate::store::chats::{Access, Created};
 
 /// `112` → `214`, `215` …, `216`. The table has no packet that could carry 407.
-pub(super) fn list(session: &Session) -> Outcome {
+pub(crate) fn list(session: &Session) -> Outcome {
     let Ok(login) = logged_in(session) else {
         return Err(Refused::Because("not logged in"));
     };
@@ -35,7 +37,7 @@ pub(super) fn list(session: &Session) -> Outcome {
 }
 
 /// `113 Contact` → `217`.
-pub(super) fn create(session: &Session, name: &str) -> Outcome {
+pub(crate) fn create(session: &Session, name: &str) -> Outcome {
     let respond = |status| reply(Reply::ChatCreateResponse { status });
     let (user, with) = match contact::both(session, name)? {
         Ok(both) => both,
@@ -53,7 +55,7 @@ pub(super) fn create(session: &Session, name: &str) -> Outcome {
 }
 
 /// `114 ChatID` → `218`.
-pub(super) fn delete(session: &Session, chat: ChatId) -> Outcome {
+pub(crate) fn delete(session: &Session, chat: ChatId) -> Outcome {
     let respond = |status| reply(Reply::ChatDeleteResponse { status });
     let login = match logged_in(session) {
         Ok(login) => login,

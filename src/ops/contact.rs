@@ -1,13 +1,16 @@
 //! Contacts: asking, confirming, ending, listing.
 
-use super::list::List;
-use super::{Answer, Outcome, Refused, Session, logged_in, names, reply};
+use super::{Answer, Outcome, Refused, Session, logged_in, reply};
+use crate::auth::names;
+use crate::ids::UserId;
+use crate::ops::list::List;
 use crate::protocol::{Reply, Status};
-use crate::store::contacts::{self, Requested};
-use crate::store::{StoreError, UserId, users};
+use crate::store::contacts;
+use crate::store::contacts::Requested;
+use crate::store::{StoreError, users};
 
 /// `121 User` → `232`.
-pub(super) fn confirm(session: &Session, name: &str) -> Outcome {
+pub(crate) fn confirm(session: &Session, name: &str) -> Outcome {
     let respond = |status| reply(Reply::ConfirmContactResponse { status });
     let (user, contact) = match both(session, name)? {
         Ok(both) => both,
@@ -42,7 +45,7 @@ pub(super) fn confirm(session: &Session, name: &str) -> Outcome {
 }
 
 /// `131 User` → `244`.
-pub(super) fn delete(session: &Session, name: &str) -> Outcome {
+pub(crate) fn delete(session: &Session, name: &str) -> Outcome {
     let respond = |status| reply(Reply::ContactDeleteResponse { status });
     let (user, contact) = match both(session, name)? {
         Ok(both) => both,
@@ -61,7 +64,7 @@ pub(super) fn delete(session: &Session, name: &str) -> Outcome {
 }
 
 /// `118` → `223`, `224`, `225` …, `226`.
-pub(super) fn own_list(session: &Session) -> Outcome {
+pub(crate) fn own_list(session: &Session) -> Outcome {
     let login = match logged_in(session) {
         Ok(login) => login,
         Err(status) => return reply(Reply::OwnContactListResponse { status }),
@@ -93,7 +96,7 @@ pub(super) fn own_list(session: &Session) -> Outcome {
 }
 
 /// `120` → `228`, `229`, `230` …, `231`.
-pub(super) fn list(session: &Session) -> Outcome {
+pub(crate) fn list(session: &Session) -> Outcome {
     let login = match logged_in(session) {
         Ok(login) => login,
         Err(status) => return reply(Reply::ContactListResponse { status }),
@@ -122,7 +125,7 @@ pub(super) fn list(session: &Session) -> Outcome {
 }
 
 /// Who asks, and the account of a name that is not the asker's own; or what to answer instead.
-pub(super) fn both(
+pub(crate) fn both(
     session: &Session,
     name: &str,
 ) -> Result<Result<(UserId, UserId), Status>, StoreError> {

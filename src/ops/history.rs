@@ -1,13 +1,15 @@
 //! Reading a chat back, and saying what was read.
 
-use super::list::List;
 use super::{Answer, Outcome, Session, logged_in, reply};
+use crate::ids::ChatId;
+use crate::ops::list::List;
 use crate::protocol::{Reply, Status};
-use crate::store::chats::{self, Access};
-use crate::store::{ChatId, messages, users};
+use crate::store::chats;
+use crate::store::chats::Access;
+use crate::store::{messages, users};
 
 /// `130 ChatID Before Count` → `240`, `241`, `242` …, `243`.
-pub(super) fn request(session: &Session, chat: ChatId, before: i64, count: u32) -> Outcome {
+pub(crate) fn request(session: &Session, chat: ChatId, before: i64, count: u32) -> Outcome {
     let respond = |status| reply(Reply::HistoryResponse { status });
     let login = match logged_in(session) {
         Ok(login) => login,
@@ -64,7 +66,7 @@ pub(super) fn request(session: &Session, chat: ChatId, before: i64, count: u32) 
 }
 
 /// `135 ChatID TimeStamp` → `248`.
-pub(super) fn received(session: &mut Session, chat: ChatId, timestamp: i64) -> Outcome {
+pub(crate) fn received(session: &mut Session, chat: ChatId, timestamp: i64) -> Outcome {
     let respond = |status| reply(Reply::ReceivedResponse { status });
     let login = match logged_in(session) {
         Ok(login) => login,

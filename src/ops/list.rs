@@ -7,13 +7,13 @@ use crate::protocol::Reply;
 use crate::store::{Pin, Store, StoreError, View};
 
 /// Bytes of one piece of a reply.
-pub(super) const PIECE: usize = 16 << 10;
+pub(crate) const PIECE: usize = 16 << 10;
 
 /// Turns a key into its line.
 type Element = Box<dyn Fn(&View<'_>, i64, &mut Vec<u8>) -> rusqlite::Result<()>>;
 
 /// A list between its begin and its end packet.
-pub(super) struct List {
+pub(crate) struct List {
     store: Store,
     head: Vec<u8>,
     keys: vec::IntoIter<i64>,
@@ -24,7 +24,7 @@ pub(super) struct List {
 
 impl List {
     /// A list of `keys`, behind the packets of `head`. `pin` keeps its lines from being purged.
-    pub(super) fn new(
+    pub(crate) fn new(
         store: &Store,
         head: &[Reply<'_>],
         keys: Vec<i64>,

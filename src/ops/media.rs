@@ -1,16 +1,18 @@
 //! Media: kept in parts, given back in pieces.
 
 use super::{Answer, Outcome, Refused, Session, Stream, logged_in, reply};
-use crate::complaint::complain;
+use crate::guard::log_limit::complain;
+use crate::ids::{ChatId, MediaId, UserId};
 use crate::protocol::memory;
 use crate::protocol::value::{needs_quotes, push_escaped};
 use crate::protocol::{Reply, Status};
-use crate::store::media::{self, Found, Media, PART};
+use crate::store::media;
+use crate::store::media::{Lookup, Media, PART};
 use crate::store::messages::Sent;
-use crate::store::{ChatId, MediaId, Pin, Store, StoreError, UserId};
+use crate::store::{Pin, Store, StoreError};
 
 /// `119 MediaID` → `227`.
-pub(super) fn fetch(session: &Session, id: MediaId) -> Outcome {
+pub(crate) fn fetch(session: &Session, id: MediaId) -> Outcome {
     let respond = |status| {
         reply(Reply::MediaResponse {
             status,
@@ -24,13 +26,13 @@ pub(super) fn fetch(session: &Session, id: MediaId) -> Outcome {
     let store = &session.context.store;
     let find = || store.read(|connection| media::find(connection, login.user, id));
     let found = match find()? {
-        Found::NotFound => return respond(Status::MediaNotFound),
-        Found::Denied => return respond(Status::ChatPermissionDenied),
-        Found::Media(found) => found,
+        Lookup::NotFound => return respond(Status::MediaNotFound),
+        Lookup::Denied => return respond(Status::ChatPermissionDenied),
+        Lookup::Found(found) => found,
     };
     let pin = store.pin(found.chat);
     // Once more, now that it cannot be purged.
-    if find()? != Found::Media(found) {
+    if find()? != Lookup::Found(found) {
         return respond(Status::MediaNotFound);
     }
     Ok(Answer::Stream(Box::new(Fetch {
@@ -91,7 +93,7 @@ impl Stream for Fetch {
 }
 
 /// Keeps media part by part and then sends its message, so that no transaction is long.
-pub(super) fn send(
+pub(crate) fn send(
     store: &Store,
     sender: UserId,
     chat: ChatId,

@@ -3,12 +3,16 @@
 use std::ops::Range;
 
 use super::{LoggedIn, Outcome, Refused, Session, logged_in, media, reply};
-use crate::protocol::memory::{self, NoMemory};
+use crate::delivery::outbox::push::Push;
+use crate::ids::{ChatId, UserId};
+use crate::protocol::memory;
+use crate::protocol::memory::NoMemory;
 use crate::protocol::{Reply, Status};
-use crate::server::push::Push;
-use crate::store::chats::{self, Access};
-use crate::store::messages::{self, Insert, Kept, Sent};
-use crate::store::{ChatId, Newest, StoreError, UserId, contacts};
+use crate::store::chats;
+use crate::store::chats::Access;
+use crate::store::messages;
+use crate::store::messages::{Insert, Kept, Sent};
+use crate::store::{Newest, StoreError, contacts};
 
 /// Messages of one batch at most.
 const BATCH_MESSAGES: usize = 256;
@@ -18,7 +22,7 @@ const BATCH_BYTES: usize = 256 << 10;
 
 /// Messages without media that a client has sent one after the other.
 #[derive(Default)]
-pub struct Batch {
+pub(crate) struct Batch {
     text: String,
     items: Vec<Item>,
     /// What goes to one recipient; kept for its memory alone.
@@ -47,12 +51,12 @@ impl Item {
 
 impl Batch {
     /// Whether there is nothing to send.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
     /// Whether it should be sent before another message is added.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.items.len() >= BATCH_MESSAGES || self.text.len() >= BATCH_BYTES
     }
 
@@ -60,7 +64,7 @@ impl Batch {
     ///
     /// # Errors
     /// When there is no memory for it.
-    pub fn push(&mut self, chat: ChatId, message: &str) -> Result<(), NoMemory> {
+    pub(crate) fn push(&mut self, chat: ChatId, message: &str) -> Result<(), NoMemory> {
         let start = self.text.len();
         self.items.try_reserve(1)?;
         memory::append(&mut self.text, message)?;
@@ -86,7 +90,7 @@ impl Batch {
 ///
 /// # Errors
 /// When the store failed: nothing of the batch was kept, and `answer` was not called.
-pub fn send_batch(
+pub(crate) fn send_batch(
     session: &Session,
     login: &LoggedIn,
     batch: &mut Batch,
@@ -191,7 +195,7 @@ fn note_quota(session: &Session, login: &LoggedIn, refused: usize) {
 }
 
 /// `115 ChatID Message Media` → `219`; without media, messages go through [`send_batch`].
-pub(super) fn send(session: &Session, chat: ChatId, message: &str, data: Option<&str>) -> Outcome {
+pub(crate) fn send(session: &Session, chat: ChatId, message: &str, data: Option<&str>) -> Outcome {
     let respond = |status| reply(Reply::MessageSendResponse { status });
     let login = match logged_in(session) {
         Ok(login) => login,

@@ -4,84 +4,83 @@
 //! `store.read`, writes by `store.write`, and never touches a socket. Its checks stand in the
 //! order in which the contract lists the statuses.
 
-pub mod account;
-pub mod chat;
-pub mod contact;
-pub mod history;
-pub mod list;
-pub mod media;
-pub mod message;
-pub mod names;
-pub mod passwords;
-mod precis;
+pub(crate) mod account;
+pub(crate) mod chat;
+pub(crate) mod contact;
+pub(crate) mod history;
+pub(crate) mod list;
+pub(crate) mod media;
+pub(crate) mod message;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::memory::{self, NO_MEMORY, NoMemory};
+use crate::auth::passwords::{HashError, Hasher};
+use crate::delivery::hub::Hub;
+use crate::delivery::outbox::Outbox;
+use crate::guard::log_limits::Complaints;
+use crate::guard::login_throttle::{LoginBrake, Registrations};
+use crate::guard::threads::Threads;
+use crate::ids::UserId;
+use crate::net::connection::Wire;
+use crate::protocol::memory;
+use crate::protocol::memory::{NO_MEMORY, NoMemory};
 use crate::protocol::{Reply, Request, Status};
-use crate::server::brakes::{LoginBrake, Registrations};
-use crate::server::complaints::Complaints;
-use crate::server::hub::Hub;
-use crate::server::outbox::Outbox;
-use crate::server::threads::Threads;
-use crate::server::wire::Wire;
-use crate::store::texts::Text;
-use crate::store::{Store, StoreError, UserId};
-use passwords::{HashError, Hasher};
+use crate::store::commit::text_quota::Text;
+use crate::store::{Store, StoreError};
 
 /// The parts of the server that handlers work with.
-pub struct Context {
+pub(crate) struct Context {
     /// What is kept.
-    pub store: Store,
+    pub(crate) store: Store,
     /// Who is online.
-    pub hub: Hub,
+    pub(crate) hub: Hub,
     /// Who computes hashes.
-    pub hasher: Hasher,
+    pub(crate) hasher: Hasher,
     /// Threads for writers.
-    pub threads: Arc<Threads>,
+    pub(crate) threads: Arc<Threads>,
     /// Whether `117` is answered at all.
-    pub registration_open: bool,
+    pub(crate) registration_open: bool,
     /// How long a connection may stay without a login.
-    pub login_grace: Duration,
+    pub(crate) login_grace: Duration,
     /// What slows down who guesses passwords.
-    pub logins: LoginBrake,
+    pub(crate) logins: LoginBrake,
     /// How many accounts an address may register.
-    pub registrations: Registrations,
+    pub(crate) registrations: Registrations,
     /// How many contact requests of one user may be open; 0 for any number.
-    pub max_requests: u32,
+    pub(crate) max_requests: u32,
     /// Whether passwords are taken only where nobody on the way can read along.
-    pub require_tls: bool,
+    pub(crate) require_tls: bool,
     /// What the log says when a limit bites.
-    pub complaints: Complaints,
+    pub(crate) complaints: Complaints,
 }
 
 /// A connection as the handlers see it.
-pub struct Session {
+pub(crate) struct Session {
     /// The server's parts.
-    pub context: Arc<Context>,
+    pub(crate) context: Arc<Context>,
     /// The connection, to be given to an outbox.
-    pub wire: Arc<Wire>,
+    pub(crate) wire: Arc<Wire>,
     /// The login, if there is one.
-    pub login: Option<LoggedIn>,
+    pub(crate) login: Option<LoggedIn>,
     /// `135` was used without a login: the next one counts by it from its first byte on.
-    pub will_confirm: bool,
+    pub(crate) will_confirm: bool,
 }
 
 /// Who is logged in on a connection.
 #[derive(Clone)]
-pub struct LoggedIn {
+pub(crate) struct LoggedIn {
     /// The account's id.
-    pub user: UserId,
+    pub(crate) user: UserId,
     /// What is still to be sent to this login.
-    pub outbox: Arc<Outbox>,
+    pub(crate) outbox: Arc<Outbox>,
     /// What of the user's text waits to be received.
-    pub text: Arc<Text>,
+    pub(crate) text: Arc<Text>,
 }
 
 /// What a request is answered with.
-pub enum Answer {
+pub(crate) enum Answer {
     /// One packet.
     Reply(Reply<'static>),
     /// A reply of several packets, or a long one, read from the store while it is written.
@@ -93,7 +92,7 @@ pub enum Answer {
 }
 
 /// A reply that is made piece by piece, so that a connection holds one piece at most.
-pub trait Stream {
+pub(crate) trait Stream {
     /// Appends the next piece to `out`; false when there is none any more.
     ///
     /// # Errors
@@ -104,7 +103,7 @@ pub trait Stream {
 
 /// A request that was understood and cannot be carried out: `211`, nothing was kept.
 #[derive(Debug)]
-pub enum Refused {
+pub(crate) enum Refused {
     /// For a reason that the asker may know.
     Because(&'static str),
     /// The store failed; the log says why.
@@ -145,7 +144,7 @@ impl From<HashError> for Refused {
 
 impl Refused {
     /// The reason as the asker may see it.
-    pub fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         match self {
             Refused::Because(reason) => reason,
             Refused::Store(_) => "the server cannot keep anything just now; try again",
@@ -156,14 +155,14 @@ impl Refused {
 }
 
 /// A handler's result.
-pub type Outcome = Result<Answer, Refused>;
+pub(crate) type Outcome = Result<Answer, Refused>;
 
 /// Carries out one request. Messages without media come in batches instead, see
 /// [`message::Batch`].
 ///
 /// # Errors
 /// When it is refused without a status of its own.
-pub fn handle(session: &mut Session, request: &Request<'_>) -> Outcome {
+pub(crate) fn handle(session: &mut Session, request: &Request<'_>) -> Outcome {
     use Request as R;
     if session.context.require_tls && request.has_password() && !session.wire.is_private() {
         return Err(Refused::Because(

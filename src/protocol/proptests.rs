@@ -6,9 +6,9 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::line::PLAIN_LIMIT;
-use super::table::PACKETS;
 use super::{Event, Foreign, Limits, LineDecoder, Reply, Request, Status};
+use crate::protocol::line::PLAIN_LIMIT;
+use crate::protocol::table::PACKETS;
 
 const LIMITS: Limits = Limits { media: 4096 };
 

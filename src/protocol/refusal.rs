@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::memory::NO_MEMORY;
-use super::table::{self, Packet, Sender};
+use super::table;
 use super::value;
+use crate::protocol::memory::NO_MEMORY;
+use crate::protocol::table::{Packet, Sender};
 
 /// Why a line is no packet.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::refusal::{Refusal, packet_of};
-use super::status::Status;
-use super::table::{self, Sender};
-use super::value::{self, Value};
+use super::table;
+use super::value;
+use crate::protocol::refusal::{Refusal, packet_of};
+use crate::protocol::status::Status;
+use crate::protocol::table::Sender;
+use crate::protocol::value::Value;
 
 /// A packet of the server. Texts borrow from the line that was parsed, unless it held escapes.
 #[derive(Clone, PartialEq, Eq)]

@@ -7,9 +7,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::data_uri;
-use super::refusal::{Refusal, packet_of};
-use super::table::{self, Kind, Packet, Sender};
-use super::value::{self, Value};
+use super::table;
+use super::value;
+use crate::protocol::refusal::{Refusal, packet_of};
+use crate::protocol::table::{Kind, Packet, Sender};
+use crate::protocol::value::Value;
 
 /// The longest Message, in bytes of UTF-8 after unescaping (contract, section 2).
 pub const MESSAGE_MAX: usize = 8 * 1024;

@@ -6,7 +6,8 @@
 use memchr::memchr;
 use zeroize::Zeroize;
 
-use super::memory::{self, NoMemory};
+use super::memory;
+use crate::protocol::memory::NoMemory;
 
 /// The longest escape is of one code point beyond the basic plane.
 const LEAD: std::ops::Range<u32> = 0xD800..0xDC00;

@@ -10,11 +10,11 @@ use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 use zeroize::Zeroize;
 
 use super::data_uri;
-use super::memory::NoMemory;
-use super::refusal::Refusal;
-use super::status::Status;
-use super::table::{Field, Kind, Packet, VALUES_MAX};
-use super::unescape::unescape;
+use crate::protocol::memory::NoMemory;
+use crate::protocol::refusal::Refusal;
+use crate::protocol::status::Status;
+use crate::protocol::table::{Field, Kind, Packet, VALUES_MAX};
+use crate::protocol::unescape::unescape;
 
 /// Appends a Str other than a Message: bare when it can be, else quoted.
 pub fn push_str(out: &mut Vec<u8>, s: &str) {

@@ -5,14 +5,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::Server;
-use super::listener::Place;
-use super::proxy::{self, LONGEST, Parsed, Source};
 use super::session;
-use super::wire::Wire;
+use crate::net::connection::Wire;
+use crate::net::proxy;
+use crate::net::proxy::{LONGEST, Parsed, Source};
+use crate::server::acceptor::Place;
 
 /// Reads the header of a connection of one of `--proxy-from`, and serves whoever is behind it. The
 /// time until the login runs meanwhile.
-pub(super) fn serve(server: &Arc<Server>, wire: Arc<Wire>, place: Place, tls: bool) {
+pub(crate) fn serve(server: &Arc<Server>, wire: Arc<Wire>, place: Place, tls: bool) {
     wire.set_deadline(Some(server.context.login_grace));
     let proxy = wire.peer();
     let source = match header(&wire) {

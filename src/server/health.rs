@@ -15,14 +15,14 @@ const HANGS: Duration = Duration::from_secs(10);
 const ASKED: usize = 16;
 
 /// Answers who asks.
-pub(super) struct Health {
+pub(crate) struct Health {
     listener: Option<UnixListener>,
     /// The transaction that was being carried out at the last look, and since when it is.
     running: Option<(u64, Instant)>,
 }
 
 impl Health {
-    pub(super) fn new(server: &Server) -> Health {
+    pub(crate) fn new(server: &Server) -> Health {
         let listener = listen(server);
         if let Err(error) = &listener {
             log::warn!("plauschctl health will not find this server: {error}");
@@ -34,7 +34,7 @@ impl Health {
     }
 
     /// Notes what the store is doing, and answers.
-    pub(super) fn look(&mut self, server: &Server) {
+    pub(crate) fn look(&mut self, server: &Server) {
         let figures = server.context.store.figures();
         self.running = match (figures.running(), self.running) {
             (Some(now), Some((before, since))) if now == before => Some((now, since)),

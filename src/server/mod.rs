@@ -1,39 +1,17 @@
-//! Who talks: listeners, sessions, outboxes, and the orderly end.
+//! The running server: start and stop, acceptors, sessions, periodic work.
 //!
-//! In reading order: [`Server`] here, `bind` (listening), `listener` (accepting), `forwarded` and [`proxy`]
-//! (who is behind a proxy), `limits` (places), [`brakes`], `pace` and
-//! `budget` (what slows down whoever wants too much), `session` (one
-//! client's reading loop), `input` (its buffer), [`wire`] (one connection), [`hub`] (who is
-//! online), [`outbox`] (what a login is still to be sent), `writer` (the thread that sends it),
-//! [`threads`] (how many there may be), `sweep` (what is looked at every second), [`figures`] and
-//! `reload` (what an operator asks for by signals), `orders` (and by `plauschctl`), `health` (how it is).
+//! In reading order: [`Server`] here, `acceptor` (accepts connections), `forwarded` (reads a proxy's
+//! header), `session` (one client's loop), `sweep` (work of every second), `control` (what
+//! `plauschctl` orders), `reload` and `metrics` (SIGHUP, SIGUSR1), `health` (`plauschctl health`).
 
-mod bind;
-pub mod brakes;
-mod budget;
-pub mod complaints;
-pub mod figures;
+mod acceptor;
+mod control;
 mod forwarded;
 mod health;
-mod holds;
-pub mod hub;
-mod input;
-mod limits;
-mod listener;
-mod orders;
-pub mod outbox;
-mod pace;
-pub mod proxy;
-pub mod push;
-#[cfg(all(test, feature = "shuttle"))]
-mod races;
-mod receipts;
+mod metrics;
 mod reload;
 mod session;
 mod sweep;
-pub mod threads;
-pub mod wire;
-mod writer;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -46,22 +24,26 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::auth::names;
+use crate::auth::passwords::Hasher;
 use crate::config::Config;
-use crate::ops::passwords::Hasher;
-use crate::ops::{Context, names};
+use crate::delivery::hub::Hub;
+use crate::guard::connection_slots::Places;
+use crate::guard::log_limits::Complaints;
+use crate::guard::login_throttle::{LoginBrake, Registrations};
+use crate::guard::memory_budget::Budget;
+use crate::guard::threads::Threads;
+use crate::net::connection::Wire;
+use crate::net::listen;
+use crate::net::listen::Listener;
+use crate::net::proxy::Network;
+use crate::ops::Context;
 use crate::protocol::Limits;
-use crate::store::{self, Store, StoreError, lock};
+use crate::store;
+use crate::store::{Store, StoreError};
+use crate::sync::lock;
 use crate::sys;
-use bind::Listener;
-use brakes::{LoginBrake, Registrations};
-use budget::Budget;
-use complaints::Complaints;
 use health::Health;
-use hub::Hub;
-use limits::Places;
-use proxy::Network;
-use threads::Threads;
-use wire::Wire;
 
 #[cfg(feature = "tls")]
 use crate::tls::server::{FileError, Identity};
@@ -153,7 +135,7 @@ impl Server {
         }
         #[cfg(feature = "tls")]
         let identity = identity(config)?;
-        let listeners = bind::open(config)?;
+        let listeners = listen::open(config)?;
         let threads = Arc::new(Threads::new());
         let clients = max_clients(config, &threads)?;
         // What can fail comes before the store, which has threads of its own.
@@ -223,18 +205,18 @@ impl Server {
             running.listeners.push(Arc::clone(&listener));
             let server = Arc::clone(&server);
             running.spawn(format!("acceptor-{}", number + 1), move || {
-                listener::accept(&server, &listener);
+                acceptor::accept(&server, &listener);
             })?;
         }
         Ok(running)
     }
 
-    fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
 
     /// Waits for the stop, `patience` at most; true when it has come.
-    fn wait_for_stop(&self, patience: Duration) -> bool {
+    pub(crate) fn wait_for_stop(&self, patience: Duration) -> bool {
         let (stop, told) = &self.stop;
         let (stopped, _) = told
             .wait_timeout_while(lock(stop), patience, |stopped| !*stopped)
@@ -271,9 +253,9 @@ fn identity(config: &Config) -> Result<Option<Identity>, StartError> {
 }
 
 /// How much is kept, and for how long.
-fn kept(config: &Config) -> store::limits::Limits {
+fn kept(config: &Config) -> store::commit::quota::Limits {
     let days = |days: u32| (days > 0).then(|| Duration::from_secs(u64::from(days) * 24 * 3_600));
-    store::limits::Limits {
+    store::commit::quota::Limits {
         media_quota: config.media_quota,
         text_quota: config.text_quota,
         max_database: config.max_database,
@@ -288,7 +270,7 @@ fn map_names(store: &Store) -> Result<(), StoreError> {
     if remapped.changed > 0 {
         log::info!("{} names were mapped anew", remapped.changed);
     }
-    for store::names::Clash { holder, other } in remapped.clashes {
+    for store::open::names::Clash { holder, other } in remapped.clashes {
         log::warn!(
             "the names {holder} and {other} are the same by today's rules: every other spelling \
              means {holder}, and {other} is found by just this one; give one of them another \
@@ -350,8 +332,8 @@ impl Running {
     }
 
     /// What the server is doing just now.
-    pub fn figures(&self) -> figures::Figures {
-        figures::Figures::of(&self.server)
+    pub fn figures(&self) -> impl fmt::Display {
+        metrics::Figures::of(&self.server)
     }
 
     /// Reads again what can change under a running server, and says in the log what that was.

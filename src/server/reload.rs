@@ -26,7 +26,7 @@ const RELOADABLES: &[Reloadable] = &[
 ];
 
 /// Reads everything again; one that fails keeps the others from nothing.
-pub(super) fn all(server: &Server, config: &Config) {
+pub(crate) fn all(server: &Server, config: &Config) {
     for reloadable in RELOADABLES {
         match (reloadable.reload)(server, config) {
             Ok(now) => log::info!("reloaded: {}: {now}", reloadable.name),

@@ -7,28 +7,30 @@ use std::borrow::Cow;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use super::budget::Share;
-use super::input::{Filled, Input};
-use super::listener::Place;
-use super::pace::Pace;
-use super::wire::Wire;
-use super::{Server, holds, proxy};
+use super::Server;
+use crate::guard::memory_budget::Share;
+use crate::guard::token_bucket::Pace;
+use crate::net::connection::Wire;
+use crate::net::input::{Filled, Input};
+use crate::net::proxy;
 use crate::ops;
 use crate::ops::message::Batch;
 use crate::protocol::line::PLAIN_LIMIT;
 use crate::protocol::{Event, LineDecoder, Refusal, Reply, Request, table};
-use crate::store::lock;
+use crate::server::acceptor::Place;
+use crate::sync::lock;
 use crate::sys;
 use answering::{carry_out, flush, foreign, refuse, send_batch};
 
 mod answering;
 mod ending;
+mod holds;
 
 /// Replies gathered before they are written.
 const REPLIES: usize = 16 << 10;
 
 /// Serves a connection until it ends. `place` is dropped last of all.
-pub(super) fn serve(server: &Arc<Server>, wire: Arc<Wire>, place: Place) {
+pub(crate) fn serve(server: &Arc<Server>, wire: Arc<Wire>, place: Place) {
     let context = Arc::clone(&server.context);
     // A proxy's header has taken its part of the time already.
     if wire.time_left().is_none() {

@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use std::time::{Duration, Instant};
 
 use super::Server;
-use super::health::Health;
-use super::orders::Orders;
-use super::wire::Wire;
+use crate::net::connection::Wire;
+use crate::server::control::Orders;
+use crate::server::health::Health;
 
 /// Between two sweeps.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -38,7 +38,7 @@ impl Server {
 }
 
 /// Sweeps until the server stops.
-pub(super) fn run(server: &Arc<Server>, mut health: Health) {
+pub(crate) fn run(server: &Arc<Server>, mut health: Health) {
     let mut round = 0;
     let mut orders = Orders::new(server);
     loop {

@@ -8,17 +8,18 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{StoreError, Tx, UserId};
+use super::{StoreError, Tx};
+use crate::ids::UserId;
 
 /// Between two tellings of a request that is withdrawn and made again, in milliseconds.
-pub(super) const DAY: i64 = 24 * 3_600_000;
+pub(crate) const DAY: i64 = 24 * 3_600_000;
 
 /// Whether `contact` is to be told of the request that `user` makes now. `online` says whether a
 /// `233` reaches `contact` at once; otherwise it counts as told when it has arrived.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub(super) fn is_told(
+pub(crate) fn is_told(
     tx: &Tx<'_>,
     user: UserId,
     contact: UserId,
@@ -55,7 +56,7 @@ pub(super) fn is_told(
 ///
 /// # Errors
 /// When the database cannot be written.
-pub(super) fn told(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
+pub(crate) fn told(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
     tx.connection
         .prepare_cached(
             "INSERT INTO asked (user_id, contact_id, told) VALUES (?1, ?2, ?3)
@@ -70,7 +71,7 @@ pub(super) fn told(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), Sto
 ///
 /// # Errors
 /// When the database cannot be written.
-pub(super) fn arrived(
+pub(crate) fn arrived(
     connection: &Connection,
     contact: UserId,
     event: i64,
@@ -92,7 +93,7 @@ pub(super) fn arrived(
 ///
 /// # Errors
 /// When the database cannot be written.
-pub(super) fn declined(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
+pub(crate) fn declined(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
     tx.connection
         .prepare_cached(
             "INSERT INTO asked (user_id, contact_id, told, declined) VALUES (?1, ?2, ?3, 1)
@@ -106,7 +107,7 @@ pub(super) fn declined(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(),
 ///
 /// # Errors
 /// When the database cannot be written.
-pub(super) fn forget(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
+pub(crate) fn forget(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
     tx.connection
         .prepare_cached("DELETE FROM asked WHERE user_id = ?1 AND contact_id = ?2")?
         .execute((user, contact))?;
@@ -118,7 +119,7 @@ pub(super) fn forget(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), S
 ///
 /// # Errors
 /// When the database cannot be written.
-pub(super) fn depart(connection: &Connection, user: UserId, batch: u32) -> rusqlite::Result<bool> {
+pub(crate) fn depart(connection: &Connection, user: UserId, batch: u32) -> rusqlite::Result<bool> {
     let by = connection
         .prepare_cached(
             "DELETE FROM asked WHERE user_id = ?1 AND contact_id IN

@@ -2,30 +2,31 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::lanes::View;
-use super::{ChatId, MessageId, StoreError, Tx, UserId, contacts, messages, users};
+use super::{StoreError, Tx, contacts, messages, users};
+use crate::ids::{ChatId, MessageId, UserId};
+use crate::store::lanes::View;
 
 /// What sending into a chat depends on, kept by the committer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct CachedChat {
-    pub(super) creator: UserId,
-    pub(super) other: UserId,
+pub(crate) struct CachedChat {
+    pub(crate) creator: UserId,
+    pub(crate) other: UserId,
     /// The TimeStamp of the newest message ever, 0 before the first.
-    pub(super) last_timestamp: i64,
+    pub(crate) last_timestamp: i64,
     /// Both accounts are there and are contacts.
-    pub(super) open: bool,
+    pub(crate) open: bool,
     /// Whether the chat is in the creator's list and in the other's.
-    pub(super) listed: [bool; 2],
+    pub(crate) listed: [bool; 2],
 }
 
 /// The direction of messages to the creator (`to_creator`) or to the other member of a chat.
-pub(super) fn lane(chat: ChatId, to_creator: bool) -> i64 {
+pub(crate) fn lane(chat: ChatId, to_creator: bool) -> i64 {
     chat * 2 + i64::from(!to_creator)
 }
 
 /// What a chat is to a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub(crate) enum Access {
     /// No such chat, or the user has deleted it.
     NotFound,
     /// A chat of two others.
@@ -43,7 +44,11 @@ pub enum Access {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn access(connection: &Connection, user: UserId, chat: ChatId) -> rusqlite::Result<Access> {
+pub(crate) fn access(
+    connection: &Connection,
+    user: UserId,
+    chat: ChatId,
+) -> rusqlite::Result<Access> {
     let Some((creator, other)) = members(connection, chat)? else {
         return Ok(Access::NotFound);
     };
@@ -69,7 +74,7 @@ pub fn access(connection: &Connection, user: UserId, chat: ChatId) -> rusqlite::
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<ChatId>> {
+pub(crate) fn of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<ChatId>> {
     connection
         .prepare_cached(
             "SELECT chat_id FROM member WHERE user_id = ?1 AND listed = 1 ORDER BY chat_id",
@@ -82,7 +87,7 @@ pub fn of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<ChatId>
 ///
 /// # Errors
 /// When the database cannot be read, or the chat is gone.
-pub fn names(connection: &Connection, chat: ChatId) -> rusqlite::Result<(String, String)> {
+pub(crate) fn names(connection: &Connection, chat: ChatId) -> rusqlite::Result<(String, String)> {
     let (creator, other) =
         members(connection, chat)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     Ok((
@@ -95,7 +100,7 @@ pub fn names(connection: &Connection, chat: ChatId) -> rusqlite::Result<(String,
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn members(
+pub(crate) fn members(
     connection: &Connection,
     chat: ChatId,
 ) -> rusqlite::Result<Option<(UserId, UserId)>> {
@@ -107,7 +112,7 @@ pub fn members(
 
 /// What [`create`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Created {
+pub(crate) enum Created {
     /// The two are no contacts.
     NotConfirmed,
     /// The database has reached its limit.
@@ -120,7 +125,11 @@ pub enum Created {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn create(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<Created, StoreError> {
+pub(crate) fn create(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    contact: UserId,
+) -> Result<Created, StoreError> {
     let connection = tx.connection;
     if !contacts::confirmed(connection, user, contact)? {
         return Ok(Created::NotConfirmed);
@@ -144,7 +153,7 @@ pub fn create(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<Created,
 }
 
 /// Puts a chat (back) into a member's list.
-pub(super) fn list(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), StoreError> {
+pub(crate) fn list(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), StoreError> {
     tx.connection
         .prepare_cached("UPDATE member SET listed = 1 WHERE user_id = ?1 AND chat_id = ?2")?
         .execute((user, chat))?;
@@ -153,7 +162,7 @@ pub(super) fn list(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), St
 }
 
 /// Undoes [`list`]. What is known by heart of the chat is the caller's to forget.
-pub(super) fn unlist(connection: &Connection, user: UserId, chat: ChatId) -> rusqlite::Result<()> {
+pub(crate) fn unlist(connection: &Connection, user: UserId, chat: ChatId) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE member SET listed = 0 WHERE user_id = ?1 AND chat_id = ?2")?
         .execute((user, chat))?;
@@ -165,7 +174,7 @@ pub(super) fn unlist(connection: &Connection, user: UserId, chat: ChatId) -> rus
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn delete(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<Access, StoreError> {
+pub(crate) fn delete(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<Access, StoreError> {
     let access = access(tx.connection, user, chat)?;
     if matches!(access, Access::Member { .. }) {
         leave(tx, user, chat)?;
@@ -174,7 +183,7 @@ pub fn delete(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<Access, Sto
 }
 
 /// Ends a member's side of a chat, listed or not.
-pub(super) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), StoreError> {
+pub(crate) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), StoreError> {
     let connection = tx.connection;
     let newest = tx.newest_message();
     let rest: Option<(MessageId, bool)> = connection
@@ -227,7 +236,7 @@ pub(super) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), S
 }
 
 /// The chat of two users, if there is one.
-pub(super) fn between(
+pub(crate) fn between(
     connection: &Connection,
     a: UserId,
     b: UserId,
@@ -239,7 +248,7 @@ pub(super) fn between(
 }
 
 /// Makes the committer look the chat of two users up again before the next message.
-pub(super) fn forget_pair(tx: &mut Tx<'_>, a: UserId, b: UserId) -> Result<(), StoreError> {
+pub(crate) fn forget_pair(tx: &mut Tx<'_>, a: UserId, b: UserId) -> Result<(), StoreError> {
     if let Some(chat) = between(tx.connection, a, b)? {
         tx.memory.chats.remove(&chat);
     }
@@ -247,7 +256,7 @@ pub(super) fn forget_pair(tx: &mut Tx<'_>, a: UserId, b: UserId) -> Result<(), S
 }
 
 /// Reads what [`CachedChat`] keeps; None when there is no such chat.
-pub(super) fn load(view: &View<'_>, chat: ChatId) -> rusqlite::Result<Option<CachedChat>> {
+pub(crate) fn load(view: &View<'_>, chat: ChatId) -> rusqlite::Result<Option<CachedChat>> {
     let Some((creator, other)) = members(view, chat)? else {
         return Ok(None);
     };

@@ -2,20 +2,21 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::tx::milliseconds;
-use super::{StoreError, Tx, UserId, asked, chats};
+use super::{StoreError, Tx, asked, chats};
+use crate::ids::UserId;
+use crate::store::commit::tx::milliseconds;
 
 /// A contact of a user.
-pub struct Contact {
+pub(crate) struct Contact {
     /// The contact's name as registered.
-    pub name: String,
+    pub(crate) name: String,
     /// When both sides had confirmed, in milliseconds since 1970.
-    pub since: i64,
+    pub(crate) since: i64,
 }
 
 /// What [`request`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Requested {
+pub(crate) enum Requested {
     /// The account of the other side is gone.
     Nobody,
     /// The database has reached its limit.
@@ -36,7 +37,7 @@ pub enum Requested {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn request(
+pub(crate) fn request(
     tx: &mut Tx<'_>,
     user: UserId,
     contact: UserId,
@@ -100,7 +101,7 @@ fn open(connection: &Connection, user: UserId) -> rusqlite::Result<u32> {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn end(
+pub(crate) fn end(
     tx: &mut Tx<'_>,
     user: UserId,
     contact: UserId,
@@ -125,7 +126,7 @@ pub fn end(
 ///
 /// # Errors
 /// When the database cannot be written.
-pub(super) fn remove(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<bool, StoreError> {
+pub(crate) fn remove(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<bool, StoreError> {
     let removed = tx
         .connection
         .prepare_cached(
@@ -150,7 +151,7 @@ pub(super) fn remove(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<b
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn confirmed(connection: &Connection, a: UserId, b: UserId) -> rusqlite::Result<bool> {
+pub(crate) fn confirmed(connection: &Connection, a: UserId, b: UserId) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
             "SELECT 1 FROM contact WHERE user_id = ?1 AND contact_id = ?2 AND since IS NOT NULL",
@@ -162,7 +163,7 @@ pub fn confirmed(connection: &Connection, a: UserId, b: UserId) -> rusqlite::Res
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<UserId>> {
+pub(crate) fn of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<UserId>> {
     connection
         .prepare_cached(
             "SELECT c.contact_id FROM contact c JOIN user u ON u.id = c.contact_id
@@ -177,7 +178,11 @@ pub fn of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<UserId>
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn one(connection: &Connection, user: UserId, contact: UserId) -> rusqlite::Result<Contact> {
+pub(crate) fn one(
+    connection: &Connection,
+    user: UserId,
+    contact: UserId,
+) -> rusqlite::Result<Contact> {
     let since: Option<Option<i64>> = connection
         .prepare_cached("SELECT since FROM contact WHERE user_id = ?1 AND contact_id = ?2")?
         .query_row((user, contact), |row| row.get(0))
@@ -189,18 +194,18 @@ pub fn one(connection: &Connection, user: UserId, contact: UserId) -> rusqlite::
 }
 
 /// A `233` to be sent.
-pub struct Event {
+pub(crate) struct Event {
     /// Where to go on: an event's id, or the asker's id of an open request.
-    pub key: i64,
+    pub(crate) key: i64,
     /// Who wants, or has confirmed.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// Contact events of a user above `after`, oldest first, at most `limit`.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn events(
+pub(crate) fn events(
     connection: &Connection,
     user: UserId,
     after: i64,
@@ -221,7 +226,7 @@ pub fn events(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn settled_events(
+pub(crate) fn settled_events(
     connection: &Connection,
     user: UserId,
     after: i64,
@@ -245,7 +250,7 @@ pub fn settled_events(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn open_requests(
+pub(crate) fn open_requests(
     connection: &Connection,
     user: UserId,
     after: UserId,
@@ -269,7 +274,7 @@ pub fn open_requests(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn newest_event(connection: &Connection, user: UserId) -> rusqlite::Result<i64> {
+pub(crate) fn newest_event(connection: &Connection, user: UserId) -> rusqlite::Result<i64> {
     Ok(connection
         .prepare_cached("SELECT id FROM contact_event WHERE user_id = ?1 ORDER BY id DESC LIMIT 1")?
         .query_row([user], |row| row.get(0))
@@ -285,7 +290,7 @@ fn event(row: &rusqlite::Row<'_>) -> rusqlite::Result<Event> {
 }
 
 /// Whether the account is there (not a tombstone).
-pub(super) fn exists(connection: &Connection, user: UserId) -> rusqlite::Result<bool> {
+pub(crate) fn exists(connection: &Connection, user: UserId) -> rusqlite::Result<bool> {
     connection
         .prepare_cached("SELECT 1 FROM user WHERE id = ?1 AND mapped IS NOT NULL")?
         .exists([user])

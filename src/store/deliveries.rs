@@ -13,21 +13,22 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::tx::milliseconds;
-use super::{MessageId, StoreError, Tx, UserId, asked};
+use super::{StoreError, Tx, asked};
+use crate::ids::{MessageId, UserId};
+use crate::store::commit::tx::milliseconds;
 
 /// Everything up to here has arrived.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Position {
+pub(crate) struct Position {
     /// The newest message that has arrived, with all before it.
-    pub message: MessageId,
+    pub(crate) message: MessageId,
     /// The newest contact event that has arrived, with all before it.
-    pub event: i64,
+    pub(crate) event: i64,
 }
 
 impl Position {
     /// Moves up to `other`, never back.
-    pub fn raise(&mut self, other: Position) {
+    pub(crate) fn raise(&mut self, other: Position) {
         self.message = self.message.max(other.message);
         self.event = self.event.max(other.event);
     }
@@ -35,19 +36,19 @@ impl Position {
 
 /// What is old and may still be taken back, or was found to have arrived late, stays so long, in
 /// milliseconds.
-pub(super) const GRACE: i64 = 24 * 3_600 * 1_000;
+pub(crate) const GRACE: i64 = 24 * 3_600 * 1_000;
 
 /// Numbers the logins of one run of the server, in the order in which they begin.
-pub type LoginNumber = u64;
+pub(crate) type LoginNumber = u64;
 
 /// Where a user's next login goes on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// How far the user has been served, saved or not. Saved contact events are gone from the
     /// database, so their number is only that of the unsaved ones.
-    pub position: Position,
+    pub(crate) position: Position,
     /// The last login has used `135`.
-    pub explicit: bool,
+    pub(crate) explicit: bool,
 }
 
 /// A user's newest login since the start of the server.
@@ -73,7 +74,7 @@ enum Start {
 
 /// What of a user is not saved yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Unsaved {
+pub(crate) struct Unsaved {
     position: Position,
     /// The message replaces the saved one, also where it is older.
     back: bool,
@@ -93,7 +94,7 @@ impl From<Position> for Unsaved {
 
 /// The positions that are not saved yet, and the logins that they are of.
 #[derive(Default)]
-pub(super) struct Deliveries {
+pub(crate) struct Deliveries {
     unsaved: HashMap<UserId, Unsaved>,
     /// 48 bytes for each user who has logged in.
     logins: HashMap<UserId, Login>,
@@ -101,10 +102,10 @@ pub(super) struct Deliveries {
 }
 
 /// What one transaction saves.
-pub(super) type Snapshot = Vec<(UserId, Unsaved)>;
+pub(crate) type Snapshot = Vec<(UserId, Unsaved)>;
 
 impl Deliveries {
-    pub(super) fn note(&mut self, user: UserId, position: Position) {
+    pub(crate) fn note(&mut self, user: UserId, position: Position) {
         self.unsaved
             .entry(user)
             .or_default()
@@ -114,7 +115,7 @@ impl Deliveries {
 
     /// Notes what the peer's TCP has acknowledged of a login. Of an earlier one than the last it
     /// counts no more: that one has been sent the same again, and may have said otherwise by `135`.
-    pub(super) fn note_arrived(&mut self, user: UserId, number: LoginNumber, position: Position) {
+    pub(crate) fn note_arrived(&mut self, user: UserId, number: LoginNumber, position: Position) {
         let Some(login) = self.logins.get_mut(&user) else {
             return;
         };
@@ -132,17 +133,17 @@ impl Deliveries {
         }
     }
 
-    pub(super) fn note_sent(&mut self, user: UserId, message: MessageId) {
+    pub(crate) fn note_sent(&mut self, user: UserId, message: MessageId) {
         let sent = &mut self.logins.entry(user).or_default().sent;
         *sent = message.max(*sent);
     }
 
-    pub(super) fn sent(&self, user: UserId) -> MessageId {
+    pub(crate) fn sent(&self, user: UserId) -> MessageId {
         self.logins.get(&user).map_or(0, |login| login.sent)
     }
 
     /// A login begins. `start` is where, if its first `135` may take the position back to there.
-    pub(super) fn begin(&mut self, user: UserId, start: Option<MessageId>) -> LoginNumber {
+    pub(crate) fn begin(&mut self, user: UserId, start: Option<MessageId>) -> LoginNumber {
         self.last += 1;
         let login = self.logins.entry(user).or_default();
         login.number = self.last;
@@ -152,7 +153,7 @@ impl Deliveries {
     }
 
     /// The login ends; `plain` when its client has shown that it does not use `135`.
-    pub(super) fn end(&mut self, user: UserId, number: LoginNumber, plain: bool) {
+    pub(crate) fn end(&mut self, user: UserId, number: LoginNumber, plain: bool) {
         if self
             .logins
             .get(&user)
@@ -171,7 +172,7 @@ impl Deliveries {
     }
 
     /// The first `135` of a login sets its user's position to `message`, also back.
-    pub(super) fn set_back(&mut self, user: UserId, message: MessageId) {
+    pub(crate) fn set_back(&mut self, user: UserId, message: MessageId) {
         let noted = self.settle_start(user);
         let unsaved = self.unsaved.entry(user).or_default();
         unsaved.position.message = message;
@@ -191,16 +192,16 @@ impl Deliveries {
         std::mem::take(&mut login.noted)
     }
 
-    pub(super) fn unsaved(&self, user: UserId) -> Unsaved {
+    pub(crate) fn unsaved(&self, user: UserId) -> Unsaved {
         self.unsaved.get(&user).copied().unwrap_or_default()
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         self.unsaved.iter().map(|(user, at)| (*user, *at)).collect()
     }
 
     /// Forgets what was committed, unless it has moved on since.
-    pub(super) fn saved(&mut self, snapshot: &Snapshot) {
+    pub(crate) fn saved(&mut self, snapshot: &Snapshot) {
         for (user, was) in snapshot {
             let Some(now) = self.unsaved.get_mut(user) else {
                 continue;
@@ -221,7 +222,7 @@ impl Deliveries {
 
 impl Unsaved {
     /// How a user stands who is saved so.
-    pub(super) fn on(self, saved: MessageId, explicit: bool) -> Standing {
+    pub(crate) fn on(self, saved: MessageId, explicit: bool) -> Standing {
         let message = match self.back {
             true => self.position.message,
             false => saved.max(self.position.message),
@@ -237,7 +238,7 @@ impl Unsaved {
 }
 
 /// Writes positions into the open transaction.
-pub(super) fn save(connection: &Connection, positions: &Snapshot) -> Result<(), StoreError> {
+pub(crate) fn save(connection: &Connection, positions: &Snapshot) -> Result<(), StoreError> {
     if positions.is_empty() {
         return Ok(());
     }
@@ -303,7 +304,7 @@ fn forget_start(connection: &Connection, user: UserId) -> rusqlite::Result<()> {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn receive_explicitly(
+pub(crate) fn receive_explicitly(
     tx: &mut Tx<'_>,
     user: UserId,
     message: MessageId,
@@ -320,14 +321,14 @@ pub fn receive_explicitly(
 }
 
 /// Whether the last login of `user` has used `135`, as far as that is saved.
-pub(super) fn is_explicit(connection: &Connection, user: UserId) -> rusqlite::Result<bool> {
+pub(crate) fn is_explicit(connection: &Connection, user: UserId) -> rusqlite::Result<bool> {
     connection
         .prepare_cached("SELECT 1 FROM explicit_receipt WHERE user_id = ?1")?
         .exists([user])
 }
 
 /// At the start of a server nobody is logged in.
-pub(super) fn forget_starts(connection: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn forget_starts(connection: &Connection) -> rusqlite::Result<()> {
     let some = connection
         .prepare("SELECT 1 FROM login_start LIMIT 1")?
         .exists([])?;
@@ -342,7 +343,7 @@ pub(super) fn forget_starts(connection: &Connection) -> rusqlite::Result<()> {
 ///
 /// A login that has had something since before `settled` (milliseconds since 1970) holds nothing any
 /// more: whoever wants to count by `135` has begun by then, and a person may stay logged in for years.
-pub(super) fn surely(
+pub(crate) fn surely(
     connection: &Connection,
     user: UserId,
     settled: i64,
@@ -355,7 +356,7 @@ pub(super) fn surely(
 }
 
 /// The saved position; 0 when nothing has arrived yet.
-pub(super) fn saved(connection: &Connection, user: UserId) -> rusqlite::Result<MessageId> {
+pub(crate) fn saved(connection: &Connection, user: UserId) -> rusqlite::Result<MessageId> {
     Ok(connection
         .prepare_cached("SELECT message_id FROM delivery WHERE user_id = ?1")?
         .query_row([user], |row| row.get(0))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use rusqlite::ffi;
 
-use super::health;
+use crate::store::open::health;
 
 /// Where it says what to do with a damaged database.
 const ADVICE: &str = "docs/RELIABILITY.md, \"A damaged database\"";
@@ -77,7 +77,7 @@ impl fmt::Display for StoreError {
 
 /// What is behind an error of the file system and what to do, by SQLite's extended code; its own
 /// words are the same for all of a kind ("disk I/O error").
-pub(super) fn cure(error: &rusqlite::Error) -> Option<&'static str> {
+pub(crate) fn cure(error: &rusqlite::Error) -> Option<&'static str> {
     let rusqlite::Error::SqliteFailure(failure, _) = error else {
         return None;
     };

@@ -19,17 +19,18 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{MessageId, Tx};
-pub(super) use indexing::{Indexing, index_all};
+use super::Tx;
+use crate::ids::MessageId;
+pub(crate) use indexing::{Indexing, index_all};
 
 mod indexing;
 
 /// A lane, and a message in it.
-pub(super) type Entry = (i64, MessageId);
+pub(crate) type Entry = (i64, MessageId);
 
 /// The newest messages, which are not in the index yet. It is never changed, only replaced.
 #[derive(Debug, Default)]
-pub(super) struct Tail {
+pub(crate) struct Tail {
     /// The index is complete up to this message.
     indexed: MessageId,
     /// Each in the order of its entries; all ids of a part are above those of the one before.
@@ -39,7 +40,7 @@ pub(super) struct Tail {
 
 impl Tail {
     /// What the database has above the index.
-    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Tail> {
+    pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Tail> {
         let indexed = connection
             .prepare_cached("SELECT value FROM counter WHERE name = 'indexed'")?
             .query_row([], |row| row.get(0))?;
@@ -52,7 +53,7 @@ impl Tail {
 
     /// This tail with what has come since it was loaded. How far the index has come since then does
     /// not matter to it.
-    pub(super) fn caught_up(&self, connection: &Connection) -> rusqlite::Result<Tail> {
+    pub(crate) fn caught_up(&self, connection: &Connection) -> rusqlite::Result<Tail> {
         let newest = self.entries().iter().map(|(_, id)| *id).max();
         let mut entries = connection
             .prepare_cached("SELECT lane, id FROM message WHERE id > ?1 ORDER BY id")?
@@ -64,7 +65,7 @@ impl Tail {
         Ok(self.with(entries, 0))
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
@@ -109,16 +110,16 @@ impl Tail {
 
 /// The database and the messages that its index does not name yet, at one moment.
 #[derive(Clone, Copy)]
-pub struct View<'c> {
+pub(crate) struct View<'c> {
     /// The connection, inside a transaction.
-    pub connection: &'c Connection,
+    pub(crate) connection: &'c Connection,
     tail: &'c Tail,
     /// Messages of the open transaction itself, in the order of their ids.
     pending: &'c [Entry],
 }
 
 impl<'c> View<'c> {
-    pub(super) fn new(
+    pub(crate) fn new(
         connection: &'c Connection,
         tail: &'c Tail,
         pending: &'c [Entry],
@@ -141,7 +142,7 @@ impl<'c> View<'c> {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(super) fn first(&self, lane: i64, from: MessageId) -> rusqlite::Result<Option<MessageId>> {
+    pub(crate) fn first(&self, lane: i64, from: MessageId) -> rusqlite::Result<Option<MessageId>> {
         let indexed = match from <= self.tail.indexed {
             true => self
                 .connection
@@ -162,7 +163,7 @@ impl<'c> View<'c> {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(super) fn up(
+    pub(crate) fn up(
         &self,
         lane: i64,
         from: MessageId,
@@ -194,7 +195,7 @@ impl<'c> View<'c> {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(super) fn down(
+    pub(crate) fn down(
         &self,
         lane: i64,
         below: MessageId,
@@ -227,7 +228,7 @@ impl<'c> View<'c> {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(super) fn newest(
+    pub(crate) fn newest(
         &self,
         lane: i64,
         below: MessageId,
@@ -245,7 +246,7 @@ impl<'c> View<'c> {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(super) fn count(
+    pub(crate) fn count(
         &self,
         lane: i64,
         after: MessageId,
@@ -267,7 +268,7 @@ impl<'c> View<'c> {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(super) fn text(&self, lane: i64, after: MessageId) -> rusqlite::Result<u64> {
+    pub(crate) fn text(&self, lane: i64, after: MessageId) -> rusqlite::Result<u64> {
         let indexed: i64 = match after < self.tail.indexed {
             true => self
                 .connection
@@ -294,7 +295,7 @@ impl<'c> View<'c> {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(super) fn message<T>(
+    pub(crate) fn message<T>(
         &self,
         id: MessageId,
         each: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
@@ -324,7 +325,7 @@ impl std::ops::Deref for View<'_> {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub(super) fn remove(tx: &mut Tx<'_>, lane: i64, id: MessageId) -> rusqlite::Result<()> {
+pub(crate) fn remove(tx: &mut Tx<'_>, lane: i64, id: MessageId) -> rusqlite::Result<()> {
     tx.memory.removed = tx.memory.removed.max(id);
     tx.connection
         .prepare_cached("DELETE FROM message WHERE id = ?1")?

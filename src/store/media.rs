@@ -2,28 +2,30 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::chats::{self, Access};
-use super::{ChatId, MediaId, MessageId, StoreError, Tx, UserId, messages};
+use super::chats;
+use super::{StoreError, Tx, messages};
+use crate::ids::{ChatId, MediaId, MessageId, UserId};
+use crate::store::chats::Access;
 
 /// Bytes of one part, a little less where a character would be cut.
-pub const PART: usize = 64 << 10;
+pub(crate) const PART: usize = 64 << 10;
 
 /// What is known of media before any of it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Media {
+pub(crate) struct Media {
     /// Its id.
-    pub id: MediaId,
+    pub(crate) id: MediaId,
     /// The chat it was sent into.
-    pub chat: ChatId,
+    pub(crate) chat: ChatId,
     /// It must be quoted on the wire.
-    pub quoted: bool,
+    pub(crate) quoted: bool,
 }
 
 /// Whether a user may see media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Lookup {
     /// Yes.
-    Media(Media),
+    Found(Media),
     /// There is none, or its message is gone for the user.
     NotFound,
     /// It was sent into a chat of two others.
@@ -34,7 +36,11 @@ pub enum Found {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn find(connection: &Connection, user: UserId, media: MediaId) -> rusqlite::Result<Found> {
+pub(crate) fn find(
+    connection: &Connection,
+    user: UserId,
+    media: MediaId,
+) -> rusqlite::Result<Lookup> {
     let row: Option<(ChatId, MessageId, bool)> = connection
         .prepare_cached(
             "SELECT chat_id, message_id, quoted FROM media
@@ -43,22 +49,22 @@ pub fn find(connection: &Connection, user: UserId, media: MediaId) -> rusqlite::
         .query_row([media], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let Some((chat, message, quoted)) = row else {
-        return Ok(Found::NotFound);
+        return Ok(Lookup::NotFound);
     };
     let Some((creator, other)) = chats::members(connection, chat)? else {
-        return Ok(Found::NotFound);
+        return Ok(Lookup::NotFound);
     };
     if user != creator && user != other {
-        return Ok(Found::Denied);
+        return Ok(Lookup::Denied);
     }
     // Not listed any more, yet the message may be there for the other side.
     Ok(match chats::access(connection, user, chat)? {
-        Access::Member { cleared, .. } if message > cleared => Found::Media(Media {
+        Access::Member { cleared, .. } if message > cleared => Lookup::Found(Media {
             id: media,
             chat,
             quoted,
         }),
-        _ => Found::NotFound,
+        _ => Lookup::NotFound,
     })
 }
 
@@ -66,7 +72,7 @@ pub fn find(connection: &Connection, user: UserId, media: MediaId) -> rusqlite::
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn part(
+pub(crate) fn part(
     connection: &Connection,
     media: MediaId,
     part: u32,
@@ -81,7 +87,7 @@ pub fn part(
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn begin(
+pub(crate) fn begin(
     tx: &mut Tx<'_>,
     owner: UserId,
     chat: ChatId,
@@ -103,7 +109,7 @@ pub fn begin(
 
 /// Bytes of media that a user has in the database, those included whose message is still to come
 /// or already gone.
-pub(super) fn used(connection: &Connection, user: UserId) -> rusqlite::Result<u64> {
+pub(crate) fn used(connection: &Connection, user: UserId) -> rusqlite::Result<u64> {
     let bytes: Option<i64> = connection
         .prepare_cached("SELECT bytes FROM media_use WHERE user_id = ?1")?
         .query_row([user], |row| row.get(0))
@@ -117,7 +123,12 @@ pub(super) fn used(connection: &Connection, user: UserId) -> rusqlite::Result<u6
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn add(tx: &mut Tx<'_>, media: MediaId, part: u32, data: &str) -> Result<(), StoreError> {
+pub(crate) fn add(
+    tx: &mut Tx<'_>,
+    media: MediaId,
+    part: u32,
+    data: &str,
+) -> Result<(), StoreError> {
     tx.connection
         .prepare_cached("INSERT INTO media_part (media_id, part, data) VALUES (?1, ?2, ?3)")?
         .execute((media, part, data))?;
@@ -128,7 +139,7 @@ pub fn add(tx: &mut Tx<'_>, media: MediaId, part: u32, data: &str) -> Result<(),
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn finish(
+pub(crate) fn finish(
     tx: &mut Tx<'_>,
     sender: UserId,
     chat: ChatId,
@@ -149,7 +160,7 @@ pub fn finish(
 }
 
 /// Gives an upload up; its parts are purged.
-pub fn abandon(tx: &mut Tx<'_>, media: MediaId) {
+pub(crate) fn abandon(tx: &mut Tx<'_>, media: MediaId) {
     tx.memory.uploading.remove(&media);
     tx.purge_soon();
 }

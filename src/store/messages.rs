@@ -5,10 +5,12 @@ use std::collections::BinaryHeap;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::chats::{self, Access, lane};
-use super::lanes::View;
-use super::{ChatId, MediaId, MessageId, StoreError, Tx, UserId};
-use crate::complaint::complain;
+use super::chats;
+use super::{StoreError, Tx};
+use crate::guard::log_limit::complain;
+use crate::ids::{ChatId, MediaId, MessageId, UserId};
+use crate::store::chats::{Access, lane};
+use crate::store::lanes::View;
 
 /// TimeStamps further ahead of the clock than this come from a clock that was wrong, in milliseconds;
 /// a burst in one chat is ahead by a millisecond a message.
@@ -16,7 +18,7 @@ const AHEAD: i64 = 24 * 3_600 * 1_000;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
+pub(crate) enum Sent {
     /// It is in the transaction.
     Kept(Kept),
     /// No such chat, or deleted by the sender.
@@ -29,24 +31,24 @@ pub enum Sent {
 
 /// A message in the transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// Its id.
-    pub id: MessageId,
+    pub(crate) id: MessageId,
     /// Its TimeStamp.
-    pub timestamp: i64,
+    pub(crate) timestamp: i64,
     /// The other member of the chat.
-    pub recipient: UserId,
+    pub(crate) recipient: UserId,
     /// Its media, if it has any.
-    pub media: Option<MediaId>,
+    pub(crate) media: Option<MediaId>,
     /// The message before it to the same recipient, [`MessageId::MAX`] when not known.
-    pub previous: MessageId,
+    pub(crate) previous: MessageId,
 }
 
 /// Puts a message into a chat, if its sender may.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn send(
+pub(crate) fn send(
     tx: &mut Tx<'_>,
     sender: UserId,
     chat: ChatId,
@@ -58,14 +60,14 @@ pub fn send(
 }
 
 /// The statement that keeps a message, looked up once for many of them.
-pub struct Insert<'c>(rusqlite::CachedStatement<'c>);
+pub(crate) struct Insert<'c>(rusqlite::CachedStatement<'c>);
 
 impl<'c> Insert<'c> {
     /// Prepares the statement.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn new(connection: &'c Connection) -> rusqlite::Result<Insert<'c>> {
+    pub(crate) fn new(connection: &'c Connection) -> rusqlite::Result<Insert<'c>> {
         connection
             .prepare_cached(
                 "INSERT INTO message (id, lane, timestamp, body, media_id)
@@ -79,7 +81,7 @@ impl<'c> Insert<'c> {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn send_by(
+pub(crate) fn send_by(
     tx: &mut Tx<'_>,
     insert: &mut Insert<'_>,
     sender: UserId,
@@ -141,7 +143,7 @@ pub fn send_by(
 }
 
 /// Takes away the messages of this transaction from `first` on.
-pub(super) fn take_back(connection: &Connection, first: MessageId) -> rusqlite::Result<()> {
+pub(crate) fn take_back(connection: &Connection, first: MessageId) -> rusqlite::Result<()> {
     connection
         .prepare_cached("DELETE FROM message WHERE id >= ?1")?
         .execute([first])?;
@@ -149,7 +151,7 @@ pub(super) fn take_back(connection: &Connection, first: MessageId) -> rusqlite::
 }
 
 /// The TimeStamp that the next message of a chat must pass.
-pub(super) fn last_timestamp(view: &View<'_>, chat: ChatId) -> rusqlite::Result<i64> {
+pub(crate) fn last_timestamp(view: &View<'_>, chat: ChatId) -> rusqlite::Result<i64> {
     let mut last = view
         .prepare_cached("SELECT last_timestamp FROM chat WHERE id = ?1")?
         .query_row([chat], |row| row.get(0))
@@ -163,7 +165,7 @@ pub(super) fn last_timestamp(view: &View<'_>, chat: ChatId) -> rusqlite::Result<
 }
 
 /// An id that no message has passed.
-pub(super) fn high_water(connection: &Connection) -> rusqlite::Result<MessageId> {
+pub(crate) fn high_water(connection: &Connection) -> rusqlite::Result<MessageId> {
     let stored: MessageId = connection.query_row(
         "SELECT value FROM counter WHERE name = 'message'",
         [],
@@ -174,7 +176,7 @@ pub(super) fn high_water(connection: &Connection) -> rusqlite::Result<MessageId>
     Ok(stored.max(newest.unwrap_or(0)))
 }
 
-pub(super) fn set_high_water(connection: &Connection, id: MessageId) -> rusqlite::Result<()> {
+pub(crate) fn set_high_water(connection: &Connection, id: MessageId) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE counter SET value = max(value, ?1) WHERE name = 'message'")?
         .execute([id])?;
@@ -182,19 +184,19 @@ pub(super) fn set_high_water(connection: &Connection, id: MessageId) -> rusqlite
 }
 
 /// A message as it is read back.
-pub struct Stored<'r> {
+pub(crate) struct Stored<'r> {
     /// Its id.
-    pub id: MessageId,
+    pub(crate) id: MessageId,
     /// The chat it belongs to.
-    pub chat: ChatId,
+    pub(crate) chat: ChatId,
     /// It went to the chat's creator, not from them.
-    pub to_creator: bool,
+    pub(crate) to_creator: bool,
     /// Its TimeStamp.
-    pub timestamp: i64,
+    pub(crate) timestamp: i64,
     /// Its text.
-    pub body: &'r str,
+    pub(crate) body: &'r str,
     /// Its media, if it has any.
-    pub media: Option<MediaId>,
+    pub(crate) media: Option<MediaId>,
 }
 
 /// Hands messages to `user` above `after` to `each`, oldest first, until it returns false; returns
@@ -205,7 +207,7 @@ pub struct Stored<'r> {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn backlog(
+pub(crate) fn backlog(
     view: &View<'_>,
     user: UserId,
     after: MessageId,
@@ -263,7 +265,7 @@ fn stored<'r>(row: &'r rusqlite::Row<'_>) -> rusqlite::Result<Stored<'r>> {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn history(
+pub(crate) fn history(
     view: &View<'_>,
     chat: ChatId,
     before: i64,
@@ -299,7 +301,7 @@ pub fn history(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn one<T>(
+pub(crate) fn one<T>(
     view: &View<'_>,
     id: MessageId,
     f: impl FnOnce(Stored<'_>) -> T,
@@ -311,7 +313,7 @@ pub fn one<T>(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn newest_upto(
+pub(crate) fn newest_upto(
     view: &View<'_>,
     user: UserId,
     chat: ChatId,
@@ -331,7 +333,7 @@ pub fn newest_upto(
 ///
 /// Within a lane TimeStamps grow with ids, so a bisection over ids finds the place in some forty
 /// steps, however long the chat; a second index would cost every message instead.
-pub(super) fn first_at(view: &View<'_>, lane: i64, timestamp: i64) -> rusqlite::Result<MessageId> {
+pub(crate) fn first_at(view: &View<'_>, lane: i64, timestamp: i64) -> rusqlite::Result<MessageId> {
     let at = |from: MessageId| -> rusqlite::Result<Option<(MessageId, i64)>> {
         let mut found = None;
         view.up(lane, from, |row| {

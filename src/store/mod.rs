@@ -1,51 +1,31 @@
-//! What is kept: SQLite in WAL mode, read through a pool, written by one committer.
+//! The store: SQLite in WAL mode, read through a pool, written by group commit.
 //!
-//! In reading order: `error`, `place` (where the files are), [`schema`] (versions and upgrades), `health` (is it
-//! whole), [`pool`] (connections and
-//! their pragmas), [`committer`] (group commit), then one file of SQL a subject: [`users`],
-//! [`names`] (mapped anew), [`contacts`], [`chats`], [`messages`], `lanes` (their index), [`media`], [`deliveries`], [`purge`] and `retention`
-//! (what goes), [`limits`] (what may come), [`figures`] (what is counted); for the
-//! operator's tool [`beside`], [`orders`], [`upkeep`], [`census`], [`check`], [`copy`]. There is no
-//! SQL outside this directory.
+//! In reading order: `open` (place, schema, health, the pool), `commit` (one transaction for all who
+//! wait), then one file of SQL per subject: `users`, `contacts`, `asked`, `chats`, `messages`, `lanes`
+//! (their deferred index), `media`, `deliveries`; `removal` (purge and retention), `admin` (what
+//! `plauschctl` does on the file), `metrics`.
 //!
-//! Invariant: [`Store::write`] returns only after the COMMIT of its job is on stable storage
+//! Invariant: `Store::write` returns only after the COMMIT of its job is on stable storage
 //! (promise 1 of the contract). Whatever a write depends on is decided inside its job.
 
+pub(crate) mod admin;
 mod asked;
-pub mod beside;
-pub mod census;
-pub mod chats;
-pub mod check;
-pub mod committer;
-pub mod contacts;
-pub mod copy;
-pub mod deliveries;
+pub(crate) mod chats;
+pub(crate) mod commit;
+pub(crate) mod contacts;
+pub(crate) mod deliveries;
 mod error;
-pub mod figures;
-mod health;
-mod jobs;
 mod lanes;
-pub mod limits;
-mod marker;
-pub mod media;
-mod mend;
-pub mod messages;
-pub mod names;
-pub mod orders;
-mod place;
+pub(crate) mod media;
+pub(crate) mod messages;
+pub(crate) mod metrics;
+pub(crate) mod open;
 #[cfg(test)]
 mod plans;
-pub mod pool;
-pub mod purge;
-mod retention;
-pub mod salvage;
-pub mod schema;
+pub(crate) mod removal;
 #[cfg(test)]
 pub(crate) mod tests;
-pub mod texts;
-mod tx;
-pub mod upkeep;
-pub mod users;
+pub(crate) mod users;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -53,27 +33,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use committer::Committer;
+use crate::ids::{ChatId, MessageId, UserId};
+use crate::sync::lock;
+use commit::queue::{Jobs, Undo};
+pub use commit::quota::Limits;
+use commit::text_quota;
+pub(crate) use commit::tx::{Newest, Tx};
+use commit::worker::{self, Committer};
 use deliveries::{Deliveries, LoginNumber, Position, Standing};
 pub use error::StoreError;
-use jobs::{Jobs, Undo};
 use lanes::Tail;
-pub use lanes::View;
-pub use tx::{Newest, Tx};
+pub(crate) use lanes::View;
+use open::pool;
 
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-pub(crate) use crate::sync::lock;
-
-/// Identifies an account for ever; never used again.
-pub type UserId = i64;
-/// Identifies a chat on the wire and in the database; never used again.
-pub type ChatId = i64;
-/// Identifies a message in the database, growing in commit order over all chats; never used
-/// again, never seen on the wire.
-pub type MessageId = i64;
-/// Identifies media on the wire and in the database; never used again.
-pub type MediaId = i64;
 
 /// How a database is opened.
 #[derive(Debug, Clone)]
@@ -91,7 +65,7 @@ pub struct Options {
     /// program.
     pub leave_checkpoints: bool,
     /// How much is kept, and for how long.
-    pub limits: limits::Limits,
+    pub limits: Limits,
     /// Ends [`Store::open`] when it becomes true: what takes long is rolled back.
     pub stop: Arc<std::sync::atomic::AtomicBool>,
 }
@@ -108,7 +82,7 @@ struct Inner {
     jobs: Arc<Jobs>,
     shared: Arc<Shared>,
     committer: Mutex<Option<Committer>>,
-    texts: texts::Texts,
+    texts: text_quota::Texts,
     /// Keep other servers away. Last, since closing the first gives up SQLite's locks of this process
     /// too.
     _locks: (Arc<File>, Option<File>),
@@ -130,7 +104,7 @@ pub(crate) struct Shared {
     urgent: AtomicBool,
     /// Chats that a reply is being read from, with the number of readers: not purged meanwhile.
     pins: Mutex<HashMap<ChatId, u32>>,
-    figures: figures::Figures,
+    figures: metrics::Figures,
 }
 
 impl Store {
@@ -149,13 +123,13 @@ impl Store {
         } = pool::open(options)?;
         let file = Arc::new(file);
         let shared = Arc::new(Shared::default());
-        let opened = committer::Opened {
+        let opened = worker::Opened {
             pool: pool.clone(),
             path: path.clone(),
             file: Arc::clone(&file),
             place,
         };
-        let (jobs, committer) = committer::start(opened, options, Arc::clone(&shared))?;
+        let (jobs, committer) = worker::start(opened, options, Arc::clone(&shared))?;
         Ok(Store {
             inner: Arc::new(Inner {
                 path,
@@ -163,14 +137,14 @@ impl Store {
                 jobs,
                 shared,
                 committer: Mutex::new(Some(committer)),
-                texts: texts::Texts::new(options.limits.text_quota),
+                texts: text_quota::Texts::new(options.limits.text_quota),
                 _locks: (file, log),
             }),
         })
     }
 
     /// The database file, by its absolute name without links.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.inner.path
     }
 
@@ -182,7 +156,7 @@ impl Store {
     ///
     /// # Errors
     /// When no connection becomes free in time, the statement fails, or [`Store::is_lost`].
-    pub fn read<T>(
+    pub(crate) fn read<T>(
         &self,
         f: impl FnOnce(&View<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
@@ -205,7 +179,7 @@ impl Store {
     /// # Errors
     /// When `f` fails (its changes are rolled back), when the transaction fails (nothing of the
     /// group is kept), or when the store has been stopped.
-    pub fn write<T: Send + 'static>(
+    pub(crate) fn write<T: Send + 'static>(
         &self,
         rows: usize,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -217,7 +191,7 @@ impl Store {
     ///
     /// # Errors
     /// Also [`StoreError::NoRoom`], without running `f`, when the database has reached its limit.
-    pub fn grow<T: Send + 'static>(
+    pub(crate) fn grow<T: Send + 'static>(
         &self,
         rows: usize,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -235,7 +209,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::write`].
-    pub fn send<T: Send + 'static>(
+    pub(crate) fn send<T: Send + 'static>(
         &self,
         rows: usize,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -245,30 +219,30 @@ impl Store {
 
     /// Whether one of the database's files was removed, moved or replaced. The log says which;
     /// nothing is read or written any more, and [`Store::stop`] ends the process.
-    pub fn is_lost(&self) -> bool {
+    pub(crate) fn is_lost(&self) -> bool {
         self.inner.shared.lost.load(Ordering::Acquire)
     }
 
     /// What is counted since the start.
-    pub fn figures(&self) -> &figures::Figures {
+    pub(crate) fn figures(&self) -> &metrics::Figures {
         &self.inner.shared.figures
     }
 
     /// All messages up to this id are visible to a read that begins after this call, unless they
     /// were rolled back.
-    pub fn committed(&self) -> MessageId {
+    pub(crate) fn committed(&self) -> MessageId {
         self.inner.shared.committed.load(Ordering::Acquire)
     }
 
     /// Notes that everything up to `position` has been received by `user`; saved along with the
     /// next transaction, or by itself without an fsync when there is none for a while.
-    pub fn note_delivered(&self, user: UserId, position: Position) {
+    pub(crate) fn note_delivered(&self, user: UserId, position: Position) {
         lock(&self.inner.shared.deliveries).note(user, position);
         self.save_events_soon(position);
     }
 
     /// The same of what the peer's TCP has acknowledged of a login.
-    pub fn note_arrived(&self, user: UserId, login: LoginNumber, position: Position) {
+    pub(crate) fn note_arrived(&self, user: UserId, login: LoginNumber, position: Position) {
         lock(&self.inner.shared.deliveries).note_arrived(user, login, position);
         self.save_events_soon(position);
     }
@@ -281,18 +255,18 @@ impl Store {
 
     /// Has the next transaction save positions: what a user has seen in a session that is over
     /// should not come again, even after a crash.
-    pub fn save_soon(&self) {
+    pub(crate) fn save_soon(&self) {
         self.inner.shared.urgent.store(true, Ordering::Release);
     }
 
     /// Notes that messages to `user` up to `message` have been written to a connection.
-    pub fn note_sent(&self, user: UserId, message: MessageId) {
+    pub(crate) fn note_sent(&self, user: UserId, message: MessageId) {
         lock(&self.inner.shared.deliveries).note_sent(user, message);
     }
 
     /// The newest message that was written to a connection of `user`'s since the start; what has
     /// not been sent cannot have been read.
-    pub fn sent(&self, user: UserId) -> MessageId {
+    pub(crate) fn sent(&self, user: UserId) -> MessageId {
         lock(&self.inner.shared.deliveries).sent(user)
     }
 
@@ -300,7 +274,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn standing(&self, user: UserId) -> Result<Standing, StoreError> {
+    pub(crate) fn standing(&self, user: UserId) -> Result<Standing, StoreError> {
         // What is not saved is read first: it leaves that map only after it was committed, so
         // the read that follows sees it then.
         let unsaved = lock(&self.inner.shared.deliveries).unsaved(user);
@@ -314,13 +288,13 @@ impl Store {
 
     /// A login of `user` begins, at the message `start`. With `plain`, what the peer's TCP
     /// acknowledges counts as received in it, until its first `135`.
-    pub fn begin_login(&self, user: UserId, start: MessageId, plain: bool) -> LoginNumber {
+    pub(crate) fn begin_login(&self, user: UserId, start: MessageId, plain: bool) -> LoginNumber {
         lock(&self.inner.shared.deliveries).begin(user, plain.then_some(start))
     }
 
     /// A login of `user` ends; with `plain`, what the next one's peer acknowledges counts
     /// again.
-    pub fn end_login(&self, user: UserId, login: LoginNumber, plain: bool) {
+    pub(crate) fn end_login(&self, user: UserId, login: LoginNumber, plain: bool) {
         lock(&self.inner.shared.deliveries).end(user, login, plain);
         self.save_soon();
     }
@@ -332,7 +306,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub fn receive_explicitly(
+    pub(crate) fn receive_explicitly(
         &self,
         user: UserId,
         message: MessageId,
@@ -354,7 +328,7 @@ impl Store {
     }
 
     /// Keeps the messages and media of `chat` from being purged while the pin lives.
-    pub fn pin(&self, chat: ChatId) -> Pin {
+    pub(crate) fn pin(&self, chat: ChatId) -> Pin {
         *lock(&self.inner.shared.pins).entry(chat).or_insert(0) += 1;
         Pin {
             shared: Arc::clone(&self.inner.shared),
@@ -363,7 +337,7 @@ impl Store {
     }
 
     /// Jobs that wait for the committer, for figures.
-    pub fn queue_depth(&self) -> usize {
+    pub(crate) fn queue_depth(&self) -> usize {
         self.inner.jobs.waiting()
     }
 
@@ -381,7 +355,7 @@ impl Store {
 }
 
 /// Keeps a chat's messages and media in place; see [`Store::pin`].
-pub struct Pin {
+pub(crate) struct Pin {
     shared: Arc<Shared>,
     chat: ChatId,
 }

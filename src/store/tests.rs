@@ -3,10 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::limits::Limits;
-use super::messages::{self, Sent};
-use super::users::{self, NewAccount};
-use super::{Options, Store, StoreError, Tx, UserId, chats, contacts};
+use super::messages;
+use super::users;
+use super::{Options, Store, StoreError, Tx, chats, contacts};
+use crate::ids::UserId;
+use crate::store::commit::quota::Limits;
+use crate::store::messages::Sent;
+use crate::store::users::NewAccount;
 
 use scratch::Scratch;
 
@@ -166,7 +169,7 @@ fn an_orderly_end_is_noticed_and_so_is_every_change_since() {
     let sealed = || {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
         let connection = rusqlite::Connection::open_with_flags(&path, flags).unwrap();
-        super::health::is_sealed(&connection, &path)
+        super::open::health::is_sealed(&connection, &path)
     };
     let (a, _, chat) = pair(&scratch);
     send(&scratch, a, chat, "kept").unwrap();

@@ -2,39 +2,40 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{StoreError, Tx, UserId};
+use super::{StoreError, Tx};
+use crate::ids::UserId;
 
 /// What a login needs to know of an account.
 #[derive(Clone)]
-pub struct Account {
+pub(crate) struct Account {
     /// The account's id.
-    pub id: UserId,
+    pub(crate) id: UserId,
     /// The name as it was registered.
-    pub name: String,
+    pub(crate) name: String,
     /// The password's hash as a PHC string.
-    pub password: String,
+    pub(crate) password: String,
 }
 
 /// A new account, all values checked.
-pub struct NewAccount {
+pub(crate) struct NewAccount {
     /// The name as it is to be shown.
-    pub name: String,
+    pub(crate) name: String,
     /// The name as it is compared.
-    pub mapped: String,
+    pub(crate) mapped: String,
     /// The password's hash as a PHC string.
-    pub password: String,
+    pub(crate) password: String,
     /// As given; nothing is sent to it.
-    pub email: String,
+    pub(crate) email: String,
     /// As given.
-    pub gender: String,
+    pub(crate) gender: String,
 }
 
 /// The account of the first key that one has. A key is a mapped name, or the name itself of an
-/// account that has had to give its mapped name up; see [`names`](super::names).
+/// account that has had to give its mapped name up; see [`names`](super::open::names).
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn by_name(
+pub(crate) fn by_name(
     connection: &Connection,
     keys: &[impl AsRef<str>],
 ) -> rusqlite::Result<Option<Account>> {
@@ -48,7 +49,7 @@ pub fn by_name(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn by_id(connection: &Connection, user: UserId) -> rusqlite::Result<Option<Account>> {
+pub(crate) fn by_id(connection: &Connection, user: UserId) -> rusqlite::Result<Option<Account>> {
     connection
         .prepare_cached("SELECT id, name, password FROM user WHERE id = ?1 AND mapped IS NOT NULL")?
         .query_row([user], |row| {
@@ -65,7 +66,7 @@ pub fn by_id(connection: &Connection, user: UserId) -> rusqlite::Result<Option<A
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn id_of(
+pub(crate) fn id_of(
     connection: &Connection,
     keys: &[impl AsRef<str>],
 ) -> rusqlite::Result<Option<UserId>> {
@@ -84,7 +85,7 @@ pub fn id_of(
 ///
 /// # Errors
 /// When the database cannot be read, or there never was such a user.
-pub fn shown_name(connection: &Connection, user: UserId) -> rusqlite::Result<String> {
+pub(crate) fn shown_name(connection: &Connection, user: UserId) -> rusqlite::Result<String> {
     connection
         .prepare_cached(
             "SELECT CASE WHEN mapped IS NULL THEN '~' || name ELSE name END
@@ -97,7 +98,7 @@ pub fn shown_name(connection: &Connection, user: UserId) -> rusqlite::Result<Str
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn others(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<UserId>> {
+pub(crate) fn others(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<UserId>> {
     connection
         .prepare_cached(
             "SELECT id FROM user WHERE mapped IS NOT NULL AND id <> ?1 ORDER BY mapped",
@@ -110,7 +111,7 @@ pub fn others(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<Use
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn create(tx: &mut Tx<'_>, account: &NewAccount) -> Result<Option<UserId>, StoreError> {
+pub(crate) fn create(tx: &mut Tx<'_>, account: &NewAccount) -> Result<Option<UserId>, StoreError> {
     if id_of(tx.connection, &[&account.name, &account.mapped])?.is_some() {
         return Ok(None);
     }
@@ -134,7 +135,7 @@ pub fn create(tx: &mut Tx<'_>, account: &NewAccount) -> Result<Option<UserId>, S
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn set_password(
+pub(crate) fn set_password(
     tx: &mut Tx<'_>,
     user: UserId,
     old: &str,
@@ -152,7 +153,7 @@ pub fn set_password(
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn delete(tx: &mut Tx<'_>, user: UserId, password: &str) -> Result<bool, StoreError> {
+pub(crate) fn delete(tx: &mut Tx<'_>, user: UserId, password: &str) -> Result<bool, StoreError> {
     let connection = tx.connection;
     let deleted = connection
         .prepare_cached(

@@ -12,9 +12,10 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use socket2::SockRef;
 use webpki::EndEntityCert;
 
-use super::files::{self, Wanted};
+use super::files;
 use super::{Channel, PIECE, Taken, words};
 use crate::sys;
+use crate::tls::files::Wanted;
 
 /// Who may have signed a server's certificate.
 #[derive(Clone)]

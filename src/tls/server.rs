@@ -12,9 +12,11 @@ use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::{ServerConfig, ServerConnection};
 use webpki::EndEntityCert;
 
-use super::files::{self, Fault, Wanted};
-use super::look::{self, Calendar, Finding};
+use super::files;
+use super::look;
 use super::{Channel, words};
+use crate::tls::files::{Fault, Wanted};
+use crate::tls::look::{Calendar, Finding};
 
 /// What new connections are given. The files can be read again while the server runs; connections
 /// that are there keep what they began with.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use rustls::CertificateError;
 use rustls::pki_types::{IpAddr, ServerName};
 
-use crate::harmless;
+use crate::sanitize;
 
 /// So many names of a certificate are listed; hosts with many names share theirs.
 const LISTED: usize = 8;
@@ -53,7 +53,7 @@ pub(super) fn refusal(why: &CertificateError) -> String {
 /// must not write to the terminal with them.
 fn wrong_name(expected: &ServerName<'_>, presented: &[String]) -> String {
     let expected = match expected {
-        ServerName::DnsName(name) => harmless::word(name.as_ref()),
+        ServerName::DnsName(name) => sanitize::word(name.as_ref()),
         ServerName::IpAddress(IpAddr::V4(address)) => {
             std::net::Ipv4Addr::from(*address).to_string()
         }
@@ -72,7 +72,7 @@ fn wrong_name(expected: &ServerName<'_>, presented: &[String]) -> String {
     for (number, name) in presented.iter().take(LISTED).enumerate() {
         let between = if number == 0 { "" } else { ", " };
         // To a string nothing fails.
-        let _ = write!(names, "{between}{}", harmless::word(unwrapped(name)));
+        let _ = write!(names, "{between}{}", sanitize::word(unwrapped(name)));
     }
     if presented.len() > LISTED {
         names.push_str(" and others");

@@ -4,8 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use plausch::store::limits::Limits;
-use plausch::store::{Options, Store};
+use plausch::store::{Limits, Options, Store};
 use rusqlite::Connection;
 
 use crate::failure::{Doing, Result};

@@ -3,9 +3,10 @@
 use super::{
     ChatsFor, ContactsFor, Engine, Front, Opening, Outcome, Output, Purpose, State, Waiter,
 };
+use crate::auth::names;
+use crate::auth::names::{NameFault, PasswordFault};
 use crate::client::answers::{Answer, Line};
 use crate::client::options::Exit;
-use crate::ops::names::{self, NameFault, PasswordFault};
 use crate::protocol::{Request, Status};
 
 /// Why something was refused, for people.
@@ -205,7 +206,7 @@ impl<F: Front> Engine<F> {
     }
 
     pub(super) fn show_chats(&mut self) {
-        let line = |(id, chat): (&i64, &crate::client::book::Chat)| {
+        let line = |(id, chat): (&i64, &crate::client::roster::Chat)| {
             let here = if self.current == Some(*id) { "*" } else { " " };
             match chat.unread {
                 0 => format!("{here} {}", chat.with),

@@ -19,13 +19,13 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use zeroize::Zeroizing;
 
-use super::answers::{Answers, Line, Push};
-use super::book::Book;
-pub use super::book::Names;
-use super::command::Command;
-use super::connection::Connection;
-use super::options::Exit;
-use super::outbox::{Message, Outbox};
+use crate::client::answers::{Answers, Line, Push};
+use crate::client::command::Command;
+use crate::client::connection::Connection;
+use crate::client::options::Exit;
+use crate::client::outbox::{Message, Outbox};
+use crate::client::roster::Book;
+pub use crate::client::roster::Names;
 pub use types::{After, Brake, Done, Front, Input, Options, Outcome, Output, Waiter};
 use types::{ChatsFor, ContactsFor, Opening, Purpose, State, Upload};
 

@@ -4,12 +4,13 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{ChatsFor, ContactsFor, Engine, Front, Outcome, Output, Purpose, State, Waiter};
+use crate::auth::names;
 use crate::client::answers::{Answer, Taken};
 use crate::client::command::Command;
 use crate::client::connection::{Connection, Happened};
-use crate::client::link::{self, Link, LinkError};
+use crate::client::link;
+use crate::client::link::{Link, LinkError};
 use crate::client::options::Exit;
-use crate::ops::names;
 use crate::protocol::{Request, Status};
 
 /// The pause before the first new attempt, doubled by each.

@@ -7,13 +7,13 @@ use std::time::Instant;
 use crossbeam_channel::Sender;
 use zeroize::Zeroizing;
 
+use crate::auth::names::{NameFault, PasswordFault};
 use crate::client::answers::Line;
 use crate::client::command::Command;
 use crate::client::connection::Happened;
 use crate::client::link::{Address, Link, LinkError, Security};
 use crate::client::options::Exit;
 use crate::client::outbox::Message;
-use crate::ops::names::{NameFault, PasswordFault};
 use crate::protocol::Status;
 
 /// What the engine is to do by itself.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::Call;
 use crate::ctl::{Outcome, accounts, figures, files, health, prune};
-use crate::options::{self, number};
+use crate::options;
+use crate::options::number;
 
 /// The longest age that can be given, in days: about a hundred years.
 const DAYS_MAX: u32 = 36_500;

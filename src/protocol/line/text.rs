@@ -2,9 +2,10 @@
 
 use zeroize::Zeroize;
 
-use super::super::memory::{self, NoMemory};
-use super::limit::{PLAIN_LIMIT, count_backslashes, overflow};
 use super::{Event, Foreign, LineDecoder, first};
+use crate::protocol::line::limit::{PLAIN_LIMIT, count_backslashes, overflow};
+use crate::protocol::memory;
+use crate::protocol::memory::NoMemory;
 
 impl LineDecoder {
     /// Appends text that fits. Room grows by doubling, but not beyond the limit before it must.

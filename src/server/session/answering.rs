@@ -4,19 +4,23 @@ use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 
-use crate::complaint::complain;
-use crate::ops::message::{self, Batch};
-use crate::ops::{self, Answer, Context, Refused, Stream};
-use crate::protocol::memory::{self, NoMemory};
+use super::holds;
+use crate::guard::log_limit::complain;
+use crate::net::connection::Wire;
+use crate::ops;
+use crate::ops::message;
+use crate::ops::message::Batch;
+use crate::ops::{Answer, Context, Refused, Stream};
+use crate::protocol::memory;
+use crate::protocol::memory::NoMemory;
 use crate::protocol::{Foreign, Refusal, Reply, Request};
-use crate::server::wire::Wire;
-use crate::server::{Server, holds};
+use crate::server::Server;
 
 /// How long a logout waits for the acknowledgement of what was pushed before it.
 const LAST_PUSHES: Duration = Duration::from_millis(50);
 
 /// Answers the messages gathered so far.
-pub(super) fn send_batch(
+pub(crate) fn send_batch(
     session: &ops::Session,
     server: &Server,
     batch: &mut Batch,
@@ -42,7 +46,7 @@ pub(super) fn send_batch(
 }
 
 /// Carries one request out and appends, or writes, its reply.
-pub(super) fn carry_out(
+pub(crate) fn carry_out(
     session: &mut ops::Session,
     server: &Server,
     out: &mut Vec<u8>,
@@ -148,7 +152,7 @@ fn write_stream(
 }
 
 /// Appends `210` or `211`, with the reason if the operator wants it told.
-pub(super) fn refuse(
+pub(crate) fn refuse(
     session: &ops::Session,
     server: &Server,
     out: &mut Vec<u8>,
@@ -170,7 +174,7 @@ pub(super) fn refuse(
 
 /// Says that a connection is no client's, and gives the reason of its end. HTTP gets no answer: a
 /// page may be waiting for one.
-pub(super) fn foreign(
+pub(crate) fn foreign(
     session: &ops::Session,
     server: &Server,
     out: &mut Vec<u8>,
@@ -213,7 +217,7 @@ fn refusal(what: &str, why: &Refused) -> Refusal {
     Refusal::Invalid(Cow::Owned(format!("{what}: {}", why.reason())))
 }
 
-pub(super) fn flush(wire: &Wire, out: &mut Vec<u8>) -> io::Result<()> {
+pub(crate) fn flush(wire: &Wire, out: &mut Vec<u8>) -> io::Result<()> {
     if out.is_empty() {
         return Ok(());
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Session;
-use crate::server::wire::Rest;
+use crate::net::connection::Rest;
 
 /// How long a push that is being written may hold up the end of a connection.
 const LAST_PUSH: Duration = Duration::from_secs(3);
@@ -18,7 +18,7 @@ impl Session {
     /// Who sends nothing more may still read: what has waited for the login and belongs behind its
     /// `212` is written first, as long as the peer takes it (contract, section 1, the end of input).
     /// What comes meanwhile does not prolong it.
-    pub(super) fn await_backlog(&self) {
+    pub(crate) fn await_backlog(&self) {
         let Some(login) = &self.ops.login else { return };
         let upto = self.ops.context.store.committed();
         let (mut began, mut moved) = (None, (0, Instant::now()));
@@ -38,7 +38,7 @@ impl Session {
 
     /// Ends the login when the connection is ending: pushes stop, what has arrived is noted, and
     /// only then the name is free.
-    pub(super) fn end_login(&mut self) {
+    pub(crate) fn end_login(&mut self) {
         let context = &self.ops.context;
         let wire = &self.ops.wire;
         let login = self.ops.login.take();

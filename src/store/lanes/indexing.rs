@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use rusqlite::Connection;
 
 use super::{Entry, Tail};
-use crate::store::{MessageId, StoreError};
+use crate::ids::MessageId;
+use crate::store::StoreError;
 
 /// Messages in the tail from which on a run begins: with 10,000 chats each page of the index takes in
 /// a few dozen messages at a time then. It is also what a start may have to read after a crash, and
@@ -21,7 +22,7 @@ const AT_ONCE: usize = 64;
 
 /// What the committer does to the tail.
 #[derive(Default)]
-pub(in crate::store) struct Indexing {
+pub(crate) struct Indexing {
     /// What is being put into the index, in order, and how far that has come.
     run: Vec<Entry>,
     done: usize,
@@ -37,12 +38,12 @@ pub(in crate::store) struct Indexing {
 
 impl Indexing {
     /// Whether a run has begun.
-    pub(in crate::store) fn is_going_on(&self) -> bool {
+    pub(crate) fn is_going_on(&self) -> bool {
         !self.run.is_empty()
     }
 
     /// Begins a run with all that the tail has, unless one is going on or there is nothing.
-    pub(in crate::store) fn begin(&mut self, tail: &Tail) {
+    pub(crate) fn begin(&mut self, tail: &Tail) {
         if self.is_going_on() || tail.len == 0 {
             return;
         }
@@ -61,7 +62,7 @@ impl Indexing {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub(in crate::store) fn advance(
+    pub(crate) fn advance(
         &mut self,
         connection: &Connection,
         tail: &Tail,
@@ -79,7 +80,7 @@ impl Indexing {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub(in crate::store) fn step(
+    pub(crate) fn step(
         &mut self,
         connection: &Connection,
         rows: usize,
@@ -106,7 +107,7 @@ impl Indexing {
 
     /// After the COMMIT of a step, and of `entries` as new messages, in order: the tail that is
     /// right now, if it is another.
-    pub(in crate::store) fn committed(&mut self, tail: &Tail, entries: &[Entry]) -> Option<Tail> {
+    pub(crate) fn committed(&mut self, tail: &Tail, entries: &[Entry]) -> Option<Tail> {
         self.done += std::mem::take(&mut self.stepped);
         let grown = (!entries.is_empty()).then(|| tail.with(entries.to_vec(), self.parts));
         if !self.is_going_on() || self.done < self.run.len() {
@@ -123,7 +124,7 @@ impl Indexing {
     }
 
     /// After a transaction that was rolled back.
-    pub(in crate::store) fn abandoned(&mut self) {
+    pub(crate) fn abandoned(&mut self) {
         self.stepped = 0;
     }
 }
@@ -176,7 +177,7 @@ fn insert_all(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()
 ///
 /// # Errors
 /// When the database cannot be written.
-pub(in crate::store) fn index_all(connection: &Connection) -> Result<(), StoreError> {
+pub(crate) fn index_all(connection: &Connection) -> Result<(), StoreError> {
     let mut indexing = Indexing::default();
     indexing.begin(&Tail::load(connection)?);
     indexing.step(connection, usize::MAX, MessageId::MAX)

@@ -1,8 +1,8 @@
 //! What is told of requests that are made again, over days.
 
 use super::*;
+use crate::store::admin::check;
 use crate::store::asked::DAY;
-use crate::store::check;
 use crate::store::contacts::Requested;
 use crate::store::deliveries::Position;
 

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::scratch::Scratch;
 use super::{bodies, pair, send};
-use crate::store::messages::{self, Sent};
+use crate::store::messages;
+use crate::store::messages::Sent;
+use crate::store::tests::scratch::Scratch;
 use crate::store::{Newest, Store, StoreError, Tx, chats};
 
 #[test]

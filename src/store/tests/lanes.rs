@@ -2,7 +2,7 @@
 //! begin, and end, among few messages.
 
 use super::*;
-use crate::store::check;
+use crate::store::admin::check;
 
 /// As many messages as a run begins with, in tests.
 const RUN: usize = 64;

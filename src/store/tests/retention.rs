@@ -1,9 +1,10 @@
 //! What goes when its days have passed, and what must not. Time is a parameter here.
 
 use super::*;
-use crate::store::deliveries::{self, Position};
+use crate::store::deliveries;
+use crate::store::deliveries::Position;
 use crate::store::media;
-use crate::store::retention::Retention;
+use crate::store::removal::retention::Retention;
 use std::time::Duration;
 
 const HOUR: i64 = 3_600 * 1_000;
@@ -83,7 +84,7 @@ fn send_media(store: &Store, from: UserId, chat: i64, data: &str) -> Option<mess
 
 fn finds(store: &Store, user: UserId, id: i64) -> bool {
     let found = store.read(|connection| media::find(connection, user, id));
-    matches!(found, Ok(media::Found::Media(_)))
+    matches!(found, Ok(media::Lookup::Found(_)))
 }
 
 /// Waits for the purge, which comes by itself: nothing tells of it, so the database is asked.

@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::store::limits::Limits;
+use crate::store::commit::quota::Limits;
 use crate::store::{Options, Store, Tx};
 
 /// A store in a directory that goes with it.
 pub(crate) struct Scratch {
     /// None only while it is being opened again.
-    pub(super) open: Option<Store>,
+    pub(crate) open: Option<Store>,
     pub(crate) directory: PathBuf,
     /// What it is opened with.
-    pub(super) limits: Limits,
+    pub(crate) limits: Limits,
 }
 
 impl std::ops::Deref for Scratch {
@@ -40,7 +40,7 @@ impl Scratch {
         directory
     }
 
-    pub(super) fn with(limits: Limits) -> Scratch {
+    pub(crate) fn with(limits: Limits) -> Scratch {
         let directory = Scratch::directory();
         Scratch {
             open: Some(Scratch::open(&directory, limits)),
@@ -49,7 +49,7 @@ impl Scratch {
         }
     }
 
-    pub(super) fn open(directory: &Path, limits: Limits) -> Store {
+    pub(crate) fn open(directory: &Path, limits: Limits) -> Store {
         Store::open(&Options {
             path: directory.join("plausch.db"),
             readers: 2,
@@ -63,7 +63,7 @@ impl Scratch {
     }
 
     /// What there would be after a crash now.
-    pub(super) fn crashed(&self) -> Scratch {
+    pub(crate) fn crashed(&self) -> Scratch {
         let directory = Scratch::directory();
         let (from, to) = (self.directory.clone(), directory.clone());
         // In a job, so that nobody writes meanwhile.
@@ -81,7 +81,7 @@ impl Scratch {
         }
     }
 
-    pub(super) fn reopen(&mut self) {
+    pub(crate) fn reopen(&mut self) {
         self.stop();
         self.open = None;
         self.open = Some(Scratch::open(&self.directory, self.limits));

@@ -1,11 +1,11 @@
 //! Text that waits to be received.
 
 use super::*;
+use crate::store::commit::text_quota;
 use crate::store::deliveries::Position;
-use crate::store::texts;
 
 fn bytes(store: &Store, user: UserId) -> u64 {
-    let waiting = store.read(|view| texts::waiting(view, user, |user| store.sent(user)));
+    let waiting = store.read(|view| text_quota::waiting(view, user, |user| store.sent(user)));
     waiting.unwrap().bytes
 }
 

@@ -1,0 +1,7 @@
+//! Live delivery: who is online, and the undelivered pushes of each login.
+
+pub(crate) mod hub;
+pub(crate) mod outbox;
+
+#[cfg(all(test, feature = "shuttle"))]
+mod races;

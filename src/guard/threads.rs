@@ -1,0 +1,228 @@
+//! How many threads there may be, and who waits for one.
+//!
+//! At the limit of memory maps spawning does not fail: the new thread aborts the whole process while
+//! it sets up its stack guard. And at a limit of tasks, whoever comes first would get the last ones.
+//! So threads are counted, and connections get three quarters of them at most: the rest is kept for
+//! the writers of those who are logged in.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::delivery::outbox::Outbox;
+use crate::guard::log_limit::{Complaint, complain};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::lock;
+use crate::sync::{Condvar, Mutex, PoisonError, thread};
+use crate::sys;
+use ceiling::Ceiling;
+
+mod ceiling;
+
+/// Where SQL runs and a backtrace may be printed: 32 KiB were touched at most when measured.
+const STACK: usize = 128 << 10;
+
+/// The threads of connections.
+pub(crate) struct Threads {
+    /// Read at the start, and again when the operator says so.
+    limit: AtomicUsize,
+    /// What the limit comes from.
+    by: std::sync::Mutex<String>,
+    running: Mutex<usize>,
+    ended: Condvar,
+    /// Outboxes with work that could not be given a writer; served when another thread ends. Each is
+    /// in here once.
+    starved: Mutex<VecDeque<Weak<Outbox>>>,
+    /// Somebody is in that list.
+    short: AtomicBool,
+    /// Writers that the system refused since the last sweep, though the limit was not reached.
+    refused: AtomicUsize,
+    /// Outboxes whose writer could not read the store, or with pushes that wait for others; looked
+    /// at by the sweep. Each is in here once.
+    later: Mutex<Vec<Weak<Outbox>>>,
+    complaint: Complaint,
+}
+
+impl Threads {
+    /// Reads the system's limits.
+    pub(crate) fn new() -> Threads {
+        let Ceiling { threads, by } = Ceiling::read();
+        Threads {
+            limit: AtomicUsize::new(threads),
+            by: std::sync::Mutex::new(by),
+            running: Mutex::new(0),
+            ended: Condvar::new(),
+            starved: Mutex::default(),
+            short: AtomicBool::new(false),
+            refused: AtomicUsize::new(0),
+            later: Mutex::default(),
+            complaint: Complaint::default(),
+        }
+    }
+
+    /// How many threads connections may have together.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// How many of them may be readers, so that those who send nothing leave writers enough.
+    pub(crate) fn for_readers(&self) -> usize {
+        for_readers(self.limit())
+    }
+
+    /// What of the system the limit comes from, for people.
+    pub(crate) fn limited_by(&self) -> String {
+        lock(&self.by).clone()
+    }
+
+    /// Reads the system's limits again. Threads that run go on, also when they are too many now.
+    pub(crate) fn read_limit(&self) {
+        let Ceiling { threads, by } = Ceiling::read();
+        self.limit.store(threads, Ordering::Relaxed);
+        *lock(&self.by) = by;
+    }
+
+    /// Starts a thread of a connection. A panic ends that thread alone.
+    ///
+    /// # Errors
+    /// When the limit is reached, or the system refuses.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        name: String,
+        f: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        {
+            let mut running = lock(&self.running);
+            if *running >= self.limit() {
+                return Err(io::Error::other("the system's limit of threads is near"));
+            }
+            *running += 1;
+        }
+        let counted = Counted(Arc::clone(self));
+        // What the kernel shows of a name is 15 bytes; zero bytes it would refuse.
+        thread::Builder::new()
+            .name(name)
+            .stack_size(sys::stack_size(STACK))
+            .spawn(move || {
+                let counted = counted;
+                if catch_unwind(AssertUnwindSafe(f)).is_err() {
+                    complain!(Error, "a connection's thread panicked");
+                }
+                let threads = Arc::clone(&counted.0);
+                drop(counted);
+                threads.serve_starved();
+            })
+            .map(drop)
+    }
+
+    /// Remembers an outbox that could not be given a writer. The outbox sees to it that it is
+    /// remembered once, until it is [tried again](Outbox::retry).
+    pub(crate) fn starve(&self, outbox: &Arc<Outbox>, why: &io::Error) {
+        self.complaint.warn(format_args!(
+            "no thread for a writer: {why}; messages wait for the next free one"
+        ));
+        if why.raw_os_error().is_some() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        let mut starved = lock(&self.starved);
+        starved.push_back(Arc::downgrade(outbox));
+        self.short.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody waits for a thread, so that none should idle.
+    pub(crate) fn are_short(&self) -> bool {
+        self.short.load(Ordering::Relaxed)
+    }
+
+    /// How many writers the system has refused since the last time, though by the limits that were
+    /// read there were threads for them: somebody else has taken those.
+    pub(crate) fn take_refused(&self) -> usize {
+        self.refused.swap(0, Ordering::Relaxed)
+    }
+
+    fn next_starved(&self) -> Option<Weak<Outbox>> {
+        let mut starved = lock(&self.starved);
+        let next = starved.pop_front();
+        self.short.store(!starved.is_empty(), Ordering::Relaxed);
+        next
+    }
+
+    /// Remembers an outbox for the next sweep.
+    pub(crate) fn try_later(&self, outbox: &Arc<Outbox>) {
+        lock(&self.later).push(Arc::downgrade(outbox));
+    }
+
+    /// Gives everybody who waits another try.
+    pub(crate) fn sweep(&self) {
+        let waiting: Vec<_> = std::mem::take(&mut *lock(&self.later));
+        // Those that starve again are put behind these.
+        let starved = lock(&self.starved).len();
+        for outbox in waiting.iter().filter_map(Weak::upgrade) {
+            outbox.sweep();
+        }
+        for _ in 0..starved {
+            let Some(next) = self.next_starved() else {
+                break;
+            };
+            if let Some(outbox) = next.upgrade() {
+                outbox.retry();
+            }
+        }
+    }
+
+    /// A thread has become free: it is for the first one that still has a use for it.
+    fn serve_starved(&self) {
+        while let Some(next) = self.next_starved() {
+            if next.upgrade().is_some_and(|outbox| outbox.retry()) {
+                break;
+            }
+        }
+    }
+
+    /// Threads that run now.
+    pub(crate) fn running(&self) -> usize {
+        *lock(&self.running)
+    }
+
+    /// Waits until no thread is left; false when `patience` ran out.
+    pub(crate) fn wait_until_none(&self, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        let mut running = lock(&self.running);
+        while *running > 0 {
+            let Some(left) = end.checked_duration_since(Instant::now()) else {
+                return false;
+            };
+            running = self
+                .ended
+                .wait_timeout(running, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        true
+    }
+}
+
+fn for_readers(limit: usize) -> usize {
+    (limit - limit / 4).max(1)
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Threads::new()
+    }
+}
+
+/// A thread's place, given back when it ends or never began.
+struct Counted(Arc<Threads>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        *lock(&self.0.running) -= 1;
+        self.0.ended.notify_all();
+    }
+}
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests;

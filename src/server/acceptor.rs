@@ -1,0 +1,294 @@
+//! Accepting connections.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::SockRef;
+
+use super::{Server, forwarded, session};
+use crate::guard::connection_slots::Full;
+use crate::guard::log_limit::complain;
+use crate::net::connection::{Transport, Wire};
+use crate::net::listen::Listener;
+use crate::protocol::Reply;
+
+/// How long accepting rests when the system is out of descriptors or memory.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// The record of an alert, `internal_error` (RFC 8446, section 6.2): the one that is for a lack of
+/// something.
+const NO_ROOM: &[u8] = &[21, 3, 3, 0, 2, 2, 80];
+
+/// Accepts connections until the server stops.
+pub(crate) fn accept(server: &Arc<Server>, listener: &Listener) {
+    let Some(socket) = listener.wait(server) else {
+        return;
+    };
+    let mut exhausted = false;
+    loop {
+        match socket.accept() {
+            Ok((stream, mut peer)) => {
+                if exhausted {
+                    complain!(Info, "accepting connections again");
+                    exhausted = false;
+                }
+                if server.is_stopping() {
+                    return;
+                }
+                // On `[::]` one of IPv4 comes in as ::ffff:192.0.2.1, and would count as a part of
+                // one network with all others of IPv4.
+                peer.set_ip(peer.ip().to_canonical());
+                admit(server, stream, peer, listener.tls);
+            }
+            Err(_) if server.is_stopping() => return,
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                if !exhausted {
+                    complain!(Error, "connections cannot be accepted just now: {error}");
+                    exhausted = true;
+                }
+                server.wait_for_stop(EXHAUSTED);
+            }
+        }
+    }
+}
+
+/// Whether the peer has reset the connection already, or closed it without a word.
+fn is_gone(stream: &TcpStream) -> bool {
+    let mut one = [MaybeUninit::uninit()];
+    match SockRef::from(stream).recv_with_flags(&mut one, libc::MSG_PEEK | libc::MSG_DONTWAIT) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+    }
+}
+
+/// Starts the session of a new connection, if there is a place for it.
+fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
+    // Whose it is, a proxy says before anything else.
+    let by_proxy = server.proxies.iter().any(|it| it.contains(peer.ip()));
+    let counted = (!by_proxy).then(|| peer.ip());
+    if let Err(full) = server.places.take(counted) {
+        server.turn_away(&stream, full, peer, tls);
+        return;
+    }
+    // Gives the place back whatever happens below.
+    let mut place = Place {
+        server: Arc::clone(server),
+        counted,
+        wire: None,
+    };
+    // Nobody to serve: a thread would cost ten times as much as this look.
+    if is_gone(&stream) {
+        return;
+    }
+    let id = server.next_connection();
+    // A proxy's header comes before any handshake.
+    let wire = match server.transport(tls && !by_proxy) {
+        Ok(transport) => Arc::new(Wire::new(id, peer, stream, transport)),
+        Err(error) => {
+            let complaint = &server.context.complaints.places;
+            complaint.warn(format_args!("{peer} was turned away: {error}"));
+            return;
+        }
+    };
+    server.enter(&wire);
+    place.wire = Some(Arc::clone(&wire));
+    if server.is_stopping() {
+        // Those that the stop has looked at were told; this one may have come too late for that.
+        wire.stop_reading();
+    }
+    let reader = {
+        let (server, wire) = (Arc::clone(server), Arc::clone(&wire));
+        move || match by_proxy {
+            false => session::serve(&server, wire, place),
+            true => forwarded::serve(&server, wire, place, tls),
+        }
+    };
+    if let Err(error) = server.context.threads.spawn(format!("reader-{id}"), reader) {
+        server
+            .context
+            .complaints
+            .places
+            .warn(format_args!("{peer} was turned away: no thread: {error}"));
+        // Nothing was written to it yet, so this cannot wait.
+        let line = match tls && by_proxy {
+            false => server.refusal("the server has no thread to spare"),
+            true => NO_ROOM.to_vec(),
+        };
+        let _ = wire.lock().write(&line);
+    }
+}
+
+/// A connection's place among all, given back when it is dropped.
+pub(crate) struct Place {
+    server: Arc<Server>,
+    /// The address that it is counted for, once that is known.
+    counted: Option<IpAddr>,
+    wire: Option<Arc<Wire>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(wire) = &self.wire {
+            self.server.leave(wire);
+        }
+        self.server.places.give_back(self.counted);
+    }
+}
+
+impl Server {
+    /// What a new connection's lines travel in. The handshake is left to its own thread.
+    fn transport(&self, tls: bool) -> io::Result<Transport> {
+        #[cfg(feature = "tls")]
+        if tls && let Some(identity) = &self.identity {
+            return Ok(Transport::Tls(Box::new(identity.begin()?)));
+        }
+        if tls {
+            // Never in clear text where somebody expects otherwise.
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        Ok(Transport::Plain)
+    }
+
+    /// Puts a connection that a proxy has made in its own name into that of who is behind it, if
+    /// there is a place for that address. Nothing has been said on it but the proxy's header.
+    pub(crate) fn forward(
+        &self,
+        by_proxy: &Arc<Wire>,
+        mut place: Place,
+        peer: SocketAddr,
+        is_near: bool,
+        tls: bool,
+    ) -> Option<(Arc<Wire>, Place)> {
+        let refuse = |error: io::Error| {
+            let complaint = &self.context.complaints.places;
+            complaint.warn(format_args!("{peer} was turned away: {error}"));
+        };
+        let stream = by_proxy.stream_again().map_err(refuse).ok()?;
+        if let Err(full) = self.places.take_here(peer.ip()) {
+            self.turn_away(&stream, full, peer, tls);
+            return None;
+        }
+        place.counted = Some(peer.ip());
+        let transport = self.transport(tls).map_err(refuse).ok()?;
+        let wire = Wire::forwarded(by_proxy.id(), peer, is_near, stream, transport);
+        wire.set_deadline(by_proxy.time_left());
+        let wire = Arc::new(wire);
+        self.enter(&wire);
+        place.wire = Some(Arc::clone(&wire));
+        if self.is_stopping() {
+            wire.stop_reading();
+        }
+        Some((wire, place))
+    }
+
+    /// Tells one connection too many why, without a thread of its own.
+    fn turn_away(&self, stream: &TcpStream, full: Full, peer: SocketAddr, tls: bool) {
+        let complaint = &self.context.complaints.places;
+        complaint.warn(format_args!("{peer} was turned away: {}", full.reason()));
+        let line = if tls {
+            // There is no session yet that a line could be sent in.
+            NO_ROOM.to_vec()
+        } else {
+            self.refusal(full.reason())
+        };
+        // Its send buffer is empty, so this cannot wait; it must not even try to.
+        if stream.set_nonblocking(true).is_ok() {
+            let _ = io::Write::write(&mut &*stream, &line);
+            // Closing with unread input would reset the connection and destroy the line.
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let _ = io::Read::read(&mut &*stream, &mut [0; 512]);
+        }
+    }
+
+    /// The line for a connection that is turned away.
+    pub(crate) fn refusal(&self, reason: &'static str) -> Vec<u8> {
+        let mut line = Vec::new();
+        Reply::Invalid {
+            reason: self.explain.then(|| reason.into()),
+        }
+        .format(&mut line);
+        line
+    }
+}
+
+/// An error that says something of one connection only, see accept(2).
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::Interrupted
+            | Kind::WouldBlock
+            | Kind::NetworkUnreachable
+            | Kind::HostUnreachable
+            | Kind::NetworkDown
+            | Kind::PermissionDenied
+    ) || error.raw_os_error() == Some(libc::EPROTO)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::net::listen::bind;
+
+    /// A listener, and a client of it with the connection that was accepted.
+    fn connection() -> (TcpListener, TcpStream, TcpStream) {
+        let listener = bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        (listener, client, accepted)
+    }
+
+    #[test]
+    fn a_connection_has_the_options_of_its_listener() {
+        let (_listener, client, accepted) = connection();
+        let socket = SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(
+            socket.tcp_keepalive_time().unwrap(),
+            Duration::from_secs(20)
+        );
+        assert_eq!(
+            socket.tcp_keepalive_interval().unwrap(),
+            Duration::from_secs(6)
+        );
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 4);
+        // The kernel doubles the number.
+        let plain = SockRef::from(&client).send_buffer_size().unwrap();
+        assert_eq!(socket.send_buffer_size().unwrap(), 256 << 10);
+        assert_ne!(plain, 256 << 10);
+    }
+
+    #[test]
+    fn who_has_gone_is_told_from_who_is_silent() {
+        let (_listener, client, accepted) = connection();
+        assert!(!is_gone(&accepted), "silent");
+        (&client).write_all(b"1").unwrap();
+        accepted.peek(&mut [0]).unwrap();
+        assert!(!is_gone(&accepted), "with something to read");
+        drop(client);
+        assert!(!is_gone(&accepted), "closed after a word");
+
+        let (_listener, client, accepted) = connection();
+        drop(client);
+        // Returns when the end has come.
+        accepted.peek(&mut [0]).unwrap();
+        assert!(is_gone(&accepted), "closed without a word");
+
+        let (_listener, client, accepted) = connection();
+        SockRef::from(&client)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        drop(client);
+        assert!(is_gone(&accepted), "reset");
+    }
+}

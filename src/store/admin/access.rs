@@ -1,0 +1,279 @@
+//! The database beside a running server, or without one: what `plauschctl` works with.
+//!
+//! Every write is a short transaction. A running server waits for it as for its own disk, and
+//! forgets what it knew by heart, as another process has written (`data_version`).
+
+use std::fs::{File, TryLockError};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::orders;
+use crate::store::admin::orders::Placed;
+use crate::store::commit::tx::Memory;
+use crate::store::lanes;
+use crate::store::lanes::Tail;
+use crate::store::open::{place, schema};
+use crate::store::removal::purge;
+use crate::store::{StoreError, Tx, View};
+
+/// How often a lock that a busy server holds is tried for, and how often in all: about a minute.
+///
+/// SQLite does not queue those who wait. Beside a server that commits without a pause only frequent
+/// tries hit the moment between two of its transactions; SQLite's own waiting makes longer and
+/// longer pauses.
+const TRY_EVERY: Duration = Duration::from_millis(1);
+const TRIES: i32 = 60_000;
+
+/// How often is looked whether a server has obeyed.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// One transaction of purging without a server.
+const PURGE_SLICE: Duration = Duration::from_millis(200);
+
+/// A database that may be in use by a server.
+pub(crate) struct Beside {
+    connection: Connection,
+    /// For flock(2). Open as long as the connection and dropped after it: closing any descriptor of
+    /// the file gives up the locks (fcntl) that SQLite has on it in this process.
+    file: File,
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Obeyed {
+    /// The server has done it.
+    Yes,
+    /// No server uses the database, so there was nothing to do.
+    NoServer,
+    /// The server has not done it in time.
+    NotYet,
+}
+
+impl Beside {
+    /// Opens a database that exists and has this program's version; changes nothing.
+    ///
+    /// # Errors
+    /// When there is none, it is not ours, or it has another version.
+    pub(crate) fn open(path: &Path) -> Result<Beside, StoreError> {
+        // Never a URI to SQLite.
+        let path = &place::resolve(path)?;
+        let file = File::options().read(true).append(true).open(path)?;
+        let connection = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        patient(&connection)?;
+        schema::expect_newest(&connection)?;
+        connection.execute_batch(
+            "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA cache_size = -2000;",
+        )?;
+        // The log is the server's to checkpoint, or that of whom the server leaves it to.
+        connection.execute_batch("PRAGMA wal_autocheckpoint = 0;")?;
+        Ok(Beside { connection, file })
+    }
+
+    /// Like [`Beside::open`], to read alone: a copy, which nobody writes, needs no locks then, nor a file
+    /// system that has any or that can be written.
+    ///
+    /// # Errors
+    /// As [`Beside::open`].
+    pub(crate) fn open_to_read(path: &Path) -> Result<Beside, StoreError> {
+        let path = &place::resolve(path)?;
+        let Some(connection) = immutable(path)? else {
+            return Beside::open(path);
+        };
+        schema::expect_newest(&connection)?;
+        // There may be no place for a temporary file.
+        connection.execute_batch("PRAGMA temp_store = MEMORY;")?;
+        Ok(Beside {
+            connection,
+            file: File::open(path)?,
+        })
+    }
+
+    /// Runs `f` on one moment of the database.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) fn read<T>(
+        &self,
+        f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let moment = self.connection.unchecked_transaction()?;
+        let value = f(&moment)?;
+        moment.commit()?;
+        Ok(value)
+    }
+
+    /// Like [`Beside::read`], for what reads messages by their lanes.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) fn view<T>(
+        &self,
+        f: impl FnOnce(&View<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.read(|connection| {
+            let tail = Tail::load(connection)?;
+            f(&View::new(connection, &tail, &[]))
+        })
+    }
+
+    /// Runs `f` in a transaction and returns after its COMMIT. Keep it short: a server waits.
+    ///
+    /// # Errors
+    /// When `f` fails or nothing can be written; nothing is changed then.
+    pub(crate) fn write<T>(
+        &mut self,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        // Under load that is a lot, which is not to be read while a server waits.
+        let tail = Tail::load(&self.connection)?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let mut memory = Memory::beside(&transaction, tail.caught_up(&transaction)?)?;
+        let value = f(&mut Tx {
+            connection: &transaction,
+            memory: &mut memory,
+        })?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    /// Waits until a server has obeyed `placed`, `patience` at most.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) fn await_server(
+        &self,
+        placed: Placed,
+        patience: Duration,
+    ) -> Result<Obeyed, StoreError> {
+        let end = Instant::now() + patience;
+        loop {
+            if !self.read(orders::waiting)?.contains(&placed) {
+                return Ok(Obeyed::Yes);
+            }
+            if !self.is_live()? {
+                return Ok(Obeyed::NoServer);
+            }
+            if Instant::now() >= end {
+                return Ok(Obeyed::NotYet);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Purges everything that is to be purged, unless a server uses the database; returns whether
+    /// it did.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub(crate) fn purge_alone(&mut self) -> Result<bool, StoreError> {
+        if !try_exclusive(&self.file)? {
+            return Ok(false);
+        }
+        // A server cannot start meanwhile: it would give out ids that these transactions clear.
+        let bounded = self
+            .connection
+            .execute_batch("PRAGMA wal_autocheckpoint = 1000;");
+        let purged = bounded
+            .map_err(StoreError::from)
+            .and_then(|()| self.purge_all());
+        self.file.unlock()?;
+        purged.map(|()| true)
+    }
+
+    fn purge_all(&mut self) -> Result<(), StoreError> {
+        // What a crash has left in the tail would be looked through for each message.
+        self.write(|tx| lanes::index_all(tx.connection))?;
+        loop {
+            let left = self.write(|tx| {
+                let deadline = Instant::now() + PURGE_SLICE;
+                purge::step(tx.connection, tx.memory, |_| false, deadline)
+            })?;
+            if left == purge::Left::Nothing {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether a server uses the database: it holds flock(2) on the file, see `pool`.
+    ///
+    /// # Errors
+    /// When the file system knows no such locks.
+    pub(crate) fn is_live(&self) -> Result<bool, StoreError> {
+        match self.file.try_lock_shared() {
+            Ok(()) => {
+                self.file.unlock()?;
+                Ok(false)
+            }
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
+}
+
+/// Takes the lock that a server takes; false when one has it.
+pub(crate) fn try_exclusive(file: &File) -> Result<bool, StoreError> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Where a database file says whether it has a write-ahead log: the versions for reading and writing
+/// of its header, 2 with one and 1 without (section 1.3.3 of SQLite's file format).
+const VERSIONS: u64 = 18;
+const WITHOUT_LOG: [u8; 2] = [1, 1];
+
+/// Opens a database that nobody writes, without locks and without an index of a log: a copy of
+/// [`super::copy::backup`], or one that lies on a file system that is mounted read-only. None for
+/// any other.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn immutable(path: &Path) -> Result<Option<Connection>, StoreError> {
+    let mut versions = [0; 2];
+    let read = File::open(path)?.read_exact_at(&mut versions, VERSIONS);
+    let log = std::fs::metadata(place::beside_it(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    let frozen = versions == WITHOUT_LOG || place::is_read_only(path);
+    if read.is_err() || log || !frozen {
+        return Ok(None);
+    }
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'_' | b'-' => uri.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            byte => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    Ok(Some(Connection::open_with_flags(uri, flags)?))
+}
+
+/// Marks a whole database as one without a log, so that it is read without one.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn mark_without_log(file: &File) -> std::io::Result<()> {
+    file.write_all_at(&WITHOUT_LOG, VERSIONS)
+}
+
+/// Makes a connection wait for a lock by many short pauses.
+pub(crate) fn patient(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_handler(Some(|tries| {
+        std::thread::sleep(TRY_EVERY);
+        tries < TRIES
+    }))
+}

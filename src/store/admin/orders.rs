@@ -1,0 +1,129 @@
+//! What another process (`plauschctl`) asks of a running server, by rows of `counter`.
+//!
+//! A change to the database alone does not reach what a server keeps in memory: who is logged in,
+//! and that there is something to purge. So the change and an order are committed together; the
+//! server looks for orders several times a second, obeys, and removes the row. Whoever placed it
+//! waits for that, and so knows that the change holds from the next packet on.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::ids::UserId;
+use crate::store::{StoreError, Tx};
+
+/// What a server is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// To end whatever login this user has.
+    End(UserId),
+    /// To look for something to purge.
+    Purge,
+}
+
+/// An order as it was placed; the token tells it from a later one of the same kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Placed {
+    /// What is to be done.
+    pub(crate) order: Order,
+    /// Milliseconds since 1970 at which it was placed, or a little more.
+    pub(crate) token: i64,
+}
+
+impl Order {
+    /// The row's name; all of them lie between `order:` and `order;`.
+    fn name(self) -> String {
+        match self {
+            Order::End(user) => format!("order:end:{user}"),
+            Order::Purge => "order:purge".to_owned(),
+        }
+    }
+
+    /// None for an order of a newer version, which stays for a newer server.
+    fn from_name(name: &str) -> Option<Order> {
+        match name.strip_prefix("order:")? {
+            "purge" => Some(Order::Purge),
+            other => other.strip_prefix("end:")?.parse().ok().map(Order::End),
+        }
+    }
+}
+
+/// Places an order in the open transaction.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(crate) fn place(tx: &mut Tx<'_>, order: Order) -> Result<Placed, StoreError> {
+    let name = order.name();
+    let connection = tx.connection;
+    let before: Option<i64> = connection
+        .prepare_cached("SELECT value FROM counter WHERE name = ?1")?
+        .query_row([&name], |row| row.get(0))
+        .optional()?;
+    let token = tx.now().max(before.unwrap_or(0).saturating_add(1));
+    connection
+        .prepare_cached(
+            "INSERT INTO counter (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )?
+        .execute((&name, token))?;
+    Ok(Placed { order, token })
+}
+
+/// The orders that wait.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(crate) fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Placed>> {
+    let mut found = Vec::new();
+    let mut statement = connection.prepare_cached(
+        "SELECT name, value FROM counter WHERE name > 'order:' AND name < 'order;'",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(order) = Order::from_name(row.get_ref(0)?.as_str()?) {
+            let token = row.get(1)?;
+            found.push(Placed { order, token });
+        }
+    }
+    Ok(found)
+}
+
+/// Forgets what was ordered before a server began, when nobody was logged in yet.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(crate) fn forget(connection: &Connection) -> Result<(), StoreError> {
+    if !waiting(connection)?.is_empty() {
+        connection
+            .prepare_cached("DELETE FROM counter WHERE name > 'order:' AND name < 'order;'")?
+            .execute([])?;
+    }
+    Ok(())
+}
+
+/// Removes an order that was obeyed, unless it was placed again meanwhile.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(crate) fn done(tx: &mut Tx<'_>, placed: Placed) -> Result<(), StoreError> {
+    if placed.order == Order::Purge {
+        tx.purge_soon();
+    }
+    tx.connection
+        .prepare_cached("DELETE FROM counter WHERE name = ?1 AND value = ?2")?
+        .execute((placed.order.name(), placed.token))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_reads_back_as_its_order() {
+        for order in [Order::End(1), Order::End(i64::MAX), Order::Purge] {
+            assert_eq!(Order::from_name(&order.name()), Some(order));
+        }
+        for other in ["message", "order:", "order:end:x", "order:dance"] {
+            assert_eq!(Order::from_name(other), None, "{other}");
+        }
+    }
+}

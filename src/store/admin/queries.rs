@@ -1,0 +1,314 @@
+//! What an operator does to accounts, and finding what is old enough to go.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use crate::ids::{ChatId, MediaId, MessageId, UserId};
+use crate::store::chats::lane;
+use crate::store::commit::text_quota;
+use crate::store::commit::tx::milliseconds;
+use crate::store::lanes::View;
+use crate::store::{StoreError, Tx, deliveries, messages, users};
+
+/// An account as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// The account's id.
+    pub(crate) id: UserId,
+    /// The name as it was registered.
+    pub(crate) name: String,
+    /// What the account is found by, see [`names`](crate::store::open::names).
+    pub(crate) mapped: String,
+    /// When it was registered, in UTC as ISO 8601 has it.
+    pub(crate) created: String,
+}
+
+/// All accounts in the order of their mapped names.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(crate) fn accounts(connection: &Connection) -> rusqlite::Result<Vec<Listed>> {
+    connection
+        .prepare_cached(
+            "SELECT id, name, mapped,
+               strftime('%Y-%m-%dT%H:%M:%SZ', created / 1000, 'unixepoch')
+             FROM user WHERE mapped IS NOT NULL ORDER BY mapped",
+        )?
+        .query_map([], listed)?
+        .collect()
+}
+
+/// What there is to say of one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Details {
+    /// As in a list.
+    pub(crate) listed: Listed,
+    /// As given at the registration.
+    pub(crate) email: String,
+    /// As given at the registration.
+    pub(crate) gender: String,
+    /// Contacts that both sides have confirmed.
+    pub(crate) contacts: i64,
+    /// Requests of others that wait for an answer.
+    pub(crate) requests: i64,
+    /// Chats in the user's list.
+    pub(crate) chats: i64,
+    /// Messages that have not arrived at the user, as far as that is saved.
+    pub(crate) undelivered: i64,
+    /// Bytes of the user's own text that the others have not received.
+    pub(crate) text_bytes: u64,
+    /// What the user's media take up, in bytes.
+    pub(crate) media_bytes: i64,
+}
+
+/// The first four columns.
+fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
+    Ok(Listed {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        mapped: row.get(2)?,
+        created: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+    })
+}
+
+/// One account by its keys, see [`users::by_name`].
+///
+/// # Errors
+/// When the database cannot be read.
+pub(crate) fn details(
+    view: &View<'_>,
+    keys: &[impl AsRef<str>],
+) -> rusqlite::Result<Option<Details>> {
+    let Some(id) = users::id_of(view, keys)? else {
+        return Ok(None);
+    };
+    let (listed, email, gender) = view
+        .prepare_cached(
+            "SELECT id, name, mapped,
+               strftime('%Y-%m-%dT%H:%M:%SZ', created / 1000, 'unixepoch'), email, gender
+             FROM user WHERE id = ?1",
+        )?
+        .query_row([id], |row| Ok((listed(row)?, row.get(4)?, row.get(5)?)))?;
+    let number = |sql: &str| -> rusqlite::Result<i64> {
+        view.prepare_cached(sql)?.query_row([id], |row| row.get(0))
+    };
+    Ok(Some(Details {
+        listed,
+        email,
+        gender,
+        contacts: number("SELECT count(*) FROM contact WHERE user_id = ?1 AND since IS NOT NULL")?,
+        requests: number("SELECT count(*) FROM contact WHERE contact_id = ?1 AND since IS NULL")?,
+        chats: number("SELECT count(*) FROM member WHERE user_id = ?1 AND listed = 1")?,
+        undelivered: undelivered(view, id)?,
+        text_bytes: text_quota::waiting(view, id, |_| 0)?.bytes,
+        media_bytes: number("SELECT coalesce(max(bytes), 0) FROM media_use WHERE user_id = ?1")?,
+    }))
+}
+
+/// Messages to a user above the saved position.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(crate) fn undelivered(view: &View<'_>, user: UserId) -> rusqlite::Result<i64> {
+    let saved = deliveries::saved(view, user)?;
+    let mut lanes = view.prepare_cached(
+        "SELECT m.chat_id, m.cleared_id, c.creator_id FROM member m JOIN chat c ON c.id = m.chat_id
+         WHERE m.user_id = ?1",
+    )?;
+    let mut rows = lanes.query([user])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let cleared: MessageId = row.get(1)?;
+        let lane = lane(row.get(0)?, row.get::<_, UserId>(2)? == user);
+        count += view.count(lane, saved.max(cleared), MessageId::MAX)?;
+    }
+    Ok(count)
+}
+
+/// Gives an account another name; false when another account has it.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(crate) fn rename(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    name: &str,
+    mapped: &str,
+) -> Result<bool, StoreError> {
+    for key in [name, mapped] {
+        let owner = users::id_of(tx.connection, &[key])?;
+        if owner.is_some_and(|owner| owner != user) {
+            return Ok(false);
+        }
+    }
+    let renamed = tx
+        .connection
+        .prepare_cached(
+            "UPDATE user SET name = ?2, mapped = ?3 WHERE id = ?1 AND mapped IS NOT NULL",
+        )?
+        .execute((user, name, mapped))?;
+    Ok(renamed == 1)
+}
+
+/// When what is old was last removed, in milliseconds since 1970.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(crate) fn retained(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT value FROM counter WHERE name = 'retained'")?
+        .query_row([], |row| row.get(0))
+        .optional()
+}
+
+/// Notes that what was old at `now` has been removed, by the server or by a person who believes the
+/// clock: what has become old since may be removed without one.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(crate) fn note_retained(connection: &Connection, now: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO counter (name, value) VALUES ('retained', ?1)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )?
+        .execute([now])?;
+    Ok(())
+}
+
+/// Old messages of one lane that have arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OldLane {
+    /// The lane's chat.
+    pub(crate) chat: ChatId,
+    to_creator: bool,
+    upto: MessageId,
+    /// How many messages that are.
+    pub(crate) messages: i64,
+}
+
+/// Looks through the next `count` chats above `after` for messages older than `before`
+/// (milliseconds since 1970) that have arrived; gives the last chat looked at too, None when there
+/// was none.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(crate) fn old_lanes(
+    view: &View<'_>,
+    after: ChatId,
+    count: u32,
+    before: i64,
+) -> rusqlite::Result<(Option<ChatId>, Vec<OldLane>)> {
+    let chats: Vec<(ChatId, UserId, UserId)> = view
+        .prepare_cached(
+            "SELECT id, creator_id, other_id FROM chat WHERE id > ?1 ORDER BY id LIMIT ?2",
+        )?
+        .query_map((after, count), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    let mut old = Vec::new();
+    for &(chat, creator, other) in &chats {
+        for (to_creator, recipient) in [(true, creator), (false, other)] {
+            let lane = lane(chat, to_creator);
+            // No message has id 0; MAX would mean that there is none in the lane.
+            let first_kept = messages::first_at(view, lane, before)?;
+            let upto = (first_kept - 1).min(arrived(view, recipient, before)?);
+            let messages = view.count(lane, 0, upto)?;
+            if messages > 0 {
+                old.push(OldLane {
+                    chat,
+                    to_creator,
+                    upto,
+                    messages,
+                });
+            }
+        }
+    }
+    Ok((chats.last().map(|(chat, ..)| *chat), old))
+}
+
+/// Up to where messages older than `before` have arrived at a user for good; nothing will arrive any
+/// more at a deleted account, so there nothing waits. Whoever removes what is younger than a day wants
+/// it gone that soon.
+fn arrived(connection: &Connection, user: UserId, before: i64) -> rusqlite::Result<MessageId> {
+    if crate::store::contacts::exists(connection, user)? {
+        let a_day_ago = milliseconds().saturating_sub(deliveries::GRACE);
+        deliveries::surely(connection, user, before.max(a_day_ago))
+    } else {
+        Ok(MessageId::MAX)
+    }
+}
+
+/// Orders that old messages be purged. Arrived for good, they stay so, whatever has happened since.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(crate) fn doom_messages(tx: &mut Tx<'_>, old: &[OldLane]) -> Result<(), StoreError> {
+    for lane_of in old {
+        // The newest message may go; TimeStamps must not go back then.
+        let last = messages::last_timestamp(&tx.view(), lane_of.chat)?;
+        tx.connection
+            .prepare_cached("UPDATE chat SET last_timestamp = ?2 WHERE id = ?1")?
+            .execute((lane_of.chat, last))?;
+        tx.connection
+            .prepare_cached(
+                "INSERT INTO purge (lane, upto) VALUES (?1, ?2)
+                 ON CONFLICT (lane) DO UPDATE SET upto = max(upto, excluded.upto)",
+            )?
+            .execute((lane(lane_of.chat, lane_of.to_creator), lane_of.upto))?;
+    }
+    Ok(())
+}
+
+/// Media of messages older than `before` that have arrived, among the next `count` above `after`;
+/// gives the last one looked at too, None when there was none.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(crate) fn old_media(
+    connection: &Connection,
+    after: MediaId,
+    count: u32,
+    before: i64,
+) -> rusqlite::Result<(Option<MediaId>, Vec<MediaId>)> {
+    let mut last = None;
+    let mut old = Vec::new();
+    let mut statement = connection.prepare_cached(
+        "SELECT a.id, m.id, m.timestamp, m.lane, c.creator_id, c.other_id FROM media a
+         LEFT JOIN message m ON m.id = a.message_id LEFT JOIN chat c ON c.id = m.lane / 2
+         WHERE a.id > ?1 ORDER BY a.id LIMIT ?2",
+    )?;
+    let mut rows = statement.query((after, count))?;
+    while let Some(row) = rows.next()? {
+        let media: MediaId = row.get(0)?;
+        last = Some(media);
+        let (message, timestamp): (Option<MessageId>, Option<i64>) = (row.get(1)?, row.get(2)?);
+        let (Some(message), Some(timestamp)) = (message, timestamp) else {
+            // Loose already, or about to be.
+            continue;
+        };
+        let to_creator = row.get::<_, i64>(3)? % 2 == 0;
+        let recipient: Option<UserId> = row.get(if to_creator { 4 } else { 5 })?;
+        let (true, Some(recipient)) = (timestamp < before, recipient) else {
+            continue;
+        };
+        if message <= arrived(connection, recipient, before)? {
+            old.push(media);
+        }
+    }
+    Ok((last, old))
+}
+
+/// Takes media from their messages, so that they are purged; to fetch one is `412` from then on.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(crate) fn doom_media(tx: &mut Tx<'_>, media: &[MediaId]) -> Result<(), StoreError> {
+    let mut statement = tx
+        .connection
+        .prepare_cached("UPDATE media SET message_id = NULL WHERE id = ?1")?;
+    for media in media {
+        statement.execute([media])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Figures of the whole database, for people. Counting looks at everything there is, so nothing of
+//! this belongs into the server.
+
+use std::path::Path;
+
+use super::queries;
+use crate::ids::UserId;
+use crate::store::lanes::View;
+
+/// Figures of a database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Census {
+    /// Accounts.
+    pub(crate) users: i64,
+    /// Chats that at least one member has in its list.
+    pub(crate) chats: i64,
+    /// Pairs of confirmed contacts.
+    pub(crate) contacts: i64,
+    /// Messages.
+    pub(crate) messages: i64,
+    /// Messages that have not arrived, as far as that is saved.
+    pub(crate) undelivered: i64,
+    /// Media.
+    pub(crate) media: i64,
+    /// What they take up, in bytes of UTF-8.
+    pub(crate) media_bytes: i64,
+    /// The size of the database file, in bytes.
+    pub(crate) database_bytes: i64,
+    /// What of it is free for new rows.
+    pub(crate) free_bytes: i64,
+    /// The size of the write-ahead log, in bytes.
+    pub(crate) wal_bytes: i64,
+    /// The version of the schema.
+    pub(crate) schema_version: i64,
+}
+
+/// Counts everything; a server goes on meanwhile.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(crate) fn count(view: &View<'_>, path: &Path) -> rusqlite::Result<Census> {
+    let number = |sql: &str| -> rusqlite::Result<i64> { view.query_row(sql, [], |row| row.get(0)) };
+    let page = number("PRAGMA page_size")?;
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    let wal = std::fs::metadata(wal).map_or(0, |data| data.len());
+    Ok(Census {
+        users: number("SELECT count(*) FROM user WHERE mapped IS NOT NULL")?,
+        chats: number("SELECT count(*) FROM chat")?,
+        contacts: number("SELECT count(*) / 2 FROM contact WHERE since IS NOT NULL")?,
+        messages: number("SELECT count(*) FROM message")?,
+        undelivered: undelivered(view)?,
+        media: number("SELECT count(*) FROM media WHERE message_id IS NOT NULL")?,
+        media_bytes: number(
+            "SELECT coalesce(sum(size), 0) FROM media WHERE message_id IS NOT NULL",
+        )?,
+        database_bytes: number("PRAGMA page_count")? * page,
+        free_bytes: number("PRAGMA freelist_count")? * page,
+        wal_bytes: i64::try_from(wal).unwrap_or(i64::MAX),
+        schema_version: number("PRAGMA user_version")?,
+    })
+}
+
+fn undelivered(view: &View<'_>) -> rusqlite::Result<i64> {
+    let mut count = 0;
+    let mut users = view.prepare("SELECT id FROM user WHERE mapped IS NOT NULL")?;
+    for user in users.query_map([], |row| row.get::<_, UserId>(0))? {
+        count += queries::undelivered(view, user?)?;
+    }
+    Ok(count)
+}

@@ -1,0 +1,233 @@
+//! What the committer does beside the jobs: positions, purging, retention and the write-ahead log.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::guard::log_limit::complain;
+use crate::ids::MessageId;
+use crate::store::commit::tx::{Tx, milliseconds};
+use crate::store::commit::worker::{Worker, checkpoint_unless_left};
+use crate::store::open::health;
+use crate::store::open::place::LOST;
+use crate::store::removal::purge;
+use crate::store::{StoreError, deliveries};
+use crate::sync::atomic::Ordering;
+use crate::sync::lock;
+
+/// How often the committer looks after positions and the write-ahead log.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// How long the last writes wait for another process.
+const LAST_WAIT: Duration = Duration::from_millis(500);
+
+/// How long between two slices of purging while nothing else is to be done.
+const PURGE_PAUSE: Duration = Duration::from_millis(10);
+
+/// At most this much of purging goes between two groups. With its COMMIT, and a checkpoint now and
+/// then, nobody is to be held up for more than 20 ms.
+const PURGE_SLICE: Duration = Duration::from_millis(8);
+
+/// Rows that a pause puts into the index of the lanes: about five milliseconds.
+const INDEX_STEP: usize = if cfg!(test) { 8 } else { 4_096 };
+
+/// The write-ahead log is worth a warning from this size on: something keeps it from being
+/// checkpointed.
+const WAL_WARNING: u64 = 64 << 20;
+
+impl Worker {
+    /// How soon the committer should look for something to do beside the jobs.
+    pub(crate) fn pause(&self) -> Duration {
+        if self.memory.purge || (self.indexing.is_going_on() && !self.index_failed) {
+            PURGE_PAUSE
+        } else {
+            self.retention.pause().min(IDLE)
+        }
+    }
+
+    /// Refuses everything from now on: the database is not where it was opened.
+    pub(crate) fn lose(&mut self, error: &StoreError) {
+        self.shared.lost.store(true, Ordering::Release);
+        log::error!(
+            "{error} under the running server: nothing more is acknowledged, and the server ends \
+             with exit code {LOST}"
+        );
+        self.save_log(error, "PASSIVE");
+    }
+
+    /// Moves what is acknowledged, and perhaps only in a log that was removed, into the file that was
+    /// opened as the database, wherever that is now. What somebody has overwritten is left alone.
+    fn save_log(&self, error: &StoreError, mode: &str) {
+        if let StoreError::Lost { whole: true, .. } = error {
+            let sql = format!("PRAGMA wal_checkpoint({mode})");
+            if let Err(error) = self.connection.query_row(&sql, [], |_| Ok(())) {
+                log::warn!("the write-ahead log could not be moved into the database: {error}");
+            }
+        }
+    }
+
+    /// Saves what is only in memory; nothing is written after this.
+    pub(crate) fn finish(&mut self) {
+        // Whoever else holds a lock now must not hold up the end.
+        if let Err(error) = self.connection.busy_timeout(LAST_WAIT) {
+            log::debug!("the last writes wait as long as all others: {error}");
+        }
+        if let Err(error) = self.place.look(&self.connection) {
+            if !self.shared.lost.load(Ordering::Acquire) {
+                self.lose(&error);
+            }
+            self.save_log(&error, "TRUNCATE");
+            std::process::exit(LOST);
+        }
+        self.save_positions();
+        // A run that was going on, and then what came meanwhile.
+        while (self.indexing.is_going_on() || !self.memory.tail.is_empty()) && self.index() {}
+        let noted = health::note_end(&self.connection);
+        let emptied = checkpoint_unless_left(&self.connection, "TRUNCATE");
+        let ended = match (noted, emptied) {
+            (Ok(ended), Ok(())) => ended,
+            (noted, emptied) => {
+                let errors = [noted.err(), emptied.err().map(StoreError::from)];
+                for error in errors.into_iter().flatten() {
+                    log::warn!("the database could not be put in order at the end: {error}");
+                }
+                return;
+            }
+        };
+        // Only the owner of a file may give it a time.
+        if let Err(error) = health::seal(&self.file, ended) {
+            log::debug!("the next start will look through the database: {error}");
+        }
+    }
+
+    /// What is to be done beside the jobs; less of it while some wait.
+    pub(crate) fn rest(&mut self, idle: bool) {
+        if self.shared.lost.load(Ordering::Acquire) {
+            return;
+        }
+        if self.last_rest.elapsed() >= IDLE
+            && let Err(error) = self.place.look(&self.connection)
+        {
+            return self.lose(&error);
+        }
+        if idle && self.indexing.is_going_on() && !self.index_failed {
+            self.index();
+        }
+        if self.memory.purge && (idle || self.last_purge.elapsed() > 5 * PURGE_SLICE) {
+            self.purge();
+        }
+        self.retain();
+        if self.last_rest.elapsed() >= IDLE {
+            self.last_rest = Instant::now();
+            if idle {
+                self.save_positions();
+                self.index();
+                if std::mem::take(&mut self.warm) {
+                    // Gives the cache's memory back.
+                    let _ = self.connection.execute_batch("PRAGMA shrink_memory;");
+                }
+            }
+            self.look_at_wal();
+            if self.postponed {
+                self.memory.purge = true;
+            }
+        }
+    }
+
+    /// Saves delivery positions without an fsync: losing them in a power cut only means that some
+    /// messages are delivered again, and the next full commit syncs the whole log.
+    fn save_positions(&mut self) {
+        let positions = lock(&self.shared.deliveries).snapshot();
+        if positions.is_empty() {
+            return;
+        }
+        let saved = self.relaxed(|connection, _| deliveries::save(connection, &positions));
+        match saved {
+            Ok(()) => lock(&self.shared.deliveries).saved(&positions),
+            Err(error) => complain!(Warn, "delivery positions could not be saved: {error}"),
+        }
+    }
+
+    /// A step of a run, or the first of a new one; false when it failed. Its loss in a power cut only
+    /// means that it is made again.
+    fn index(&mut self) -> bool {
+        self.indexing.begin(&self.memory.tail);
+        if !self.indexing.is_going_on() {
+            return true;
+        }
+        self.warm = true;
+        let mut indexing = std::mem::take(&mut self.indexing);
+        // Here nobody looks whether another process has removed something.
+        let result =
+            self.relaxed(|connection, _| indexing.step(connection, INDEX_STEP, MessageId::MAX));
+        self.indexing = indexing;
+        self.index_failed = result.is_err();
+        match &result {
+            Ok(()) => self.indexed(),
+            Err(error) => {
+                self.indexing.abandoned();
+                complain!(
+                    Warn,
+                    "the index of the messages could not be brought forward: {error}"
+                );
+            }
+        }
+        result.is_ok()
+    }
+
+    /// One slice of purging; its loss in a power cut is harmless too, the order to purge stays.
+    fn purge(&mut self) {
+        self.last_purge = Instant::now();
+        let deadline = self.last_purge + PURGE_SLICE;
+        // Held through the step, so that a chat is not purged while it is being pinned.
+        let shared = Arc::clone(&self.shared);
+        let pins = lock(&shared.pins);
+        let left = self.relaxed(|connection, memory| {
+            purge::step(
+                connection,
+                memory,
+                |chat| pins.contains_key(&chat),
+                deadline,
+            )
+        });
+        (self.memory.purge, self.postponed) = match left {
+            Ok(purge::Left::Nothing) => (false, false),
+            Ok(purge::Left::Work) => (true, false),
+            Ok(purge::Left::Pinned) => (false, true),
+            Err(error) => {
+                complain!(Warn, "purging failed, to be tried again: {error}");
+                (false, true)
+            }
+        };
+    }
+
+    /// One slice of retention, when its time has come and nothing waits to be purged. Its loss is
+    /// as harmless.
+    fn retain(&mut self) {
+        if self.memory.purge || !self.retention.is_due() {
+            return;
+        }
+        let mut retention = std::mem::take(&mut self.retention);
+        let shared = Arc::clone(&self.shared);
+        let pins = lock(&shared.pins);
+        let result = self.relaxed(|connection, memory| {
+            let mut tx = Tx { connection, memory };
+            retention.careful_step(&mut tx, milliseconds(), |chat| pins.contains_key(&chat))
+        });
+        drop(pins);
+        self.checkpoint |= matches!(result, Ok(false));
+        retention.stepped(result);
+        self.retention = retention;
+    }
+
+    fn look_at_wal(&mut self) {
+        let size = self.log_size();
+        if size > WAL_WARNING && !self.wal_warned {
+            complain!(
+                Warn,
+                "the write-ahead log has grown to {} MiB; a long read or a backup keeps it",
+                size >> 20
+            );
+        }
+        self.wal_warned = size > WAL_WARNING;
+    }
+}

@@ -1,0 +1,77 @@
+//! How much may be kept: room in the database, and media of one user.
+//!
+//! Both are decided inside the job that would keep it, so nothing can come in between.
+
+use std::time::Duration;
+
+use crate::guard::log_limit::complain;
+use crate::ids::UserId;
+use crate::store::commit::tx::Tx;
+use crate::store::{StoreError, media};
+
+/// What an operator allows; the default allows everything and keeps it for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of media that one user may have in the database; 0 for no limit.
+    pub media_quota: u64,
+    /// Bytes of text of one user that may wait to be received; 0 for no limit.
+    pub text_quota: u64,
+    /// Bytes of the database that may be in use before nothing is added any more; pages that are
+    /// free inside the file do not count. 0 for no limit.
+    pub max_database: u64,
+    /// Messages that have arrived are removed when they are older; None: never.
+    pub keep_messages: Option<Duration>,
+    /// The same for media alone.
+    pub keep_media: Option<Duration>,
+}
+
+impl Tx<'_> {
+    /// Whether something may be added to the database. Asked once a job, so the database can
+    /// outgrow its limit by what one job adds.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) fn has_room(&mut self) -> Result<bool, StoreError> {
+        let most = self.memory.limits.max_database;
+        if most == 0 {
+            return Ok(true);
+        }
+        // All three are numbers in the header or in memory; inside a transaction they count what
+        // it has done so far.
+        let number = |pragma: &str| -> rusqlite::Result<u64> {
+            self.connection
+                .prepare_cached(pragma)?
+                .query_row([], |row| row.get::<_, i64>(0))
+                .map(|number| u64::try_from(number).unwrap_or(0))
+        };
+        let pages = number("PRAGMA page_count")?.saturating_sub(number("PRAGMA freelist_count")?);
+        let used = pages.saturating_mul(number("PRAGMA page_size")?);
+        if used < most {
+            return Ok(true);
+        }
+        complain!(
+            Warn,
+            "the database has reached --max-database: {used} of {most} bytes are in use; \
+             nothing is added until something is deleted"
+        );
+        Ok(false)
+    }
+
+    /// Whether `user` may have `size` more bytes of media.
+    pub(crate) fn has_quota(&mut self, user: UserId, size: u64) -> Result<bool, StoreError> {
+        let most = self.memory.limits.media_quota;
+        if most == 0 {
+            return Ok(true);
+        }
+        let used = media::used(self.connection, user)?;
+        if used.saturating_add(size) <= most {
+            return Ok(true);
+        }
+        complain!(
+            Warn,
+            "user {user} has reached --media-quota: {used} of {most} bytes are in use, \
+             {size} more were refused"
+        );
+        Ok(false)
+    }
+}

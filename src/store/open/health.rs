@@ -1,0 +1,211 @@
+//! Whether a database is whole, looked at before a server starts on it.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, ErrorCode};
+
+use crate::store::StoreError;
+
+/// Steps of SQLite's between two looks at the clock; some ten microseconds.
+pub(crate) const STEPS: i32 = 1_000;
+
+/// How far a look has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Examined {
+    /// All of it is well-formed.
+    Whole,
+    /// The time was up; nothing wrong was found until then.
+    Partly,
+}
+
+/// A database or a log from this size on takes a while, and is named before.
+const LARGE: i64 = 64 << 20;
+
+/// Says what may take long before it begins.
+pub(crate) fn announce(path: &Path) {
+    let log = std::fs::metadata(log_of(path)).map_or(0, |data| data.len());
+    if i64::try_from(log).is_ok_and(|log| log >= LARGE) {
+        log::info!("reading a write-ahead log of {} MiB first", log >> 20);
+    }
+}
+
+/// Looks through all pages and rows (`PRAGMA quick_check`) for `limit` at most; zero for not at
+/// all. Nothing is written.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when the file is not well-formed, [`StoreError::Stopped`] when `stop` has
+/// become true.
+pub(crate) fn examine(
+    connection: &Connection,
+    limit: Duration,
+    stop: &Arc<AtomicBool>,
+) -> Result<Examined, StoreError> {
+    if limit.is_zero() {
+        return Ok(Examined::Partly);
+    }
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let size = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
+    if size >= LARGE {
+        log::info!(
+            "looking through the database, {} MiB, for {} s at most",
+            size >> 20,
+            limit.as_secs()
+        );
+    }
+    let end = Instant::now() + limit;
+    let asked = Arc::clone(stop);
+    let is_over = move || Instant::now() > end || asked.load(Ordering::Relaxed);
+    connection.progress_handler(STEPS, Some(is_over))?;
+    let found: rusqlite::Result<String> =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    connection.progress_handler(0, None::<fn() -> bool>)?;
+    if stop.load(Ordering::Relaxed) {
+        return Err(StoreError::Stopped);
+    }
+    match found {
+        Ok(found) if found == "ok" => Ok(Examined::Whole),
+        Ok(found) => {
+            // A heading may come first, and then lines; the report has one line.
+            let found = found.trim_start_matches("*** in database main ***");
+            Err(StoreError::Damaged(found.trim().replace('\n', ", ")))
+        }
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+            Ok(Examined::Partly)
+        }
+        Err(error) => Err(damaged(error.into())),
+    }
+}
+
+/// Notes in the database the time that its file is to carry after an orderly end, in milliseconds
+/// since 1970; [`seal`] gives it to the file when nothing is written any more.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(crate) fn note_end(connection: &Connection) -> Result<i64, StoreError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0));
+    connection.execute(
+        "INSERT INTO counter (name, value) VALUES ('ended', ?1)
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        [now],
+    )?;
+    Ok(now)
+}
+
+/// Gives the database file the time that was noted in it. Whoever changes the file later changes
+/// that time, so a start that finds both the same need not look through what it left itself.
+///
+/// # Errors
+/// When the time cannot be set; the next start looks through the database then.
+pub(crate) fn seal(file: &File, ended: i64) -> io::Result<()> {
+    file.set_modified(UNIX_EPOCH + Duration::from_millis(u64::try_from(ended).unwrap_or(0)))
+}
+
+/// Whether the database is as the last orderly end left it: no log, of the noted time, as long as
+/// it says. Anything that is in the way of finding out means no.
+pub(crate) fn is_sealed(connection: &Connection, path: &Path) -> bool {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let Ok(file) = std::fs::metadata(path) else {
+        return false;
+    };
+    if std::fs::metadata(log_of(path)).is_ok_and(|log| log.len() > 0) {
+        return false;
+    }
+    let modified = file.modified().ok();
+    let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let ended = number("SELECT value FROM counter WHERE name = 'ended'");
+    let (pages, size) = (number("PRAGMA page_count"), number("PRAGMA page_size"));
+    match (modified, ended, pages, size) {
+        (Some(modified), Ok(ended), Ok(pages), Ok(size)) => {
+            u64::try_from(ended).is_ok_and(|ended| modified == Duration::from_millis(ended))
+                && u64::try_from(pages.saturating_mul(size)).is_ok_and(|size| size == file.len())
+        }
+        _ => false,
+    }
+}
+
+/// What SQLite finds malformed at the start is damage.
+pub(crate) fn damaged(error: StoreError) -> StoreError {
+    match &error {
+        StoreError::Sqlite(cause) if is_damage(cause) => StoreError::Damaged(cause.to_string()),
+        _ => error,
+    }
+}
+
+/// Whether SQLite says that the file is malformed.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
+
+/// Refuses an empty or missing database beside which a write-ahead log lies: SQLite would delete
+/// the log, and with it perhaps all that is left.
+///
+/// # Errors
+/// [`StoreError::Damaged`] then.
+pub(crate) fn log_without_database(path: &Path) -> Result<(), StoreError> {
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
+    let log = size(&log_of(path));
+    if size(path) == 0 && log > 0 {
+        return Err(StoreError::Damaged(format!(
+            "the file is missing or empty, but beside it lies a write-ahead log of {log} bytes"
+        )));
+    }
+    Ok(())
+}
+
+/// The write-ahead log of a database.
+pub(crate) fn log_of(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push("-wal");
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_database_is_looked_at_no_longer_than_allowed() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE t (a TEXT NOT NULL) STRICT;
+                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
+                 INSERT INTO t SELECT printf('%0100d', i) FROM n;",
+            )
+            .unwrap();
+        // Of several, since a busy machine may take its time over any one of them.
+        let quickest = (0..20)
+            .map(|_| {
+                let begin = Instant::now();
+                let limit = Duration::from_millis(1);
+                assert_eq!(
+                    examine(&connection, limit, &Arc::default()).unwrap(),
+                    Examined::Partly
+                );
+                begin.elapsed()
+            })
+            .min()
+            .unwrap();
+        let begin = Instant::now();
+        let limit = Duration::from_secs(600);
+        assert_eq!(
+            examine(&connection, limit, &Arc::default()).unwrap(),
+            Examined::Whole
+        );
+        assert!(quickest < begin.elapsed() / 2, "{quickest:?}");
+        assert_eq!(
+            examine(&connection, Duration::ZERO, &Arc::default()).unwrap(),
+            Examined::Partly
+        );
+    }
+}

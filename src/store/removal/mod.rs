@@ -1,0 +1,4 @@
+//! Removing what nobody can see any more, and what is old.
+
+pub(crate) mod purge;
+pub(crate) mod retention;

@@ -1,0 +1,181 @@
+//! Removing what nobody can see any more, in small steps between other work.
+
+use std::time::Instant;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::ids::{ChatId, MediaId, MessageId, UserId};
+use crate::store::commit::tx::{Memory, Tx};
+use crate::store::lanes;
+use crate::store::{StoreError, asked, chats};
+
+/// Messages looked at in one statement; a step goes on until its deadline.
+const BATCH: u32 = 64;
+
+/// What a step leaves to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Nothing at all.
+    Nothing,
+    /// Only chats that are being read.
+    Pinned,
+    /// The deadline passed.
+    Work,
+}
+
+/// Removes messages of doomed lanes and parts of loose media until `deadline`.
+pub(crate) fn step(
+    connection: &Connection,
+    memory: &mut Memory,
+    pinned: impl Fn(ChatId) -> bool,
+    deadline: Instant,
+) -> Result<Left, StoreError> {
+    let mut left = Left::Nothing;
+    while let Some(user) = connection
+        .prepare_cached("SELECT user_id FROM departure ORDER BY user_id LIMIT 1")?
+        .query_row([], |row| row.get::<_, UserId>(0))
+        .optional()?
+    {
+        while departure(&mut Tx { connection, memory }, user)? {
+            if Instant::now() >= deadline {
+                return Ok(Left::Work);
+            }
+        }
+        connection
+            .prepare_cached("DELETE FROM departure WHERE user_id = ?1")?
+            .execute([user])?;
+    }
+    let mut last = i64::MIN;
+    while let Some((lane, upto)) = connection
+        .prepare_cached("SELECT lane, upto FROM purge WHERE lane > ?1 ORDER BY lane LIMIT 1")?
+        .query_row([last], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+    {
+        last = lane;
+        if pinned(lane / 2) {
+            left = Left::Pinned;
+            continue;
+        }
+        if Instant::now() >= deadline {
+            return Ok(Left::Work);
+        }
+        while messages(&mut Tx { connection, memory }, lane, upto)? {
+            if Instant::now() >= deadline {
+                return Ok(Left::Work);
+            }
+        }
+        connection
+            .prepare_cached("DELETE FROM purge WHERE lane = ?1 AND upto = ?2")?
+            .execute((lane, upto))?;
+    }
+    let mut last = MediaId::MIN;
+    while let Some((media, chat)) = connection
+        .prepare_cached(
+            "SELECT id, chat_id FROM media WHERE message_id IS NULL AND id > ?1
+             ORDER BY id LIMIT 1",
+        )?
+        .query_row([last], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+    {
+        last = media;
+        if memory.uploading.contains(&media) {
+            continue;
+        }
+        if pinned(chat) {
+            left = Left::Pinned;
+            continue;
+        }
+        if Instant::now() >= deadline {
+            return Ok(Left::Work);
+        }
+        while part(connection, media)? {
+            if Instant::now() >= deadline {
+                return Ok(Left::Work);
+            }
+        }
+        connection
+            .prepare_cached("DELETE FROM media WHERE id = ?1")?
+            .execute([media])?;
+    }
+    Ok(left)
+}
+
+/// Takes a batch of a deleted account's contacts, events and chats away; false when there are none
+/// left.
+fn departure(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
+    let connection = tx.connection;
+    let contacts: Vec<UserId> = connection
+        .prepare_cached("SELECT contact_id FROM contact WHERE user_id = ?1 LIMIT ?2")?
+        .query_map((user, BATCH), |row| row.get(0))?
+        .chain(
+            connection
+                .prepare_cached(
+                    "SELECT user_id FROM contact
+                     WHERE contact_id = ?1 AND since IS NULL LIMIT ?2",
+                )?
+                .query_map((user, BATCH), |row| row.get(0))?,
+        )
+        .collect::<Result<_, _>>()?;
+    for contact in &contacts {
+        crate::store::contacts::remove(tx, user, *contact)?;
+    }
+    let chats: Vec<ChatId> = connection
+        .prepare_cached("SELECT chat_id FROM member WHERE user_id = ?1 AND listed = 1 LIMIT ?2")?
+        .query_map((user, BATCH), |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for chat in &chats {
+        chats::leave(tx, user, *chat)?;
+    }
+    let events = connection
+        .prepare_cached(
+            "DELETE FROM contact_event WHERE id IN
+               (SELECT id FROM contact_event WHERE user_id = ?1 LIMIT ?2)",
+        )?
+        .execute((user, BATCH))?;
+    let asked = asked::depart(connection, user, BATCH)?;
+    Ok(!contacts.is_empty() || !chats.is_empty() || events > 0 || asked)
+}
+
+/// Removes a batch of a lane's messages; false when there are none left.
+fn messages(tx: &mut Tx<'_>, lane: i64, upto: MessageId) -> Result<bool, StoreError> {
+    let mut rows: Vec<(MessageId, Option<MediaId>)> = Vec::new();
+    // The tail still names what is gone, and is not to be looked through anew for each batch.
+    let from = match tx.memory.purged {
+        Some((of, upto)) if of == lane => upto,
+        _ => MessageId::MIN,
+    };
+    tx.view().up(lane, from, |row| {
+        let id = row.get(0)?;
+        if id <= upto {
+            rows.push((id, row.get(3)?));
+        }
+        Ok(id < upto && rows.len() < BATCH as usize)
+    })?;
+    let connection = tx.connection;
+    let mut media =
+        connection.prepare_cached("UPDATE media SET message_id = NULL WHERE id = ?1")?;
+    for (id, attached) in &rows {
+        lanes::remove(tx, lane, *id)?;
+        if let Some(attached) = attached {
+            media.execute([attached])?;
+        }
+    }
+    if let Some((last, _)) = rows.last() {
+        tx.memory.purged = Some((lane, *last));
+    }
+    Ok(!rows.is_empty())
+}
+
+/// Removes one part of loose media; false when there are none left.
+fn part(connection: &Connection, media: MediaId) -> Result<bool, StoreError> {
+    let part: Option<u32> = connection
+        .prepare_cached("SELECT part FROM media_part WHERE media_id = ?1 ORDER BY part LIMIT 1")?
+        .query_row([media], |row| row.get(0))
+        .optional()?;
+    if let Some(part) = part {
+        connection
+            .prepare_cached("DELETE FROM media_part WHERE media_id = ?1 AND part = ?2")?
+            .execute((media, part))?;
+    }
+    Ok(part.is_some())
+}

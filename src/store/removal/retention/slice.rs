@@ -1,0 +1,335 @@
+//! What one slice of retention does to the database: the walks up the ids of messages and media.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use rusqlite::{OptionalExtension, Row};
+
+use crate::ids::{ChatId, MediaId, MessageId, UserId};
+use crate::store::{StoreError, Tx, chats, contacts, deliveries, lanes};
+
+mod held;
+
+/// Rows found by one statement.
+const BATCH: u32 = 64;
+
+/// A TimeStamp so far ahead comes from a clock that was wrong, and must not end the walk.
+const WRONG_CLOCK: i64 = 24 * 3_600 * 1_000;
+
+/// What is known of a lane during one slice; nobody else writes meanwhile.
+#[derive(Clone, Copy)]
+struct Lane {
+    /// All messages up to this id have arrived, or never will.
+    arrived: MessageId,
+    /// A reply is being read from its chat.
+    pinned: bool,
+    newest: MessageId,
+}
+
+/// What to do with something whose days have passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Remove,
+    Hold,
+    /// It is not old, nor is anything behind it.
+    Stop,
+}
+
+/// One slice of a pass, inside an open transaction.
+pub(crate) struct Slice<'s, 'c, P> {
+    tx: &'s mut Tx<'c>,
+    /// In milliseconds since 1970.
+    pub(crate) now: i64,
+    pinned: P,
+    deadline: Instant,
+    /// Messages and media that may still be looked at.
+    left: u32,
+    lanes: HashMap<i64, Lane>,
+    /// How much older than its limit something may be, in milliseconds; None for any.
+    pub(crate) span: Option<i64>,
+    /// Something was, and ended the walk.
+    pub(crate) too_old: bool,
+    /// How many were removed.
+    pub(crate) messages: u64,
+    /// Of how many messages that stay the media were removed.
+    pub(crate) media: u64,
+}
+
+impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
+    /// A slice that looks at `most` messages and media, and at none after `deadline`. `pinned`
+    /// tells whether a reply is being read from a chat.
+    pub(crate) fn new(
+        tx: &'s mut Tx<'c>,
+        now: i64,
+        pinned: P,
+        deadline: Instant,
+        most: u32,
+    ) -> Slice<'s, 'c, P> {
+        Slice {
+            tx,
+            now,
+            pinned,
+            deadline,
+            left: most,
+            lanes: HashMap::new(),
+            span: None,
+            too_old: false,
+            messages: 0,
+            media: 0,
+        }
+    }
+
+    /// Counts a step; true when it was the slice's last.
+    fn is_over(&mut self) -> bool {
+        self.left = self.left.saturating_sub(1);
+        self.left == 0 || Instant::now() >= self.deadline
+    }
+
+    /// Walks up rows by their ids, from where the last walk ended, until `take` finds one that is
+    /// not old; true when there may be more that are.
+    fn walk<R>(
+        &mut self,
+        mark: &str,
+        find: &str,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<(i64, R)>,
+        take: impl Fn(&mut Self, i64, R) -> Result<Verdict, StoreError>,
+    ) -> Result<bool, StoreError> {
+        let connection = self.tx.connection;
+        let mut find = connection.prepare_cached(find)?;
+        let mut upto = self.mark(mark)?;
+        let began = upto;
+        let more = 'walk: loop {
+            let rows: Vec<(i64, R)> = find
+                .query_map((upto, BATCH), &read)?
+                .collect::<Result<_, _>>()?;
+            if rows.is_empty() {
+                break false;
+            }
+            for (id, row) in rows {
+                if take(self, id, row)? == Verdict::Stop {
+                    break 'walk false;
+                }
+                upto = id;
+                if self.is_over() {
+                    break 'walk true;
+                }
+            }
+        };
+        if upto > began {
+            self.set_mark(mark, upto)?;
+        }
+        Ok(more)
+    }
+
+    /// Walks up the messages; true when there may be more that are old.
+    pub(crate) fn messages(&mut self, cutoff: i64) -> Result<bool, StoreError> {
+        type Found = (i64, i64, Option<MediaId>);
+        let connection = self.tx.connection;
+        self.walk(
+            "kept_message",
+            "SELECT id, lane, timestamp, media_id FROM message WHERE id > ?1 ORDER BY id LIMIT ?2",
+            |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?))),
+            |slice, id, (lane, timestamp, media): Found| {
+                let verdict = slice.judge(lane, id, timestamp, cutoff)?;
+                match verdict {
+                    Verdict::Stop => {}
+                    Verdict::Remove => slice.remove(id, lane, timestamp, media)?,
+                    Verdict::Hold => {
+                        connection
+                            .prepare_cached(
+                                "INSERT INTO held_lane (lane, upto) VALUES (?1, ?2)
+                                 ON CONFLICT (lane) DO UPDATE
+                                 SET upto = max(upto, excluded.upto), arrived = NULL",
+                            )?
+                            .execute((lane, id))?;
+                    }
+                }
+                Ok(verdict)
+            },
+        )
+    }
+
+    /// Walks up the media, as [`Slice::messages`] does.
+    pub(crate) fn media(&mut self, cutoff: i64) -> Result<bool, StoreError> {
+        let connection = self.tx.connection;
+        self.walk(
+            "kept_media",
+            "SELECT id, message_id FROM media WHERE id > ?1 ORDER BY id LIMIT ?2",
+            |row| Ok((row.get(0)?, row.get(1)?)),
+            |slice, id, message: Option<MessageId>| {
+                let verdict = slice.judge_media(id, message, cutoff)?;
+                match verdict {
+                    Verdict::Stop => {}
+                    Verdict::Remove => slice.loosen(id)?,
+                    Verdict::Hold => {
+                        connection
+                            .prepare_cached(
+                                "INSERT OR IGNORE INTO held_media (media_id) VALUES (?1)",
+                            )?
+                            .execute([id])?;
+                    }
+                }
+                Ok(verdict)
+            },
+        )
+    }
+
+    fn judge_media(
+        &mut self,
+        id: MediaId,
+        message: Option<MessageId>,
+        cutoff: i64,
+    ) -> Result<Verdict, StoreError> {
+        if self.tx.memory.uploading.contains(&id) {
+            // Looked at again once it has a message. (Should it never get one, it holds nothing up.)
+            return Ok(Verdict::Hold);
+        }
+        Ok(match self.message_of(message)? {
+            Some((message, lane, timestamp)) => self.judge(lane, message, timestamp, cutoff)?,
+            // It goes by itself.
+            None => Verdict::Remove,
+        })
+    }
+
+    /// What is to become of a message, or of its media.
+    fn judge(
+        &mut self,
+        lane: i64,
+        id: MessageId,
+        timestamp: i64,
+        cutoff: i64,
+    ) -> Result<Verdict, StoreError> {
+        if timestamp >= cutoff {
+            let wrong = timestamp > self.now.saturating_add(WRONG_CLOCK);
+            return Ok(if wrong { Verdict::Hold } else { Verdict::Stop });
+        }
+        let known = self.lane(lane)?;
+        Ok(if known.arrived >= id && !known.pinned {
+            let limit = self.span.map(|span| cutoff.saturating_sub(span));
+            if limit.is_some_and(|limit| timestamp < limit) {
+                self.too_old = true;
+                return Ok(Verdict::Stop);
+            }
+            Verdict::Remove
+        } else {
+            Verdict::Hold
+        })
+    }
+
+    fn lane(&mut self, lane: i64) -> Result<Lane, StoreError> {
+        if let Some(known) = self.lanes.get(&lane) {
+            return Ok(*known);
+        }
+        let connection = self.tx.connection;
+        let chat = lane / 2;
+        let newest = self.tx.view().newest(lane, MessageId::MAX)?;
+        let arrived = match chats::members(connection, chat)? {
+            Some((creator, other)) => {
+                let recipient = if lane % 2 == 0 { creator } else { other };
+                self.arrived(recipient, chat)?
+            }
+            None => MessageId::MAX,
+        };
+        let known = Lane {
+            arrived,
+            pinned: (self.pinned)(chat),
+            newest: newest.map_or(0, |(id, _)| id),
+        };
+        self.lanes.insert(lane, known);
+        Ok(known)
+    }
+
+    /// How far the messages of a chat have arrived at a member, or never will: the account is gone,
+    /// or the member has deleted the chat up to there.
+    fn arrived(&self, user: UserId, chat: ChatId) -> Result<MessageId, StoreError> {
+        let connection = self.tx.connection;
+        if !contacts::exists(connection, user)? {
+            return Ok(MessageId::MAX);
+        }
+        let cleared: Option<MessageId> = connection
+            .prepare_cached("SELECT cleared_id FROM member WHERE user_id = ?1 AND chat_id = ?2")?
+            .query_row((user, chat), |row| row.get(0))
+            .optional()?;
+        let settled = self.now.saturating_sub(deliveries::GRACE);
+        Ok(deliveries::surely(connection, user, settled)?.max(cleared.unwrap_or(0)))
+    }
+
+    /// The message of media with its lane and TimeStamp, if it is there.
+    fn message_of(
+        &self,
+        message: Option<MessageId>,
+    ) -> Result<Option<(MessageId, i64, i64)>, StoreError> {
+        let Some(id) = message else {
+            return Ok(None);
+        };
+        Ok(self
+            .tx
+            .connection
+            .prepare_cached("SELECT id, lane, timestamp FROM message WHERE id = ?1")?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?)
+    }
+
+    /// Removes a message; its media are left for purging.
+    fn remove(
+        &mut self,
+        id: MessageId,
+        lane: i64,
+        timestamp: i64,
+        media: Option<MediaId>,
+    ) -> Result<(), StoreError> {
+        let connection = self.tx.connection;
+        if self.lane(lane)?.newest <= id {
+            // With it goes what told the chat's last TimeStamp, and those must not go back.
+            connection
+                .prepare_cached(
+                    "UPDATE chat SET last_timestamp = max(last_timestamp, ?2) WHERE id = ?1",
+                )?
+                .execute((lane / 2, timestamp))?;
+        }
+        lanes::remove(self.tx, lane, id)?;
+        if let Some(media) = media {
+            self.unlink(media)?;
+        }
+        self.messages += 1;
+        Ok(())
+    }
+
+    /// Takes media from a message that stays.
+    fn loosen(&mut self, media: MediaId) -> Result<(), StoreError> {
+        self.media += u64::from(self.unlink(media)?);
+        Ok(())
+    }
+
+    /// Leaves media for purging, if there are any.
+    fn unlink(&mut self, media: MediaId) -> Result<bool, StoreError> {
+        let unlinked = self
+            .tx
+            .connection
+            .prepare_cached(
+                "UPDATE media SET message_id = NULL WHERE id = ?1 AND message_id IS NOT NULL",
+            )?
+            .execute([media])?;
+        if unlinked > 0 {
+            self.tx.purge_soon();
+        }
+        Ok(unlinked > 0)
+    }
+
+    /// How far a walk has come.
+    fn mark(&self, name: &str) -> Result<i64, StoreError> {
+        Ok(self
+            .tx
+            .connection
+            .prepare_cached("SELECT value FROM counter WHERE name = ?1")?
+            .query_row([name], |row| row.get(0))?)
+    }
+
+    fn set_mark(&self, name: &str, value: i64) -> Result<(), StoreError> {
+        self.tx
+            .connection
+            .prepare_cached("UPDATE counter SET value = ?2 WHERE name = ?1")?
+            .execute((name, value))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! What was held, for it had not arrived when its days had passed: looked at again in each pass.
+
+use rusqlite::OptionalExtension;
+
+use super::Slice;
+use crate::ids::{ChatId, MediaId, MessageId};
+use crate::store::StoreError;
+use crate::store::deliveries::GRACE;
+
+/// Messages of a held lane that are removed at a time.
+const LANE_BATCH: usize = 16;
+
+impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
+    /// Looks at the held lanes above `after` again; the lane to go on behind when time is up.
+    pub(crate) fn held_lanes(
+        &mut self,
+        mut after: i64,
+        cutoff: i64,
+    ) -> Result<Option<i64>, StoreError> {
+        let connection = self.tx.connection;
+        loop {
+            let held: Option<(i64, MessageId, Option<i64>)> = connection
+                .prepare_cached(
+                    "SELECT lane, upto, arrived FROM held_lane WHERE lane > ?1
+                     ORDER BY lane LIMIT 1",
+                )?
+                .query_row([after], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .optional()?;
+            let Some((lane, upto, arrived)) = held else {
+                return Ok(None);
+            };
+            let known = self.lane(lane)?;
+            if known.arrived < upto || known.pinned {
+                // Still away.
+            } else if known.arrived < MessageId::MAX && arrived.is_none() {
+                connection
+                    .prepare_cached("UPDATE held_lane SET arrived = ?2 WHERE lane = ?1")?
+                    .execute((lane, self.now))?;
+            } else if self.is_past(arrived) {
+                while self.lane_batch(lane, upto, cutoff)? {
+                    if self.is_over() {
+                        return Ok(Some(after));
+                    }
+                }
+                // What is younger, since a clock was wrong, keeps the row for a later pass.
+                let mut younger = false;
+                self.tx.view().up(lane, MessageId::MIN, |row| {
+                    younger = row.get::<_, MessageId>(0)? <= upto;
+                    Ok(false)
+                })?;
+                if !younger {
+                    connection
+                        .prepare_cached("DELETE FROM held_lane WHERE lane = ?1")?
+                        .execute([lane])?;
+                }
+            }
+            after = lane;
+            if self.is_over() {
+                return Ok(Some(after));
+            }
+        }
+    }
+
+    /// Removes some old messages of a lane; false when there are none left.
+    fn lane_batch(&mut self, lane: i64, upto: MessageId, cutoff: i64) -> Result<bool, StoreError> {
+        let mut rows: Vec<(MessageId, i64, Option<MediaId>)> = Vec::new();
+        self.tx.view().up(lane, MessageId::MIN, |row| {
+            let id = row.get(0)?;
+            if id <= upto {
+                rows.push((id, row.get(1)?, row.get(3)?));
+            }
+            Ok(id < upto && rows.len() < LANE_BATCH)
+        })?;
+        let some = !rows.is_empty();
+        self.left = self.left.saturating_sub(rows.len() as u32);
+        for (id, timestamp, media) in rows {
+            if timestamp >= cutoff {
+                return Ok(false);
+            }
+            self.remove(id, lane, timestamp, media)?;
+        }
+        Ok(some)
+    }
+
+    /// Looks at held media above `after` again; the id to go on behind when time is up.
+    pub(crate) fn held_media(
+        &mut self,
+        mut after: i64,
+        cutoff: i64,
+    ) -> Result<Option<i64>, StoreError> {
+        let connection = self.tx.connection;
+        loop {
+            let held: Option<(MediaId, Option<i64>)> = connection
+                .prepare_cached(
+                    "SELECT media_id, arrived FROM held_media WHERE media_id > ?1
+                     ORDER BY media_id LIMIT 1",
+                )?
+                .query_row([after], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((id, arrived)) = held else {
+                return Ok(None);
+            };
+            let message = connection
+                .prepare_cached("SELECT message_id FROM media WHERE id = ?1")?
+                .query_row([id], |row| row.get(0))
+                .optional()?
+                .flatten();
+            let done = match self.message_of(message)? {
+                None => !self.tx.memory.uploading.contains(&id),
+                Some((message, lane, timestamp)) => {
+                    let known = self.lane(lane)?;
+                    if known.arrived < message || known.pinned || timestamp >= cutoff {
+                        false
+                    } else if known.arrived < MessageId::MAX && arrived.is_none() {
+                        connection
+                            .prepare_cached(
+                                "UPDATE held_media SET arrived = ?2 WHERE media_id = ?1",
+                            )?
+                            .execute((id, self.now))?;
+                        false
+                    } else if self.is_past(arrived) {
+                        self.loosen(id)?;
+                        true
+                    } else {
+                        false
+                    }
+                }
+            };
+            if done {
+                connection
+                    .prepare_cached("DELETE FROM held_media WHERE media_id = ?1")?
+                    .execute([id])?;
+            }
+            after = id;
+            if self.is_over() {
+                return Ok(Some(after));
+            }
+        }
+    }
+
+    /// Whether the grace of something held is over; something without one has none.
+    fn is_past(&self, arrived: Option<i64>) -> bool {
+        arrived.is_none_or(|arrived| self.now.saturating_sub(arrived) >= GRACE)
+    }
+}
