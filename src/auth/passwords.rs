@@ -17,7 +17,7 @@ use scrypt::phc::{ALG_ID, Output, PasswordHash, Salt};
 use scrypt::{Params, Scrypt};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::guard::log_limit::complain;
+use crate::guard::log_limit::log_limited;
 use crate::sys;
 
 mod cost;
@@ -262,7 +262,7 @@ fn carry_out(job: Job, scheme: &Scheme, stopping: &AtomicBool) -> Result<Answer,
         }
     }))
     .unwrap_or_else(|_| {
-        complain!(Error, "a password hashing job panicked");
+        log_limited!(Error, "a password hashing job panicked");
         Err(HashError::Failed)
     })
 }
@@ -308,7 +308,7 @@ impl Scheme {
         let known = stored.and_then(|text| {
             let parsed = parse(text);
             if parsed.is_none() {
-                complain!(
+                log_limited!(
                     Error,
                     "a stored password hash is malformed or asks for too much work"
                 );
@@ -339,7 +339,7 @@ fn output_len(hash: &PasswordHash) -> Option<usize> {
 }
 
 fn failed(error: password_hash::Error) -> HashError {
-    complain!(Error, "password hashing failed: {error}");
+    log_limited!(Error, "password hashing failed: {error}");
     HashError::Failed
 }
 

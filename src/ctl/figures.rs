@@ -59,15 +59,15 @@ pub(super) fn stats(call: &Call) -> Outcome {
 pub(super) fn check(call: &Call) -> Outcome {
     let database = Database::open_to_read(call)?;
     let mut progress = Progress::new(call.quiet);
-    let complaints = database.beside.read(|connection| {
-        store_check::complaints(connection, |what| progress.show(format!("looking: {what}")))
+    let log_limits = database.beside.read(|connection| {
+        store_check::log_limits(connection, |what| progress.show(format!("looking: {what}")))
     });
-    let complaints = database.named(complaints)?;
+    let log_limits = database.named(log_limits)?;
     drop(progress);
-    if complaints.is_empty() {
+    if log_limits.is_empty() {
         Ok("ok".to_owned())
     } else {
-        Err(Failure::Found(complaints.join("\n")))
+        Err(Failure::Found(log_limits.join("\n")))
     }
 }
 

@@ -60,10 +60,10 @@ pub(super) fn salvage(call: &Call) -> Outcome {
              missing"
         ));
     }
-    if salvaged.complaints.is_empty() {
+    if salvaged.log_limits.is_empty() {
         return Ok(format!("{text}\n{} is whole", new.display()));
     }
-    let found = salvaged.complaints.join("\n");
+    let found = salvaged.log_limits.join("\n");
     Err(Failure::Found(format!("{text}\n{found}")))
 }
 

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::store::StoreError;
-use crate::store::admin::access::{Beside, Obeyed};
+use crate::store::admin::access::{AdminAccess, Obeyed};
 use crate::store::admin::orders::Placed;
 use options::{Call, Invocation, PROGRAM};
 
@@ -109,13 +109,13 @@ fn print(text: &str) -> io::Result<()> {
 /// The database, with its name for complaints.
 struct Database {
     path: PathBuf,
-    beside: Beside,
+    beside: AdminAccess,
 }
 
 impl Database {
     fn open(call: &Call) -> Result<Database, Failure> {
         let path = call.database();
-        match Beside::open(&path) {
+        match AdminAccess::open(&path) {
             Ok(beside) => Ok(Database { path, beside }),
             Err(error) => Err(Failure::Store(path, error)),
         }
@@ -124,7 +124,7 @@ impl Database {
     /// Like [`Database::open`], to read alone: a copy may lie where nothing can be written or locked.
     fn open_to_read(call: &Call) -> Result<Database, Failure> {
         let path = call.database();
-        match Beside::open_to_read(&path) {
+        match AdminAccess::open_to_read(&path) {
             Ok(beside) => Ok(Database { path, beside }),
             Err(error) => Err(Failure::Store(path, error)),
         }

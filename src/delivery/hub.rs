@@ -51,9 +51,9 @@ impl Hub {
                     Some(there) => Arc::clone(there),
                 }
             };
-            if there.wire().is_silent_for(TAKEOVER) {
-                there.wire().cut("silent, and its name was wanted");
-            } else if !there.has_ended() && !there.wire().has_hung_up() {
+            if there.connection().is_silent_for(TAKEOVER) {
+                there.connection().abort("silent, and its name was wanted");
+            } else if !there.has_ended() && !there.connection().has_hung_up() {
                 return false;
             }
             let online = lock(&self.online);

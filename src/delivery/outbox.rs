@@ -17,13 +17,13 @@ mod writer;
 
 use std::sync::Arc;
 
-use crate::delivery::outbox::push::{Early, Push};
+use crate::delivery::outbox::push::{Push, ReorderBuffer};
 use crate::delivery::outbox::receipts::Receipts;
 use crate::delivery::outbox::writer::Writer;
-use crate::guard::log_limit::complain;
+use crate::guard::log_limit::log_limited;
 use crate::guard::threads::Threads;
 use crate::ids::{MessageId, UserId};
-use crate::net::connection::{Wire, Writing};
+use crate::net::connection::{Connection, WriteGuard};
 use crate::store::deliveries::{Position, Standing};
 use crate::store::{Store, StoreError, contacts, messages};
 use crate::sync::Mutex;
@@ -51,7 +51,7 @@ pub(crate) enum Item {
 pub(crate) struct Outbox {
     pub(crate) user: UserId,
     name: String,
-    pub(crate) wire: Arc<Wire>,
+    pub(crate) connection: Arc<Connection>,
     pub(crate) store: Store,
     pub(crate) threads: Arc<Threads>,
     /// No push goes out before the login's reply, nor after the logout's. Cleared under the
@@ -87,7 +87,7 @@ pub(crate) struct State {
     /// The kernel has not taken all that was written.
     pub(crate) stuck: bool,
     /// Pushes that others are to write; see `push`.
-    pub(crate) early: Early,
+    pub(crate) early: ReorderBuffer,
     /// The next sweep looks at this outbox.
     pub(crate) noted: bool,
     /// It waits for a thread for its writer, in the list of those who do.
@@ -114,14 +114,14 @@ impl Outbox {
     pub(crate) fn new(
         user: UserId,
         name: &str,
-        wire: &Arc<Wire>,
+        connection: &Arc<Connection>,
         store: &Store,
         threads: &Arc<Threads>,
     ) -> Arc<Outbox> {
         Arc::new(Outbox {
             user,
             name: name.to_owned(),
-            wire: Arc::clone(wire),
+            connection: Arc::clone(connection),
             store: store.clone(),
             threads: Arc::clone(threads),
             open: AtomicBool::new(false),
@@ -138,7 +138,7 @@ impl Outbox {
                 fresh: true,
                 looking: false,
                 stuck: false,
-                early: Early::default(),
+                early: ReorderBuffer::default(),
                 noted: false,
                 starved: false,
             }),
@@ -156,8 +156,8 @@ impl Outbox {
     }
 
     /// The connection that it writes to.
-    pub(crate) fn wire(&self) -> &Wire {
-        &self.wire
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// The login's reply is out: what has waited for the user may follow. Called after the hub
@@ -170,12 +170,12 @@ impl Outbox {
                 (cursor, waiting)
             }
             Err(error) => {
-                complain!(
+                log_limited!(
                     Warn,
                     "the backlog of user {} cannot be read: {error}",
                     self.user
                 );
-                self.wire.cut("its backlog cannot be read");
+                self.connection.abort("its backlog cannot be read");
                 return;
             }
         };
@@ -201,12 +201,10 @@ impl Outbox {
         let floor = self.store.committed();
         let standing = self.store.standing(self.user)?;
         let mut cursor = standing.position;
-        let waiting = self.store.read(|connection| {
-            Ok(
-                contacts::newest_event(connection, self.user)? > cursor.event
-                    || !contacts::open_requests(connection, self.user, 0, 1)?.is_empty()
-                    || messages::backlog(connection, self.user, cursor.message, |_| false)?,
-            )
+        let waiting = self.store.read(|view| {
+            Ok(contacts::newest_event(view, self.user)? > cursor.event
+                || !contacts::open_requests(view, self.user, 0, 1)?.is_empty()
+                || messages::backlog(view, self.user, cursor.message, |_| false)?)
         })?;
         if !waiting {
             cursor.message = cursor.message.max(floor);
@@ -299,7 +297,7 @@ impl Outbox {
     }
 
     /// Ends the login's pushes: none goes out after this. The caller holds the wire's lock.
-    pub(crate) fn close(&self, _proof: &Writing<'_>) {
+    pub(crate) fn close(&self, _proof: &WriteGuard<'_>) {
         self.refuse();
     }
 
@@ -377,7 +375,7 @@ impl Outbox {
         position: Position,
         epoch: u64,
     ) -> Delivery {
-        let mut writing = self.wire.lock();
+        let mut writing = self.connection.lock();
         if !self.open.load(Ordering::Acquire) {
             return Delivery::Closed;
         }
@@ -394,7 +392,7 @@ impl Outbox {
     }
 
     /// Moves the cursor behind what was just written, and marks where it ends.
-    pub(crate) fn note_sent(&self, writing: &mut Writing<'_>, mut position: Position) {
+    pub(crate) fn note_sent(&self, writing: &mut WriteGuard<'_>, mut position: Position) {
         if position.message > 0 {
             self.cursor.fetch_max(position.message, Ordering::AcqRel);
             self.store.note_sent(self.user, position.message);

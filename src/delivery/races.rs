@@ -43,9 +43,9 @@ fn push_against_login() {
     orders(|| {
         const COUNT: usize = 4;
         let world = World::new(1);
-        let (wire, mut client) = world.connect();
+        let (connection, mut client) = world.connect();
         let sender = world.sender(0, COUNT);
-        let login = world.login(&wire);
+        let login = world.login(&connection);
         sender.join().expect("the sender");
         client.await_all(1, COUNT);
         let text = client.has_each_once(1, COUNT);
@@ -60,11 +60,11 @@ fn push_against_logout() {
     orders(|| {
         const COUNT: usize = 5;
         let world = World::new(1);
-        let (wire, mut client) = world.connect();
-        let first = world.login(&wire);
+        let (connection, mut client) = world.connect();
+        let first = world.login(&connection);
         let sender = world.sender(0, COUNT);
-        world.logout(&wire, &first);
-        let second = world.login(&wire);
+        world.logout(&connection, &first);
+        let second = world.login(&connection);
         sender.join().expect("the sender");
         client.await_all(1, COUNT);
         let text = client.read();
@@ -86,14 +86,14 @@ fn overflow_against_catch_up() {
     orders(|| {
         const COUNT: usize = 6;
         let world = World::new(2);
-        let (wire, mut client) = world.connect();
-        let login = world.login(&wire);
+        let (connection, mut client) = world.connect();
+        let login = world.login(&connection);
         let senders = [world.sender(0, COUNT), world.sender(1, COUNT)];
         let holder = {
-            let wire = Arc::clone(&wire);
+            let connection = Arc::clone(&connection);
             thread::spawn(move || {
                 for _ in 0..3 {
-                    let writing = wire.lock();
+                    let writing = connection.lock();
                     thread::yield_now();
                     drop(writing);
                 }
@@ -119,8 +119,8 @@ fn starting_over_against_push() {
     orders(|| {
         const COUNT: usize = 4;
         let world = World::new(2);
-        let (wire, mut client) = world.connect();
-        let login = world.login(&wire);
+        let (connection, mut client) = world.connect();
+        let login = world.login(&connection);
         let senders = [world.sender(0, COUNT), world.sender(1, COUNT)];
         login.start_over();
         login.sweep();
@@ -183,9 +183,9 @@ fn the_lead_is_handed_over() {
                         panic!("not kept: {sent:?}");
                     };
                     assert!(store.committed() >= kept.id);
-                    let seen = store.read(|connection| {
+                    let seen = store.read(|view| {
                         let mut seen = false;
-                        messages::backlog(connection, maria, kept.id - 1, |message| {
+                        messages::backlog(view, maria, kept.id - 1, |message| {
                             seen |= message.id == kept.id;
                             true
                         })?;

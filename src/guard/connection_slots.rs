@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::lock;
 
 /// Counts connections. An IPv6 /64 counts as one address: one customer has all of it.
-pub(crate) struct Places {
+pub(crate) struct ConnectionSlots {
     all: AtomicUsize,
     per_address: usize,
     taken: Mutex<Taken>,
@@ -36,10 +36,10 @@ impl Full {
     }
 }
 
-impl Places {
+impl ConnectionSlots {
     /// `per_address` 0 means no limit.
-    pub(crate) fn new(all: usize, per_address: usize) -> Places {
-        Places {
+    pub(crate) fn new(all: usize, per_address: usize) -> ConnectionSlots {
+        ConnectionSlots {
             all: AtomicUsize::new(all),
             per_address,
             taken: Mutex::default(),
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_network_is_one_address() {
-        let places = Places::new(10, 1);
+        let places = ConnectionSlots::new(10, 1);
         assert_eq!(places.take(address("2001:db8::1")), Ok(()));
         assert_eq!(places.take(address("2001:db8::2")), Err(Full::Address));
         assert_eq!(places.take(address("2001:db8:0:1::1")), Ok(()));
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_place_given_back_is_free() {
-        let places = Places::new(1, 0);
+        let places = ConnectionSlots::new(1, 0);
         assert_eq!(places.take(address("192.0.2.1")), Ok(()));
         assert_eq!(places.take(address("192.0.2.1")), Err(Full::All));
         places.give_back(address("192.0.2.1"));
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn an_address_that_is_learnt_later_counts_from_then_on() {
-        let places = Places::new(3, 1);
+        let places = ConnectionSlots::new(3, 1);
         assert_eq!(places.take(None), Ok(()));
         assert_eq!(places.take(None), Ok(()));
         let here = address("192.0.2.1");

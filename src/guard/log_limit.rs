@@ -15,20 +15,20 @@ const SERVER: &str = "plausch::server";
 
 /// Logs a line as `log::log!` does, with a measure of its own for this place in the source: the first
 /// is written at once, further ones at most every ten seconds, with the number of those left out.
-/// Every line of a running server that can recur is written this way, or by a [`Complaint`].
-macro_rules! complain {
+/// Every line of a running server that can recur is written this way, or by a [`LogLimit`].
+macro_rules! log_limited {
     ($level:ident, $($line:tt)+) => {{
-        static HERE: $crate::guard::log_limit::Complaint = $crate::guard::log_limit::Complaint::new();
+        static HERE: $crate::guard::log_limit::LogLimit = $crate::guard::log_limit::LogLimit::new();
         HERE.log(module_path!(), log::Level::$level, format_args!($($line)+));
     }};
 }
 
-pub(crate) use complain;
+pub(crate) use log_limited;
 
 /// One kind of log line: the first is written at once, further ones at most every ten seconds, with
 /// the number of those left out.
 #[derive(Default)]
-pub(crate) struct Complaint {
+pub(crate) struct LogLimit {
     state: Mutex<State>,
 }
 
@@ -38,10 +38,10 @@ struct State {
     left_out: u64,
 }
 
-impl Complaint {
+impl LogLimit {
     /// One of which nothing was written yet.
-    pub(crate) const fn new() -> Complaint {
-        Complaint {
+    pub(crate) const fn new() -> LogLimit {
+        LogLimit {
             state: Mutex::new(State {
                 last: None,
                 left_out: 0,
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn one_line_in_ten_seconds_and_the_number_of_the_others() {
-        let complaint = Complaint::default();
+        let complaint = LogLimit::default();
         let start = Instant::now();
         assert_eq!(complaint.due(start), Some(0));
         for _ in 0..1000 {

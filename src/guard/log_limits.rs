@@ -1,36 +1,36 @@
 //! Log lines of which strangers could cause any number, where one kind is said in several places.
 
-use crate::guard::log_limit::Complaint;
+use crate::guard::log_limit::LogLimit;
 
 /// What is said when a limit bites, each kind with a measure of its own.
 #[derive(Default)]
-pub(crate) struct Complaints {
+pub(crate) struct LogLimits {
     /// `--max-clients` and `--max-per-ip`, and the system's limits.
-    pub(crate) places: Complaint,
+    pub(crate) places: LogLimit,
     /// `--proxy-from`.
-    pub(crate) proxies: Complaint,
+    pub(crate) proxies: LogLimit,
     /// `--login-grace`.
-    pub(crate) grace: Complaint,
+    pub(crate) grace: LogLimit,
     /// `--login-delay`.
-    pub(crate) logins: Complaint,
+    pub(crate) logins: LogLimit,
     /// `--register-rate`.
-    pub(crate) registrations: Complaint,
+    pub(crate) registrations: LogLimit,
     /// `--max-requests`.
-    pub(crate) requests: Complaint,
+    pub(crate) requests: LogLimit,
     /// `--text-quota`.
-    pub(crate) texts: Complaint,
+    pub(crate) texts: LogLimit,
     /// `--rate`.
-    pub(crate) rate: Complaint,
+    pub(crate) rate: LogLimit,
     /// `--max-inflight`.
-    pub(crate) inflight: Complaint,
+    pub(crate) inflight: LogLimit,
     /// Connections that speak another protocol.
-    pub(crate) foreign: Complaint,
+    pub(crate) foreign: LogLimit,
     /// The longest line.
-    pub(crate) lines: Complaint,
+    pub(crate) lines: LogLimit,
     /// `--max-media`, and the longest Message.
-    pub(crate) values: Complaint,
+    pub(crate) values: LogLimit,
     /// Why a line was answered by `210` or `211`; at level debug each of them is logged instead.
-    pub(crate) refusals: Complaint,
+    pub(crate) refusals: LogLimit,
     /// What the system has of memory.
-    pub(crate) memory: Complaint,
+    pub(crate) memory: LogLimit,
 }

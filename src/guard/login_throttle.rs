@@ -32,7 +32,7 @@ const ROWS: usize = 16 << 10;
 /// An answer is held back when the password was wrong, or when the address has failed before; then
 /// right or wrong makes no difference in time, so that hanging up early tells nothing. A right
 /// password from an address that has not failed is answered at once, whatever others do to the name.
-pub(crate) struct LoginBrake {
+pub(crate) struct LoginThrottle {
     /// The longest that an answer is held back; zero for never.
     longest: Duration,
     /// Names are kept as 64 bits that nobody outside can foretell: of fixed size, and no name that
@@ -58,11 +58,11 @@ pub(crate) struct Verdict {
     pub(crate) of_name: u32,
 }
 
-impl LoginBrake {
+impl LoginThrottle {
     /// A brake that holds answers back for `longest` at most; zero for no brake.
     #[must_use]
-    pub(crate) fn new(longest: Duration) -> LoginBrake {
-        LoginBrake {
+    pub(crate) fn new(longest: Duration) -> LoginThrottle {
+        LoginThrottle {
             longest,
             hash: RandomState::new(),
             failures: Mutex::default(),

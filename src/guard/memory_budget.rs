@@ -7,7 +7,7 @@
 //!   them may always go on, past the budget if it must: so somebody can, and the memory is at most
 //!   the budget and one line. When it is done the next is the first, so nobody waits for ever.
 //! - **No hostage.** While somebody waits, a line that is neither complete nor growing is ended with
-//!   its connection, see [`Budget::stalled`]. Who only waits, or whose line is being carried out, is
+//!   its connection, see [`MemoryBudget::stalled`]. Who only waits, or whose line is being carried out, is
 //!   not meant.
 
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ const PROGRESS: usize = 64 << 10;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The budget of a server.
-pub(crate) struct Budget {
+pub(crate) struct MemoryBudget {
     size: usize,
     state: Mutex<State>,
     /// Something was given back, or the server is ending.
@@ -71,7 +71,7 @@ enum Doing {
 
 /// A connection's part of the budget; given back when dropped.
 pub(crate) struct Share {
-    budget: Arc<Budget>,
+    budget: Arc<MemoryBudget>,
     connection: u64,
     /// Its line's place in the order, while it holds anything.
     ticket: Option<u64>,
@@ -82,9 +82,9 @@ pub(crate) struct Share {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ended;
 
-impl Budget {
-    pub(crate) fn new(size: usize) -> Arc<Budget> {
-        Arc::new(Budget {
+impl MemoryBudget {
+    pub(crate) fn new(size: usize) -> Arc<MemoryBudget> {
+        Arc::new(MemoryBudget {
             size,
             state: Mutex::default(),
             changed: Condvar::new(),

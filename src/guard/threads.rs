@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::delivery::outbox::Outbox;
-use crate::guard::log_limit::{Complaint, complain};
+use crate::guard::log_limit::{LogLimit, log_limited};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::lock;
 use crate::sync::{Condvar, Mutex, PoisonError, thread};
@@ -42,7 +42,7 @@ pub(crate) struct Threads {
     /// Outboxes whose writer could not read the store, or with pushes that wait for others; looked
     /// at by the sweep. Each is in here once.
     later: Mutex<Vec<Weak<Outbox>>>,
-    complaint: Complaint,
+    complaint: LogLimit,
 }
 
 impl Threads {
@@ -58,7 +58,7 @@ impl Threads {
             short: AtomicBool::new(false),
             refused: AtomicUsize::new(0),
             later: Mutex::default(),
-            complaint: Complaint::default(),
+            complaint: LogLimit::default(),
         }
     }
 
@@ -108,7 +108,7 @@ impl Threads {
             .spawn(move || {
                 let counted = counted;
                 if catch_unwind(AssertUnwindSafe(f)).is_err() {
-                    complain!(Error, "a connection's thread panicked");
+                    log_limited!(Error, "a connection's thread panicked");
                 }
                 let threads = Arc::clone(&counted.0);
                 drop(counted);

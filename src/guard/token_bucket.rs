@@ -20,7 +20,7 @@ const STRANGE: u64 = 8;
 
 /// The messages that one connection may send at the moment.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct TokenBucket {
     /// Messages a second; 0 for any number.
     rate: u64,
     left: u64,
@@ -28,11 +28,11 @@ pub(crate) struct Pace {
     filled: Instant,
 }
 
-impl Pace {
+impl TokenBucket {
     /// A full bucket. `rate` is in messages a second, 0 for no limit.
-    pub(crate) fn new(rate: u32) -> Pace {
+    pub(crate) fn new(rate: u32) -> TokenBucket {
         let rate = u64::from(rate);
-        Pace {
+        TokenBucket {
             rate,
             left: rate * BURST,
             filled: Instant::now(),
@@ -53,7 +53,7 @@ impl Pace {
         self.left = self.left.saturating_sub(count);
     }
 
-    /// Whether nothing more may be taken now: see [`Pace::rest`].
+    /// Whether nothing more may be taken now: see [`TokenBucket::rest`].
     #[inline]
     pub(crate) fn is_spent(&self) -> bool {
         self.left == 0 && self.rate > 0
@@ -109,7 +109,7 @@ mod tests {
 
     /// How many messages a sender that never stops gets through in a time, one by one.
     fn sent(rate: u32, seconds: u64) -> u64 {
-        let mut pace = Pace::new(rate);
+        let mut pace = TokenBucket::new(rate);
         let start = pace.filled;
         let mut now = start;
         let mut count = 0;
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn idle_time_fills_it_up_but_not_over() {
-        let mut pace = Pace::new(100);
+        let mut pace = TokenBucket::new(100);
         let start = pace.filled;
         for _ in 0..1000 {
             assert!(!pace.is_spent());
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn many_short_looks_lose_nothing() {
-        let mut pace = Pace::new(7);
+        let mut pace = TokenBucket::new(7);
         pace.left = 0;
         let start = pace.filled;
         for step in 1..=3_000_000_u32 {
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn no_limit() {
-        let mut pace = Pace::new(0);
+        let mut pace = TokenBucket::new(0);
         for _ in 0..100_000 {
             pace.spend();
             pace.fill();
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn the_highest_rate_overflows_nothing() {
-        let mut pace = Pace::new(1_000_000_000);
+        let mut pace = TokenBucket::new(1_000_000_000);
         pace.left = 0;
         let start = pace.filled;
         pace.fill_until(start + Duration::from_nanos(9_999_999_999));

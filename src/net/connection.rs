@@ -19,7 +19,7 @@ use crate::sys::Standing;
 #[cfg(feature = "tls")]
 use crate::tls::{Channel, Taken};
 use write_guard::Out;
-pub(crate) use write_guard::Writing;
+pub(crate) use write_guard::WriteGuard;
 
 mod write_guard;
 
@@ -33,7 +33,7 @@ const SILENT: Duration = Duration::from_secs(45);
 /// Where no event can tell of the server's end, it is looked for so often.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How [`Wire::rest`] came out.
+/// How [`Connection::rest`] came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rest {
     /// The time is over.
@@ -45,7 +45,7 @@ pub(crate) enum Rest {
 }
 
 /// A client's connection.
-pub(crate) struct Wire {
+pub(crate) struct Connection {
     id: u64,
     peer: SocketAddr,
     stream: TcpStream,
@@ -93,11 +93,16 @@ pub(crate) enum Transport {
     Tls(Box<Channel>),
 }
 
-impl Wire {
+impl Connection {
     /// Takes over an accepted connection, which has the [options](set_options) of its listener.
-    pub(crate) fn new(id: u64, peer: SocketAddr, stream: TcpStream, transport: Transport) -> Wire {
+    pub(crate) fn new(
+        id: u64,
+        peer: SocketAddr,
+        stream: TcpStream,
+        transport: Transport,
+    ) -> Connection {
         let is_near = peer.ip().is_loopback();
-        Wire::forwarded(id, peer, is_near, stream, transport)
+        Connection::forwarded(id, peer, is_near, stream, transport)
     }
 
     /// The same for a connection of which a proxy has said whose it is, and it is known whether it
@@ -108,8 +113,8 @@ impl Wire {
         is_near: bool,
         stream: TcpStream,
         transport: Transport,
-    ) -> Wire {
-        Wire {
+    ) -> Connection {
+        Connection {
             id,
             peer,
             stream,
@@ -160,23 +165,27 @@ impl Wire {
     }
 
     /// Takes the right to write. Whoever holds it writes whole replies or whole pushes.
-    pub(crate) fn lock(&self) -> Writing<'_> {
-        Writing {
-            wire: self,
+    pub(crate) fn lock(&self) -> WriteGuard<'_> {
+        WriteGuard {
+            connection: self,
             out: self.out.lock(),
         }
     }
 
-    /// Like [`Wire::lock`] when nobody else has it.
-    pub(crate) fn try_lock(&self) -> Option<Writing<'_>> {
-        self.out.try_lock().map(|out| Writing { wire: self, out })
+    /// Like [`Connection::lock`] when nobody else has it.
+    pub(crate) fn try_lock(&self) -> Option<WriteGuard<'_>> {
+        self.out.try_lock().map(|out| WriteGuard {
+            connection: self,
+            out,
+        })
     }
 
-    /// Like [`Wire::lock`], giving up after `patience`.
-    pub(crate) fn lock_for(&self, patience: Duration) -> Option<Writing<'_>> {
-        self.out
-            .try_lock_for(patience)
-            .map(|out| Writing { wire: self, out })
+    /// Like [`Connection::lock`], giving up after `patience`.
+    pub(crate) fn lock_for(&self, patience: Duration) -> Option<WriteGuard<'_>> {
+        self.out.try_lock_for(patience).map(|out| WriteGuard {
+            connection: self,
+            out,
+        })
     }
 
     /// Notes what has arrived by now, unless somebody is writing just now.
@@ -184,12 +193,16 @@ impl Wire {
         if let Some(out) = self.out.try_lock()
             && out.has_marks()
         {
-            Writing { wire: self, out }.settle(store);
+            WriteGuard {
+                connection: self,
+                out,
+            }
+            .collect_acknowledgements(store);
         }
     }
 
     /// Ends the connection at once, in both directions; wakes whoever reads or writes.
-    pub(crate) fn cut(&self, why: &'static str) {
+    pub(crate) fn abort(&self, why: &'static str) {
         lock(&self.cut).get_or_insert(why);
         let _ = self.stream.shutdown(Shutdown::Both);
     }
@@ -269,7 +282,7 @@ impl Wire {
         self.is_silent_for(SILENT)
     }
 
-    /// Like [`Wire::is_silent`] with a shorter measure, for when somebody wants the name.
+    /// Like [`Connection::is_silent`] with a shorter measure, for when somebody wants the name.
     pub(crate) fn is_silent_for(&self, measure: Duration) -> bool {
         sys::peer_info(&self.stream).is_ok_and(|info| info.unanswered > 1 && info.silent > measure)
     }
@@ -293,7 +306,7 @@ impl Wire {
     }
 }
 
-impl Read for &Wire {
+impl Read for &Connection {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &self.transport {
             Transport::Plain => (&self.stream).read(buffer),
@@ -304,7 +317,7 @@ impl Read for &Wire {
 }
 
 #[cfg(feature = "tls")]
-impl Wire {
+impl Connection {
     /// Reads text out of records. The handshake is made here too, by whoever reads first.
     fn read_records(&self, channel: &Channel, buffer: &mut [u8]) -> io::Result<usize> {
         loop {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use zeroize::Zeroize;
 
-use crate::net::connection::Wire;
+use crate::net::connection::Connection;
 use crate::protocol::memory;
 use crate::protocol::memory::NoMemory;
 
@@ -23,7 +23,7 @@ const QUIET: Duration = Duration::from_secs(2);
 
 /// The reading side of a connection.
 pub(crate) struct Input {
-    wire: Arc<Wire>,
+    connection: Arc<Connection>,
     buffer: Box<[u8]>,
     /// What has been read and not consumed is `buffer[start..end]`.
     start: usize,
@@ -52,9 +52,9 @@ impl Drop for Input {
 }
 
 impl Input {
-    pub(crate) fn new(wire: &Arc<Wire>) -> Input {
+    pub(crate) fn new(connection: &Arc<Connection>) -> Input {
         Input {
-            wire: Arc::clone(wire),
+            connection: Arc::clone(connection),
             buffer: vec![0; SMALL].into_boxed_slice(),
             start: 0,
             end: 0,
@@ -71,13 +71,13 @@ impl Input {
                 // Whoever sends without end lets the others go first.
                 std::thread::yield_now();
             }
-            match (&*self.wire).read(&mut self.buffer) {
+            match (&*self.connection).read(&mut self.buffer) {
                 Ok(count) => {
                     (self.start, self.end) = (0, count);
                     self.was_filled = count == self.buffer.len();
                     if self.quiet {
                         self.quiet = false;
-                        self.wire.set_read_timeout(Some(QUIET))?;
+                        self.connection.set_read_timeout(Some(QUIET))?;
                     }
                     if count == 0 {
                         return Ok(Filled::End);
@@ -87,7 +87,7 @@ impl Input {
                     io::ErrorKind::Interrupted => {}
                     io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut if !self.quiet => {
                         self.quiet = true;
-                        self.wire.set_read_timeout(None)?;
+                        self.connection.set_read_timeout(None)?;
                         self.resize(SMALL);
                         return Ok(Filled::Quiet);
                     }

@@ -9,7 +9,7 @@ use super::{Answer, LoggedIn, Outcome, Refused, Session, reply};
 use crate::auth::names;
 use crate::auth::passwords::StillWanted;
 use crate::delivery::outbox::Outbox;
-use crate::guard::log_limit::complain;
+use crate::guard::log_limit::log_limited;
 use crate::net::connection::Rest;
 use crate::protocol::memory;
 use crate::protocol::{Reply, Status};
@@ -30,9 +30,7 @@ pub(crate) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
     }
     let context = Arc::clone(&session.context);
     let keys = names::keys(user);
-    let account = context
-        .store
-        .read(|connection| users::by_name(connection, &keys))?;
+    let account = context.store.read(|view| users::by_name(view, &keys))?;
     // A name that is not there, or cannot be, costs the same time as a wrong password.
     let prepared = names::typed_password(password);
     let stored = match (&account, &prepared) {
@@ -49,11 +47,14 @@ pub(crate) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
         return refuse(Status::PasswordWrong);
     };
     // What of an earlier login on this connection has arrived by now.
-    session.wire.lock().settle(&context.store);
+    session
+        .connection
+        .lock()
+        .collect_acknowledgements(&context.store);
     let outbox = Outbox::new(
         account.id,
         &account.name,
-        &session.wire,
+        &session.connection,
         &context.store,
         &context.threads,
     );
@@ -67,9 +68,7 @@ pub(crate) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
     });
     // The password was checked against what was read before the hash: the account may have been
     // deleted, or its password changed, by a login that has ended meanwhile.
-    let now = context
-        .store
-        .read(|connection| users::by_id(connection, account.id));
+    let now = context.store.read(|view| users::by_id(view, account.id));
     if !matches!(&now, Ok(Some(now)) if now.password == account.password) {
         session.login = None;
         context.hub.leave(&outbox);
@@ -131,13 +130,13 @@ pub(crate) fn register(
     // Spares the hash; whether the name is free is decided in the job below.
     let taken = context
         .store
-        .read(|connection| users::id_of(connection, &[&name.shown, &name.mapped]))?;
+        .read(|view| users::id_of(view, &[&name.shown, &name.mapped]))?;
     if taken.is_some() {
         return respond(Status::UsernameAlreadyTaken);
     }
-    let peer = session.wire.peer();
+    let peer = session.connection.peer();
     let Some(permit) = context.registrations.take(peer.ip(), Instant::now()) else {
-        let complaint = &context.complaints.registrations;
+        let complaint = &context.log_limits.registrations;
         complaint.warn(format_args!(
             "{peer} may not register an account: its address has had its share of this hour \
              (--register-rate)"
@@ -228,7 +227,7 @@ fn renew(session: &Session, account: &Account, password: &str) {
         .store
         .write(1, move |tx| users::set_password(tx, user, &old, &fresh))
     {
-        complain!(
+        log_limited!(
             Warn,
             "the hash of user {user} could not be renewed: {error}"
         );
@@ -243,7 +242,7 @@ fn check(session: &Session, password: &str) -> Result<Option<String>, Refused> {
     let account = session
         .context
         .store
-        .read(|connection| users::by_id(connection, login.user))?;
+        .read(|view| users::by_id(view, login.user))?;
     // Gone by another connection; the reply says so as if the password were wrong.
     let Some(account) = account else {
         return Ok(None);
@@ -268,14 +267,14 @@ fn check(session: &Session, password: &str) -> Result<Option<String>, Refused> {
 /// Says in the log why a name or a password is not allowed, which the packet has no place for: each
 /// time at level debug, otherwise now and then.
 fn note_fault(session: &Session, status: Status, fault: &dyn fmt::Display) {
-    let (wire, complaints) = (&session.wire, &session.context.complaints);
+    let (connection, log_limits) = (&session.connection, &session.context.log_limits);
     if log::log_enabled!(log::Level::Debug) {
-        log::debug!("connection {}: {status}: {fault}", wire.id());
+        log::debug!("connection {}: {status}: {fault}", connection.id());
     } else {
-        complaints.refusals.info(format_args!(
+        log_limits.refusals.info(format_args!(
             "connection {} from {}: {status}: {fault}",
-            wire.id(),
-            wire.peer()
+            connection.id(),
+            connection.peer()
         ));
     }
 }
@@ -284,16 +283,16 @@ fn note_fault(session: &Session, status: Status, fault: &dyn fmt::Display) {
 /// ask for, with no lock, connection or hasher held. The login grace does not run meanwhile.
 fn hold_back(session: &Session, name: &str, right: bool) -> Result<(), Refused> {
     let context = &session.context;
-    let peer = session.wire.peer();
+    let peer = session.connection.peer();
     let verdict = context.logins.note(peer.ip(), name, right, Instant::now());
     let pause = verdict.pause;
     if !pause.is_zero() {
-        context.complaints.logins.warn(format_args!(
+        context.log_limits.logins.warn(format_args!(
             "{peer}: an answer about a password is held back for {pause:?}, after {} failures from \
              its address and {} of the name (--login-delay)",
             verdict.from_address, verdict.of_name
         ));
-        waiting(session, |_| match session.wire.rest(pause) {
+        waiting(session, |_| match session.connection.rest(pause) {
             Rest::Over => Ok(()),
             Rest::Gone | Rest::Stopping => Err(Refused::Gone),
         })?;
@@ -310,13 +309,13 @@ fn waiting<T, E>(
     session: &Session,
     work: impl FnOnce(StillWanted) -> Result<T, E>,
 ) -> Result<T, E> {
-    let wire = Arc::clone(&session.wire);
-    let left = wire.time_left();
-    wire.set_deadline(None);
-    let result = work(Arc::new(move || !wire.is_gone()));
+    let connection = Arc::clone(&session.connection);
+    let left = connection.time_left();
+    connection.set_deadline(None);
+    let result = work(Arc::new(move || !connection.is_gone()));
     // An order to end the login has set a deadline of its own meanwhile.
-    if session.wire.time_left().is_none() {
-        session.wire.set_deadline(left);
+    if session.connection.time_left().is_none() {
+        session.connection.set_deadline(left);
     }
     result
 }

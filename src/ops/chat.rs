@@ -14,15 +14,15 @@ pub(crate) fn list(session: &Session) -> Outcome {
         return Err(Refused::Because("not logged in"));
     };
     let store = &session.context.store;
-    let keys = store.read(|connection| chats::of(connection, login.user))?;
+    let keys = store.read(|view| chats::of(view, login.user))?;
     Ok(Answer::Stream(List::new(
         store,
         &[Reply::ChatListBegin {
             count: keys.len() as u64,
         }],
         keys,
-        |connection, key, out| {
-            let (creator, other) = chats::names(connection, key)?;
+        |view, key, out| {
+            let (creator, other) = chats::names(view, key)?;
             Reply::ChatListElement {
                 chat: key,
                 creator: creator.into(),

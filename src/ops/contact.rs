@@ -25,7 +25,7 @@ pub(crate) fn confirm(session: &Session, name: &str) -> Outcome {
     match requested {
         Requested::NoRoom => return Err(StoreError::NoRoom.into()),
         Requested::TooMany => {
-            context.complaints.requests.warn(format_args!(
+            context.log_limits.requests.warn(format_args!(
                 "user {user} may not ask for another contact: {most} requests are open \
                  (--max-requests)"
             ));
@@ -71,7 +71,7 @@ pub(crate) fn own_list(session: &Session) -> Outcome {
     };
     let store = &session.context.store;
     let user = login.user;
-    let keys = store.read(|connection| contacts::of(connection, user))?;
+    let keys = store.read(|view| contacts::of(view, user))?;
     Ok(Answer::Stream(List::new(
         store,
         &[
@@ -81,8 +81,8 @@ pub(crate) fn own_list(session: &Session) -> Outcome {
             },
         ],
         keys,
-        move |connection, key, out| {
-            let contact = contacts::one(connection, user, key)?;
+        move |view, key, out| {
+            let contact = contacts::one(view, user, key)?;
             Reply::ContactOwnListElem {
                 name: contact.name.into(),
                 since: contact.since,
@@ -102,7 +102,7 @@ pub(crate) fn list(session: &Session) -> Outcome {
         Err(status) => return reply(Reply::ContactListResponse { status }),
     };
     let store = &session.context.store;
-    let keys = store.read(|connection| users::others(connection, login.user))?;
+    let keys = store.read(|view| users::others(view, login.user))?;
     Ok(Answer::Stream(List::new(
         store,
         &[
@@ -112,9 +112,9 @@ pub(crate) fn list(session: &Session) -> Outcome {
             },
         ],
         keys,
-        |connection, key, out| {
+        |view, key, out| {
             Reply::ContactListElement {
-                name: users::shown_name(connection, key)?.into(),
+                name: users::shown_name(view, key)?.into(),
             }
             .format(out);
             Ok(())
@@ -137,7 +137,7 @@ pub(crate) fn both(
     let found = session
         .context
         .store
-        .read(|connection| users::id_of(connection, &keys))?;
+        .read(|view| users::id_of(view, &keys))?;
     Ok(match found.filter(|id| *id != user) {
         Some(other) => Ok((user, other)),
         None => Err(Status::ContactNotFound),

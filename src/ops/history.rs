@@ -18,18 +18,18 @@ pub(crate) fn request(session: &Session, chat: ChatId, before: i64, count: u32) 
     let store = &session.context.store;
     let pin = store.pin(chat);
     let user = login.user;
-    let found = store.read(|connection| {
-        let access = chats::access(connection, user, chat)?;
+    let found = store.read(|view| {
+        let access = chats::access(view, user, chat)?;
         let Access::Member { cleared, .. } = access else {
             return Ok(Err(access));
         };
-        let Some((creator, other)) = chats::members(connection, chat)? else {
+        let Some((creator, other)) = chats::members(view, chat)? else {
             return Ok(Err(Access::NotFound));
         };
         Ok(Ok((
-            messages::history(connection, chat, before, count, cleared)?,
-            users::shown_name(connection, creator)?,
-            users::shown_name(connection, other)?,
+            messages::history(view, chat, before, count, cleared)?,
+            users::shown_name(view, creator)?,
+            users::shown_name(view, other)?,
         )))
     })?;
     let (keys, creator, other) = match found {
@@ -45,8 +45,8 @@ pub(crate) fn request(session: &Session, chat: ChatId, before: i64, count: u32) 
             },
         ],
         keys,
-        move |connection, key, out| {
-            let found = messages::one(connection, key, |message| {
+        move |view, key, out| {
+            let found = messages::one(view, key, |message| {
                 let sender = if message.to_creator { &other } else { &creator };
                 Reply::HistoryElement {
                     chat: message.chat,
@@ -78,14 +78,13 @@ pub(crate) fn received(session: &mut Session, chat: ChatId, timestamp: i64) -> O
     };
     // Under the lock, what is being written just now is either sent or not.
     let sent = {
-        let mut writing = session.wire.lock();
+        let mut writing = session.connection.lock();
         login.outbox.count_explicitly(&mut writing);
         session.context.store.sent(login.user)
     };
     let store = &session.context.store;
     let user = login.user;
-    let found =
-        store.read(|connection| messages::newest_upto(connection, user, chat, timestamp))?;
+    let found = store.read(|view| messages::newest_upto(view, user, chat, timestamp))?;
     let (message, status) = match found {
         // What has not been sent yet cannot have been read.
         Ok(message) => (message.map(|message| message.min(sent)), Status::Ok),

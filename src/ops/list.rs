@@ -55,10 +55,10 @@ impl Stream for List {
         out.append(&mut self.head);
         if !self.keys.as_slice().is_empty() {
             let (keys, element) = (&mut self.keys, &self.element);
-            self.store.read(|connection| {
+            self.store.read(|view| {
                 while out.len() < PIECE {
                     let Some(key) = keys.next() else { break };
-                    element(connection, key, out)?;
+                    element(view, key, out)?;
                 }
                 Ok(())
             })?;

@@ -1,7 +1,7 @@
 //! Media: kept in parts, given back in pieces.
 
 use super::{Answer, Outcome, Refused, Session, Stream, logged_in, reply};
-use crate::guard::log_limit::complain;
+use crate::guard::log_limit::log_limited;
 use crate::ids::{ChatId, MediaId, UserId};
 use crate::protocol::memory;
 use crate::protocol::value::{needs_quotes, push_escaped};
@@ -24,7 +24,7 @@ pub(crate) fn fetch(session: &Session, id: MediaId) -> Outcome {
         Err(status) => return respond(status),
     };
     let store = &session.context.store;
-    let find = || store.read(|connection| media::find(connection, login.user, id));
+    let find = || store.read(|view| media::find(view, login.user, id));
     let found = match find()? {
         Lookup::NotFound => return respond(Status::MediaNotFound),
         Lookup::Denied => return respond(Status::ChatPermissionDenied),
@@ -58,9 +58,7 @@ impl Stream for Fetch {
             return Ok(false);
         };
         let Media { id, quoted, .. } = self.media;
-        let part = self
-            .store
-            .read(|connection| media::part(connection, id, number))?;
+        let part = self.store.read(|view| media::part(view, id, number))?;
         if number == 0 {
             // The packet's number and status, without the line end that format() adds.
             Reply::MediaResponse {
@@ -152,7 +150,7 @@ impl Drop for Upload<'_> {
                 Ok(())
             });
             if let Err(error) = abandoned {
-                complain!(
+                log_limited!(
                     Warn,
                     "parts of media {id} stay until the next start: {error}"
                 );

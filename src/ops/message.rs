@@ -169,10 +169,10 @@ fn statuses(
     sender: UserId,
     items: &[Item],
 ) -> impl Iterator<Item = Option<Status>> {
-    let found = session.context.store.read(|connection| {
+    let found = session.context.store.read(|view| {
         let chats = items.iter().map(|item| item.chat);
         chats
-            .map(|chat| refusal(connection, sender, chat))
+            .map(|chat| refusal(view, sender, chat))
             .collect::<rusqlite::Result<Vec<_>>>()
     });
     // What cannot be looked up is refused all the same.
@@ -185,7 +185,7 @@ const OVER_QUOTA: Refused =
     Refused::Because("too much of your text waits to be received; try again later");
 
 fn note_quota(session: &Session, login: &LoggedIn, refused: usize) {
-    session.context.complaints.texts.warn(format_args!(
+    session.context.log_limits.texts.warn(format_args!(
         "user {} (id {}) has reached --text-quota: {} bytes of text wait to be received; messages \
          are refused, {refused} just now",
         login.outbox.name(),
@@ -213,7 +213,7 @@ pub(crate) fn send(session: &Session, chat: ChatId, message: &str, data: Option<
         };
     };
     // Spares the upload of what will be refused; decided for good with the message itself.
-    if let Some(status) = store.read(|connection| refusal(connection, user, chat))? {
+    if let Some(status) = store.read(|view| refusal(view, user, chat))? {
         return respond(status);
     }
     let size = message.len();
@@ -236,16 +236,16 @@ pub(crate) fn send(session: &Session, chat: ChatId, message: &str, data: Option<
 
 /// Why a user cannot send into a chat now.
 fn refusal(
-    connection: &rusqlite::Connection,
+    view: &rusqlite::Connection,
     user: UserId,
     chat: ChatId,
 ) -> rusqlite::Result<Option<Status>> {
-    Ok(match chats::access(connection, user, chat)? {
+    Ok(match chats::access(view, user, chat)? {
         Access::NotFound => Some(Status::ChatNotFound),
         Access::Denied => Some(Status::ChatPermissionDenied),
         Access::Member { .. } => {
-            let open = match chats::members(connection, chat)? {
-                Some((creator, other)) => contacts::confirmed(connection, creator, other)?,
+            let open = match chats::members(view, chat)? {
+                Some((creator, other)) => contacts::confirmed(view, creator, other)?,
                 None => false,
             };
             (!open).then_some(Status::ContactNotFound)

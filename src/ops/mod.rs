@@ -19,11 +19,11 @@ use std::time::Duration;
 use crate::auth::passwords::{HashError, Hasher};
 use crate::delivery::hub::Hub;
 use crate::delivery::outbox::Outbox;
-use crate::guard::log_limits::Complaints;
-use crate::guard::login_throttle::{LoginBrake, Registrations};
+use crate::guard::log_limits::LogLimits;
+use crate::guard::login_throttle::{LoginThrottle, Registrations};
 use crate::guard::threads::Threads;
 use crate::ids::UserId;
-use crate::net::connection::Wire;
+use crate::net::connection::Connection;
 use crate::protocol::memory;
 use crate::protocol::memory::{NO_MEMORY, NoMemory};
 use crate::protocol::{Reply, Request, Status};
@@ -45,7 +45,7 @@ pub(crate) struct Context {
     /// How long a connection may stay without a login.
     pub(crate) login_grace: Duration,
     /// What slows down who guesses passwords.
-    pub(crate) logins: LoginBrake,
+    pub(crate) logins: LoginThrottle,
     /// How many accounts an address may register.
     pub(crate) registrations: Registrations,
     /// How many contact requests of one user may be open; 0 for any number.
@@ -53,7 +53,7 @@ pub(crate) struct Context {
     /// Whether passwords are taken only where nobody on the way can read along.
     pub(crate) require_tls: bool,
     /// What the log says when a limit bites.
-    pub(crate) complaints: Complaints,
+    pub(crate) log_limits: LogLimits,
 }
 
 /// A connection as the handlers see it.
@@ -61,7 +61,7 @@ pub(crate) struct Session {
     /// The server's parts.
     pub(crate) context: Arc<Context>,
     /// The connection, to be given to an outbox.
-    pub(crate) wire: Arc<Wire>,
+    pub(crate) connection: Arc<Connection>,
     /// The login, if there is one.
     pub(crate) login: Option<LoggedIn>,
     /// `135` was used without a login: the next one counts by it from its first byte on.
@@ -164,7 +164,7 @@ pub(crate) type Outcome = Result<Answer, Refused>;
 /// When it is refused without a status of its own.
 pub(crate) fn handle(session: &mut Session, request: &Request<'_>) -> Outcome {
     use Request as R;
-    if session.context.require_tls && request.has_password() && !session.wire.is_private() {
+    if session.context.require_tls && request.has_password() && !session.connection.is_private() {
         return Err(Refused::Because(
             "passwords are taken over TLS only; connect to the port that has it",
         ));

@@ -10,8 +10,8 @@ use socket2::SockRef;
 
 use super::{Server, forwarded, session};
 use crate::guard::connection_slots::Full;
-use crate::guard::log_limit::complain;
-use crate::net::connection::{Transport, Wire};
+use crate::guard::log_limit::log_limited;
+use crate::net::connection::{Connection, Transport};
 use crate::net::listen::Listener;
 use crate::protocol::Reply;
 
@@ -32,7 +32,7 @@ pub(crate) fn accept(server: &Arc<Server>, listener: &Listener) {
         match socket.accept() {
             Ok((stream, mut peer)) => {
                 if exhausted {
-                    complain!(Info, "accepting connections again");
+                    log_limited!(Info, "accepting connections again");
                     exhausted = false;
                 }
                 if server.is_stopping() {
@@ -47,7 +47,7 @@ pub(crate) fn accept(server: &Arc<Server>, listener: &Listener) {
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 if !exhausted {
-                    complain!(Error, "connections cannot be accepted just now: {error}");
+                    log_limited!(Error, "connections cannot be accepted just now: {error}");
                     exhausted = true;
                 }
                 server.wait_for_stop(EXHAUSTED);
@@ -75,10 +75,10 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
         return;
     }
     // Gives the place back whatever happens below.
-    let mut place = Place {
+    let mut place = Slot {
         server: Arc::clone(server),
         counted,
-        wire: None,
+        connection: None,
     };
     // Nobody to serve: a thread would cost ten times as much as this look.
     if is_gone(&stream) {
@@ -86,31 +86,31 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
     }
     let id = server.next_connection();
     // A proxy's header comes before any handshake.
-    let wire = match server.transport(tls && !by_proxy) {
-        Ok(transport) => Arc::new(Wire::new(id, peer, stream, transport)),
+    let connection = match server.transport(tls && !by_proxy) {
+        Ok(transport) => Arc::new(Connection::new(id, peer, stream, transport)),
         Err(error) => {
-            let complaint = &server.context.complaints.places;
+            let complaint = &server.context.log_limits.places;
             complaint.warn(format_args!("{peer} was turned away: {error}"));
             return;
         }
     };
-    server.enter(&wire);
-    place.wire = Some(Arc::clone(&wire));
+    server.enter(&connection);
+    place.connection = Some(Arc::clone(&connection));
     if server.is_stopping() {
         // Those that the stop has looked at were told; this one may have come too late for that.
-        wire.stop_reading();
+        connection.stop_reading();
     }
     let reader = {
-        let (server, wire) = (Arc::clone(server), Arc::clone(&wire));
+        let (server, connection) = (Arc::clone(server), Arc::clone(&connection));
         move || match by_proxy {
-            false => session::serve(&server, wire, place),
-            true => forwarded::serve(&server, wire, place, tls),
+            false => session::serve(&server, connection, place),
+            true => forwarded::serve(&server, connection, place, tls),
         }
     };
     if let Err(error) = server.context.threads.spawn(format!("reader-{id}"), reader) {
         server
             .context
-            .complaints
+            .log_limits
             .places
             .warn(format_args!("{peer} was turned away: no thread: {error}"));
         // Nothing was written to it yet, so this cannot wait.
@@ -118,22 +118,22 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
             false => server.refusal("the server has no thread to spare"),
             true => NO_ROOM.to_vec(),
         };
-        let _ = wire.lock().write(&line);
+        let _ = connection.lock().write(&line);
     }
 }
 
 /// A connection's place among all, given back when it is dropped.
-pub(crate) struct Place {
+pub(crate) struct Slot {
     server: Arc<Server>,
     /// The address that it is counted for, once that is known.
     counted: Option<IpAddr>,
-    wire: Option<Arc<Wire>>,
+    connection: Option<Arc<Connection>>,
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(wire) = &self.wire {
-            self.server.leave(wire);
+        if let Some(connection) = &self.connection {
+            self.server.leave(connection);
         }
         self.server.places.give_back(self.counted);
     }
@@ -157,14 +157,14 @@ impl Server {
     /// there is a place for that address. Nothing has been said on it but the proxy's header.
     pub(crate) fn forward(
         &self,
-        by_proxy: &Arc<Wire>,
-        mut place: Place,
+        by_proxy: &Arc<Connection>,
+        mut place: Slot,
         peer: SocketAddr,
         is_near: bool,
         tls: bool,
-    ) -> Option<(Arc<Wire>, Place)> {
+    ) -> Option<(Arc<Connection>, Slot)> {
         let refuse = |error: io::Error| {
-            let complaint = &self.context.complaints.places;
+            let complaint = &self.context.log_limits.places;
             complaint.warn(format_args!("{peer} was turned away: {error}"));
         };
         let stream = by_proxy.stream_again().map_err(refuse).ok()?;
@@ -174,20 +174,20 @@ impl Server {
         }
         place.counted = Some(peer.ip());
         let transport = self.transport(tls).map_err(refuse).ok()?;
-        let wire = Wire::forwarded(by_proxy.id(), peer, is_near, stream, transport);
-        wire.set_deadline(by_proxy.time_left());
-        let wire = Arc::new(wire);
-        self.enter(&wire);
-        place.wire = Some(Arc::clone(&wire));
+        let connection = Connection::forwarded(by_proxy.id(), peer, is_near, stream, transport);
+        connection.set_deadline(by_proxy.time_left());
+        let connection = Arc::new(connection);
+        self.enter(&connection);
+        place.connection = Some(Arc::clone(&connection));
         if self.is_stopping() {
-            wire.stop_reading();
+            connection.stop_reading();
         }
-        Some((wire, place))
+        Some((connection, place))
     }
 
     /// Tells one connection too many why, without a thread of its own.
     fn turn_away(&self, stream: &TcpStream, full: Full, peer: SocketAddr, tls: bool) {
-        let complaint = &self.context.complaints.places;
+        let complaint = &self.context.log_limits.places;
         complaint.warn(format_args!("{peer} was turned away: {}", full.reason()));
         let line = if tls {
             // There is no session yet that a line could be sent in.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Server;
-use crate::guard::log_limit::complain;
+use crate::guard::log_limit::log_limited;
 use crate::store::admin::orders;
 use crate::store::admin::orders::{Order, Placed};
 
@@ -64,7 +64,7 @@ impl Orders {
             return;
         }
         let store = &server.context.store;
-        let waiting = match store.read(|connection| orders::waiting(connection)) {
+        let waiting = match store.read(|view| orders::waiting(view)) {
             Ok(waiting) => waiting,
             Err(error) => {
                 log::debug!("orders cannot be read: {error}");
@@ -79,7 +79,7 @@ impl Orders {
             }
             // Only then it is known to be obeyed.
             if let Err(error) = store.write(1, move |tx| orders::done(tx, placed)) {
-                complain!(
+                log_limited!(
                     Warn,
                     "an order cannot be removed, to be tried again: {error}"
                 );
@@ -97,13 +97,13 @@ fn obey(server: &Server, order: Order) {
             };
             log::info!(
                 "the login of user {user} on connection {} is ended: the operator wants it",
-                outbox.wire().id()
+                outbox.connection().id()
             );
             // From here on no push goes out, and the session takes itself for a guest, who has the
             // usual time to log in; then the name is free.
             // Refused first: a session that lifts its limit looks whether its login has ended then.
             outbox.refuse();
-            outbox.wire().set_deadline(Some(context.login_grace));
+            outbox.connection().set_deadline(Some(context.login_grace));
             outbox.end_receipts(false);
             context.hub.leave(&outbox);
         }

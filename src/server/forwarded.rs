@@ -6,29 +6,29 @@ use std::sync::Arc;
 
 use super::Server;
 use super::session;
-use crate::net::connection::Wire;
+use crate::net::connection::Connection;
 use crate::net::proxy;
 use crate::net::proxy::{LONGEST, Parsed, Source};
-use crate::server::acceptor::Place;
+use crate::server::acceptor::Slot;
 
 /// Reads the header of a connection of one of `--proxy-from`, and serves whoever is behind it. The
 /// time until the login runs meanwhile.
-pub(crate) fn serve(server: &Arc<Server>, wire: Arc<Wire>, place: Place, tls: bool) {
-    wire.set_deadline(Some(server.context.login_grace));
-    let proxy = wire.peer();
-    let source = match header(&wire) {
+pub(crate) fn serve(server: &Arc<Server>, connection: Arc<Connection>, place: Slot, tls: bool) {
+    connection.set_deadline(Some(server.context.login_grace));
+    let proxy = connection.peer();
+    let source = match header(&connection) {
         Ok(source) => source,
         Err(None) => {
             log::debug!(
                 "connection {} from the proxy {proxy} ended before it began",
-                wire.id()
+                connection.id()
             );
             return;
         }
         Err(Some(why)) => {
             // It knows itself when it is cut for its time, and that is told already.
-            if wire.why_cut().is_none() && !server.is_stopping() {
-                server.context.complaints.proxies.warn(format_args!(
+            if connection.why_cut().is_none() && !server.is_stopping() {
+                server.context.log_limits.proxies.warn(format_args!(
                     "{proxy} was disconnected, as it is one of --proxy-from: {why}"
                 ));
             }
@@ -36,9 +36,12 @@ pub(crate) fn serve(server: &Arc<Server>, wire: Arc<Wire>, place: Place, tls: bo
         }
     };
     let (peer, is_near) = stands_for(source, proxy);
-    if let Some((wire, place)) = server.forward(&wire, place, peer, is_near, tls) {
-        log::debug!("connection {} from {peer} comes through {proxy}", wire.id());
-        session::serve(server, wire, place);
+    if let Some((connection, place)) = server.forward(&connection, place, peer, is_near, tls) {
+        log::debug!(
+            "connection {} from {peer} comes through {proxy}",
+            connection.id()
+        );
+        session::serve(server, connection, place);
     }
 }
 
@@ -55,7 +58,7 @@ fn stands_for(source: Source, proxy: SocketAddr) -> (SocketAddr, bool) {
 
 /// Reads one header and not a byte more. The error is why there is none, or `None` when the other
 /// side has closed without a word, as probes of proxies do.
-fn header(wire: &Wire) -> Result<Source, Option<String>> {
+fn header(connection: &Connection) -> Result<Source, Option<String>> {
     let mut bytes = [0; LONGEST];
     let mut length = 0;
     loop {
@@ -68,7 +71,7 @@ fn header(wire: &Wire) -> Result<Source, Option<String>> {
         let Some(room) = room else {
             return Err(Some("its PROXY header is too long".to_owned()));
         };
-        match wire.read_below(room) {
+        match connection.read_below(room) {
             Ok(0) if length == 0 => return Err(None),
             Ok(0) => return Err(Some("its PROXY header was cut".to_owned())),
             Ok(count) => length += count,

@@ -42,7 +42,7 @@ impl Figures {
         let path = store.path();
         Figures {
             uptime: server.started.elapsed(),
-            connections: lock(&server.wires).len(),
+            connections: lock(&server.connections).len(),
             logged_in: server.context.hub.len(),
             messages: store.figures().messages(),
             queue: store.queue_depth(),

@@ -28,12 +28,12 @@ use crate::auth::names;
 use crate::auth::passwords::Hasher;
 use crate::config::Config;
 use crate::delivery::hub::Hub;
-use crate::guard::connection_slots::Places;
-use crate::guard::log_limits::Complaints;
-use crate::guard::login_throttle::{LoginBrake, Registrations};
-use crate::guard::memory_budget::Budget;
+use crate::guard::connection_slots::ConnectionSlots;
+use crate::guard::log_limits::LogLimits;
+use crate::guard::login_throttle::{LoginThrottle, Registrations};
+use crate::guard::memory_budget::MemoryBudget;
 use crate::guard::threads::Threads;
-use crate::net::connection::Wire;
+use crate::net::connection::Connection;
 use crate::net::listen;
 use crate::net::listen::Listener;
 use crate::net::proxy::Network;
@@ -65,16 +65,16 @@ pub struct Server {
     pub(crate) context: Arc<Context>,
     explain: bool,
     limits: Limits,
-    places: Places,
+    places: ConnectionSlots,
     /// Where proxies are, whose connections begin with a header.
     proxies: Vec<Network>,
     /// Messages a second of one connection; 0 for any number.
     rate: u32,
-    budget: Arc<Budget>,
+    budget: Arc<MemoryBudget>,
     #[cfg(feature = "tls")]
     identity: Option<Identity>,
-    wires: Mutex<HashMap<u64, Arc<Wire>>>,
-    connections: AtomicU64,
+    connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    last_number: AtomicU64,
     started: Instant,
     stopping: AtomicBool,
     stop: (Mutex<bool>, Condvar),
@@ -164,24 +164,24 @@ impl Server {
                 threads,
                 registration_open: config.registration_open,
                 login_grace: config.login_grace,
-                logins: LoginBrake::new(config.login_delay),
+                logins: LoginThrottle::new(config.login_delay),
                 registrations: Registrations::new(config.register_rate),
                 max_requests: config.max_requests,
                 require_tls: config.require_tls,
-                complaints: Complaints::default(),
+                log_limits: LogLimits::default(),
             }),
             explain: config.explain,
             limits: Limits {
                 media: config.max_media,
             },
-            places: Places::new(clients, config.max_per_ip),
+            places: ConnectionSlots::new(clients, config.max_per_ip),
             proxies: config.proxy_from.clone(),
             rate: config.rate,
-            budget: Budget::new(config.max_inflight),
+            budget: MemoryBudget::new(config.max_inflight),
             #[cfg(feature = "tls")]
             identity,
-            wires: Mutex::default(),
-            connections: AtomicU64::new(0),
+            connections: Mutex::default(),
+            last_number: AtomicU64::new(0),
             started: Instant::now(),
             stopping: AtomicBool::new(false),
             stop: (Mutex::new(false), Condvar::new()),
@@ -225,19 +225,19 @@ impl Server {
     }
 
     fn next_connection(&self) -> u64 {
-        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+        self.last_number.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    fn enter(&self, wire: &Arc<Wire>) {
-        lock(&self.wires).insert(wire.id(), Arc::clone(wire));
+    fn enter(&self, connection: &Arc<Connection>) {
+        lock(&self.connections).insert(connection.id(), Arc::clone(connection));
     }
 
-    fn leave(&self, wire: &Wire) {
-        lock(&self.wires).remove(&wire.id());
+    fn leave(&self, connection: &Connection) {
+        lock(&self.connections).remove(&connection.id());
     }
 
-    fn wires(&self) -> Vec<Arc<Wire>> {
-        lock(&self.wires).values().cloned().collect()
+    fn connections(&self) -> Vec<Arc<Connection>> {
+        lock(&self.connections).values().cloned().collect()
     }
 }
 
@@ -362,15 +362,15 @@ impl Running {
         // Queued hashes are dropped: their logins could not go on anyway.
         server.context.hasher.close();
         server.budget.close();
-        for wire in server.wires() {
-            wire.stop_reading();
+        for connection in server.connections() {
+            connection.stop_reading();
         }
         let threads = &server.context.threads;
         if !threads.wait_until_none(ORDERLY) {
-            let left = server.wires();
+            let left = server.connections();
             log::info!("{} connections are cut", left.len());
-            for wire in left {
-                wire.cut("the server is ending");
+            for connection in left {
+                connection.abort("the server is ending");
             }
             if !threads.wait_until_none(CUT) {
                 log::warn!("{} threads did not end in time", threads.running());

@@ -9,15 +9,15 @@ use std::sync::{Arc, Mutex};
 
 use super::Server;
 use crate::guard::memory_budget::Share;
-use crate::guard::token_bucket::Pace;
-use crate::net::connection::Wire;
+use crate::guard::token_bucket::TokenBucket;
+use crate::net::connection::Connection;
 use crate::net::input::{Filled, Input};
 use crate::net::proxy;
 use crate::ops;
 use crate::ops::message::Batch;
 use crate::protocol::line::PLAIN_LIMIT;
 use crate::protocol::{Event, LineDecoder, Refusal, Reply, Request, table};
-use crate::server::acceptor::Place;
+use crate::server::acceptor::Slot;
 use crate::sync::lock;
 use crate::sys;
 use answering::{carry_out, flush, foreign, refuse, send_batch};
@@ -30,26 +30,26 @@ mod holds;
 const REPLIES: usize = 16 << 10;
 
 /// Serves a connection until it ends. `place` is dropped last of all.
-pub(crate) fn serve(server: &Arc<Server>, wire: Arc<Wire>, place: Place) {
+pub(crate) fn serve(server: &Arc<Server>, connection: Arc<Connection>, place: Slot) {
     let context = Arc::clone(&server.context);
     // A proxy's header has taken its part of the time already.
-    if wire.time_left().is_none() {
-        wire.set_deadline(Some(context.login_grace));
+    if connection.time_left().is_none() {
+        connection.set_deadline(Some(context.login_grace));
     }
     Box::new(Session {
         server: Arc::clone(server),
-        input: Input::new(&wire),
+        input: Input::new(&connection),
         decoder: LineDecoder::wary(),
         batch: Batch::default(),
         out: Vec::new(),
         ends_early: false,
         worn: Worn::Fresh,
         is_new: true,
-        pace: Pace::new(server.rate),
-        share: server.budget.share(wire.id()),
+        pace: TokenBucket::new(server.rate),
+        share: server.budget.share(connection.id()),
         ops: ops::Session {
             context,
-            wire,
+            connection,
             login: None,
             will_confirm: false,
         },
@@ -71,12 +71,12 @@ struct Session {
     worn: Worn,
     /// Nothing but empty lines has come.
     is_new: bool,
-    pace: Pace,
+    pace: TokenBucket,
     share: Share,
     ops: ops::Session,
     /// The peer has ended its input behind a whole line.
     in_order: bool,
-    _place: Place,
+    _place: Slot,
 }
 
 /// What a thread has been used for. SQL leaves up to 16 KiB on a thread's stack and 10 KiB in the
@@ -115,9 +115,13 @@ impl Session {
                 Ok(Turn::End(why)) => why.to_owned(),
                 Err(error) => error.to_string(),
             };
-            let wire = &self.ops.wire;
-            let why = wire.why_cut().map_or(end, str::to_owned);
-            log::debug!("connection {} from {} ended: {why}", wire.id(), wire.peer());
+            let connection = &self.ops.connection;
+            let why = connection.why_cut().map_or(end, str::to_owned);
+            log::debug!(
+                "connection {} from {} ended: {why}",
+                connection.id(),
+                connection.peer()
+            );
             return;
         }
     }
@@ -126,7 +130,7 @@ impl Session {
     fn move_on(mut self: Box<Self>) -> Option<Box<Session>> {
         self.worn = Worn::Fresh;
         let threads = Arc::clone(&self.ops.context.threads);
-        let name = format!("reader-{}", self.ops.wire.id());
+        let name = format!("reader-{}", self.ops.connection.id());
         let slot = Arc::new(Mutex::new(Some(self)));
         let taken = Arc::clone(&slot);
         let moved = threads.spawn(name, move || {
@@ -169,7 +173,7 @@ impl Session {
                 Filled::Some => self.pace.fill(),
                 Filled::End => {
                     self.in_order = self.decoder.buffered() == 0
-                        && self.ops.wire.why_cut().is_none()
+                        && self.ops.connection.why_cut().is_none()
                         && !self.server.is_stopping();
                     if self.in_order {
                         self.await_backlog();
@@ -243,7 +247,7 @@ impl Session {
             self.send_batch();
             self.ops.login = None;
             let grace = self.ops.context.login_grace;
-            self.ops.wire.set_deadline(Some(grace));
+            self.ops.connection.set_deadline(Some(grace));
         }
         let chunk = self.input.buffered();
         let limits = self.server.limits;
@@ -358,7 +362,9 @@ impl Session {
         };
         self.is_new &= blank;
         if self.ops.login.is_none() {
-            self.ops.wire.set_unended(self.decoder.lacks_line_ends());
+            self.ops
+                .connection
+                .set_unended(self.decoder.lacks_line_ends());
         }
         let gathered = self.decoder.buffered();
         if secret && gathered == 0 {
@@ -391,6 +397,6 @@ impl Session {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        flush(&self.ops.wire, &mut self.out)
+        flush(&self.ops.connection, &mut self.out)
     }
 }

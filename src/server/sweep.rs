@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use std::time::{Duration, Instant};
 
 use super::Server;
-use crate::net::connection::Wire;
+use crate::net::connection::Connection;
 use crate::server::control::Orders;
 use crate::server::health::Health;
 
@@ -23,16 +23,16 @@ const ASK_EVERY: u32 = 5;
 impl Server {
     /// Cuts a connection whose login has not come in time. Whether it was for want of line ends, of
     /// which `--explain` tells the peer.
-    fn end_of_grace(&self, wire: &Wire) -> bool {
-        let unended = wire.is_unended();
+    fn end_of_grace(&self, connection: &Connection) -> bool {
+        let unended = connection.is_unended();
         if unended
             && self.explain
-            && let Some(mut writing) = wire.try_lock()
+            && let Some(mut writing) = connection.try_lock()
         {
             // What is not taken at once is lost: here nobody can wait.
             let _ = writing.try_write(&self.refusal("lines end with LF, CR LF or CR NUL"));
         }
-        wire.cut("it did not log in in time");
+        connection.abort("it did not log in in time");
         unended
     }
 }
@@ -59,27 +59,27 @@ pub(crate) fn run(server: &Arc<Server>, mut health: Health) {
         }
         round = (round + 1) % ASK_EVERY;
         let stalled = server.budget.stalled(Instant::now());
-        for wire in server.wires() {
-            if stalled.contains(&wire.id()) {
-                wire.cut("its long line stood still while others waited for room");
-                server.context.complaints.inflight.warn(format_args!(
+        for connection in server.connections() {
+            if stalled.contains(&connection.id()) {
+                connection.abort("its long line stood still while others waited for room");
+                server.context.log_limits.inflight.warn(format_args!(
                     "{} was disconnected: its long line stood still while others waited for room \
                      (--max-inflight)",
-                    wire.peer()
+                    connection.peer()
                 ));
-            } else if wire.is_overdue() {
-                let hint = match server.end_of_grace(&wire) {
+            } else if connection.is_overdue() {
+                let hint = match server.end_of_grace(&connection) {
                     true => "; what it sent has a CR and no line end",
                     false => "",
                 };
-                server.context.complaints.grace.warn(format_args!(
+                server.context.log_limits.grace.warn(format_args!(
                     "{} was disconnected: it did not log in in time (--login-grace){hint}",
-                    wire.peer()
+                    connection.peer()
                 ));
-            } else if round == 0 && wire.is_silent() {
-                wire.cut("the peer has gone silent");
+            } else if round == 0 && connection.is_silent() {
+                connection.abort("the peer has gone silent");
             }
-            wire.settle_if_free(&server.context.store);
+            connection.settle_if_free(&server.context.store);
         }
         server.context.threads.sweep();
         make_room(server);
@@ -101,18 +101,18 @@ fn make_room(server: &Server) {
         return;
     }
     let mut strangers: Vec<_> = server
-        .wires()
+        .connections()
         .into_iter()
-        .filter_map(|wire| Some((wire.time_left()?, wire)))
+        .filter_map(|connection| Some((connection.time_left()?, connection)))
         .collect();
     // Who has been there longest first.
     strangers.sort_by_key(|(left, _)| *left);
-    for (_, wire) in strangers.into_iter().take(wanted) {
-        wire.cut("users' messages needed its thread");
-        server.context.complaints.places.warn(format_args!(
+    for (_, connection) in strangers.into_iter().take(wanted) {
+        connection.abort("users' messages needed its thread");
+        server.context.log_limits.places.warn(format_args!(
             "{} was disconnected: it has not logged in, and the system has no other thread for \
              users' messages",
-            wire.peer()
+            connection.peer()
         ));
     }
 }

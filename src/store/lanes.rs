@@ -1,7 +1,7 @@
 //! Which messages a lane has.
 //!
 //! The index of the lanes, `lane_message`, is kept behind the messages: a commit only appends to
-//! `message`, and what it has appended stays in memory, in the [`Tail`], until there is enough to
+//! `message`, and what it has appended stays in memory, in the [`PendingIndex`], until there is enough to
 //! be put into the index as one sorted run. Each message that went into the index by itself would
 //! dirty a page of its own, which is then written to the log and once more to the database; a
 //! sorted run changes each page once. (Measured: docs/PERFORMANCE.md.)
@@ -30,7 +30,7 @@ pub(crate) type Entry = (i64, MessageId);
 
 /// The newest messages, which are not in the index yet. It is never changed, only replaced.
 #[derive(Debug, Default)]
-pub(crate) struct Tail {
+pub(crate) struct PendingIndex {
     /// The index is complete up to this message.
     indexed: MessageId,
     /// Each in the order of its entries; all ids of a part are above those of the one before.
@@ -38,22 +38,22 @@ pub(crate) struct Tail {
     len: usize,
 }
 
-impl Tail {
+impl PendingIndex {
     /// What the database has above the index.
-    pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Tail> {
+    pub(crate) fn load(connection: &Connection) -> rusqlite::Result<PendingIndex> {
         let indexed = connection
             .prepare_cached("SELECT value FROM counter WHERE name = 'indexed'")?
             .query_row([], |row| row.get(0))?;
-        let nothing = Tail {
+        let nothing = PendingIndex {
             indexed,
-            ..Tail::default()
+            ..PendingIndex::default()
         };
         nothing.caught_up(connection)
     }
 
     /// This tail with what has come since it was loaded. How far the index has come since then does
     /// not matter to it.
-    pub(crate) fn caught_up(&self, connection: &Connection) -> rusqlite::Result<Tail> {
+    pub(crate) fn caught_up(&self, connection: &Connection) -> rusqlite::Result<PendingIndex> {
         let newest = self.entries().iter().map(|(_, id)| *id).max();
         let mut entries = connection
             .prepare_cached("SELECT lane, id FROM message WHERE id > ?1 ORDER BY id")?
@@ -78,7 +78,7 @@ impl Tail {
     /// This tail with newer messages, in order. The first `fixed` parts stay as they are; of the
     /// others each is more than twice as long as the next one, so that there are few to look
     /// through, and little to copy at a commit.
-    fn with(&self, mut entries: Vec<Entry>, fixed: usize) -> Tail {
+    fn with(&self, mut entries: Vec<Entry>, fixed: usize) -> PendingIndex {
         let len = self.len + entries.len();
         let mut parts = self.parts.clone();
         while parts.len() > fixed
@@ -91,7 +91,7 @@ impl Tail {
             parts.pop();
         }
         parts.push(Arc::new(entries));
-        Tail {
+        PendingIndex {
             indexed: self.indexed,
             parts,
             len,
@@ -113,7 +113,7 @@ impl Tail {
 pub(crate) struct View<'c> {
     /// The connection, inside a transaction.
     pub(crate) connection: &'c Connection,
-    tail: &'c Tail,
+    tail: &'c PendingIndex,
     /// Messages of the open transaction itself, in the order of their ids.
     pending: &'c [Entry],
 }
@@ -121,7 +121,7 @@ pub(crate) struct View<'c> {
 impl<'c> View<'c> {
     pub(crate) fn new(
         connection: &'c Connection,
-        tail: &'c Tail,
+        tail: &'c PendingIndex,
         pending: &'c [Entry],
     ) -> View<'c> {
         View {

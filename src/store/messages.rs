@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::chats;
 use super::{StoreError, Tx};
-use crate::guard::log_limit::complain;
+use crate::guard::log_limit::log_limited;
 use crate::ids::{ChatId, MediaId, MessageId, UserId};
 use crate::store::chats::{Access, lane};
 use crate::store::lanes::View;
@@ -122,7 +122,7 @@ pub(crate) fn send_by(
     let id = tx.next_message();
     let timestamp = tx.now().max(known.last_timestamp + 1);
     if timestamp > tx.now().saturating_add(AHEAD) {
-        complain!(
+        log_limited!(
             Warn,
             "the messages of chat {chat} are dated more than a day ahead, by a clock that was wrong; \
              see docs/RELIABILITY.md, \"Dates that are ahead\""

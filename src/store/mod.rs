@@ -35,14 +35,14 @@ use std::time::Duration;
 
 use crate::ids::{ChatId, MessageId, UserId};
 use crate::sync::lock;
-use commit::queue::{Jobs, Undo};
+use commit::queue::{Undo, WriteQueue};
 pub use commit::quota::Limits;
 use commit::text_quota;
 pub(crate) use commit::tx::{Newest, Tx};
-use commit::worker::{self, Committer};
+use commit::worker::{self, Maintenance};
 use deliveries::{Deliveries, LoginNumber, Position, Standing};
 pub use error::StoreError;
-use lanes::Tail;
+use lanes::PendingIndex;
 pub(crate) use lanes::View;
 use open::pool;
 
@@ -79,9 +79,9 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     pool: r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>,
-    jobs: Arc<Jobs>,
+    jobs: Arc<WriteQueue>,
     shared: Arc<Shared>,
-    committer: Mutex<Option<Committer>>,
+    committer: Mutex<Option<Maintenance>>,
     texts: text_quota::Texts,
     /// Keep other servers away. Last, since closing the first gives up SQLite's locks of this process
     /// too.
@@ -95,7 +95,7 @@ pub(crate) struct Shared {
     committed: AtomicI64,
     deliveries: Mutex<Deliveries>,
     /// What is committed and not in the index of the lanes. Replaced before `committed` moves.
-    tail: Mutex<Arc<Tail>>,
+    tail: Mutex<Arc<PendingIndex>>,
     /// A sync may have failed; the log is to be settled before anything is acknowledged.
     suspect: AtomicBool,
     /// One of the database's files was taken away; nothing is read or written any more.

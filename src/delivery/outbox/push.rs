@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::{CHANNEL, CHANNEL_BYTES, Outbox, State};
 use crate::ids::MessageId;
-use crate::net::connection::Writing;
+use crate::net::connection::WriteGuard;
 use crate::store::deliveries::Position;
 use crate::sync::atomic::Ordering;
 use crate::sync::lock;
@@ -60,7 +60,7 @@ const ENOUGH_BYTES: usize = CHANNEL_BYTES / 4;
 /// Pushes that came before the one they follow, before one that follows them, or while another was
 /// being written.
 #[derive(Default)]
-pub(crate) struct Early {
+pub(crate) struct ReorderBuffer {
     /// In the order of their messages.
     pushes: Vec<Push<'static>>,
     bytes: usize,
@@ -70,7 +70,7 @@ pub(crate) struct Early {
     found: Option<MessageId>,
 }
 
-impl Early {
+impl ReorderBuffer {
     pub(crate) fn clear(&mut self) {
         self.pushes = Vec::new();
         self.bytes = 0;
@@ -195,7 +195,10 @@ impl Outbox {
 
     /// Writes a push that follows the cursor, and with it what has come early.
     fn send(self: &Arc<Self>, mut push: Push<'_>) {
-        let free = self.wire.try_lock().filter(|wire| !wire.has_pending());
+        let free = self
+            .connection
+            .try_lock()
+            .filter(|connection| !connection.has_pending());
         let Some(mut writing) = free else {
             let mut state = lock(&self.state);
             self.queue(&mut state, push);
@@ -238,7 +241,7 @@ impl Outbox {
     }
 
     /// Writes what of a push was not sent by others, as much as the kernel takes at once.
-    fn write_now(&self, writing: &mut Writing<'_>, push: &Push<'_>) -> Written {
+    fn write_now(&self, writing: &mut WriteGuard<'_>, push: &Push<'_>) -> Written {
         // Others move the cursor only with the wire's lock, or past what is not there any more.
         let reached = self.cursor.load(Ordering::Acquire);
         if push.last <= reached {

@@ -2,9 +2,9 @@
 //! acknowledged, or, from the first `135` on, what that says.
 
 use super::Outbox;
-use crate::guard::log_limit::complain;
+use crate::guard::log_limit::log_limited;
 use crate::ids::MessageId;
-use crate::net::connection::Writing;
+use crate::net::connection::WriteGuard;
 use crate::store::StoreError;
 use crate::store::deliveries::{LoginNumber, Position};
 use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -56,10 +56,10 @@ impl Outbox {
         let number = self.store.begin_login(self.user(), start, plain);
         receipts.number.store(number, Ordering::Release);
         if !plain {
-            self.count_explicitly(&mut self.wire.lock());
+            self.count_explicitly(&mut self.connection.lock());
             if !explicit && let Err(error) = self.record(start) {
                 // It holds for this login, and the first 135 tries again.
-                complain!(
+                log_limited!(
                     Warn,
                     "that user {} uses 135 is not kept: {error}",
                     self.user()
@@ -69,7 +69,7 @@ impl Outbox {
     }
 
     /// From now on only `135` moves the user's position.
-    pub(crate) fn count_explicitly(&self, writing: &mut Writing<'_>) {
+    pub(crate) fn count_explicitly(&self, writing: &mut WriteGuard<'_>) {
         self.receipts.explicit.store(true, Ordering::Release);
         writing.count_explicitly(self.user());
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Delivery, Item, Outbox};
-use crate::guard::log_limit::complain;
+use crate::guard::log_limit::log_limited;
 use crate::protocol::Reply;
 use crate::store::deliveries::Position;
 use crate::store::{StoreError, contacts, messages};
@@ -91,7 +91,7 @@ impl Writer {
         match result {
             Ok(Ok(()) | Err(End::Closed)) => {}
             Ok(Err(End::Failed(error))) => {
-                complain!(Warn, "messages of user {} wait: {error}", outbox.user);
+                log_limited!(Warn, "messages of user {} wait: {error}", outbox.user);
                 let mut state = lock(&outbox.state);
                 if state.writer.is_some() {
                     state.writer = None;
@@ -101,8 +101,8 @@ impl Writer {
                 }
             }
             Err(_) => {
-                complain!(Error, "a writer panicked; its connection is ended");
-                outbox.wire.cut("its writer panicked");
+                log_limited!(Error, "a writer panicked; its connection is ended");
+                outbox.connection.abort("its writer panicked");
             }
         }
     }
@@ -124,7 +124,7 @@ impl Writer {
             };
             let served = (|| {
                 // Writing anything waits for the kernel to take what is left.
-                if stuck && self.outbox.wire.lock().write(&[]).is_err() {
+                if stuck && self.outbox.connection.lock().write(&[]).is_err() {
                     return Err(End::Closed);
                 }
                 if fresh {
@@ -222,9 +222,9 @@ impl Writer {
             let mut last = from;
             self.page.clear();
             let page = &mut self.page;
-            let more = outbox.store.read(|connection| {
+            let more = outbox.store.read(|view| {
                 page.clear();
-                messages::backlog(connection, outbox.user, from, |message| {
+                messages::backlog(view, outbox.user, from, |message| {
                     last = message.id;
                     Reply::MessageSended {
                         chat: message.chat,
@@ -261,12 +261,12 @@ impl Writer {
         let outbox = Arc::clone(&self.outbox);
         let newest = outbox
             .store
-            .read(|connection| contacts::newest_event(connection, outbox.user))?;
+            .read(|view| contacts::newest_event(view, outbox.user))?;
         let mut event = outbox.told.load(Ordering::Acquire);
         loop {
-            let page = outbox.store.read(|connection| {
-                contacts::settled_events(connection, outbox.user, event, newest, EVENTS)
-            })?;
+            let page = outbox
+                .store
+                .read(|view| contacts::settled_events(view, outbox.user, event, newest, EVENTS))?;
             let Some(last) = page.last() else { break };
             event = last.key;
             self.tell(&page, event)?;
@@ -275,9 +275,9 @@ impl Writer {
         // a settled event then.
         let mut asker = 0;
         loop {
-            let page = outbox.store.read(|connection| {
-                contacts::open_requests(connection, outbox.user, asker, EVENTS)
-            })?;
+            let page = outbox
+                .store
+                .read(|view| contacts::open_requests(view, outbox.user, asker, EVENTS))?;
             let Some(last) = page.last() else { break };
             asker = last.key;
             self.tell(&page, 0)?;
@@ -293,9 +293,9 @@ impl Writer {
     fn new_events(&mut self) -> Result<(), End> {
         let outbox = Arc::clone(&self.outbox);
         loop {
-            let page = outbox.store.read(|connection| {
+            let page = outbox.store.read(|view| {
                 let told = outbox.told.load(Ordering::Acquire);
-                contacts::events(connection, outbox.user, told, EVENTS)
+                contacts::events(view, outbox.user, told, EVENTS)
             })?;
             let Some(last) = page.last() else {
                 return Ok(());

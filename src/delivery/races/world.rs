@@ -11,7 +11,7 @@ use crate::delivery::outbox::Outbox;
 use crate::delivery::outbox::push::Push;
 use crate::guard::threads::Threads;
 use crate::ids::{ChatId, MessageId, UserId};
-use crate::net::connection::{Transport, Wire};
+use crate::net::connection::{Connection, Transport};
 use crate::net::listen;
 use crate::protocol::Reply;
 use crate::store::messages;
@@ -68,7 +68,7 @@ impl World {
                     contacts::request(tx, sender, maria, 0, false)?;
                     contacts::request(tx, maria, sender, 0, false)?;
                     chats::create(tx, sender, maria)?;
-                    all.push((sender, chats::of(tx.connection, sender)?[0]));
+                    all.push((sender, chats::of(tx.view, sender)?[0]));
                 }
                 Ok((maria, all))
             })
@@ -92,7 +92,7 @@ impl World {
     }
 
     /// A connection, and its client's end.
-    pub(crate) fn connect(&self) -> (Arc<Wire>, Client) {
+    pub(crate) fn connect(&self) -> (Arc<Connection>, Client) {
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listener = listen::bind(anywhere, false).expect("bind");
         let address = listener.local_addr().expect("an address");
@@ -104,25 +104,25 @@ impl World {
             text: String::new(),
         };
         (
-            Arc::new(Wire::new(1, peer, accepted, Transport::Plain)),
+            Arc::new(Connection::new(1, peer, accepted, Transport::Plain)),
             client,
         )
     }
 
     /// As a session does it: the hub first, then the reply, then what has waited.
-    pub(crate) fn login(&self, wire: &Arc<Wire>) -> Arc<Outbox> {
-        let outbox = Outbox::new(self.maria, "maria", wire, &self.store, &self.threads);
+    pub(crate) fn login(&self, connection: &Arc<Connection>) -> Arc<Outbox> {
+        let outbox = Outbox::new(self.maria, "maria", connection, &self.store, &self.threads);
         assert!(self.hub.enter(&outbox));
-        wire.lock().write(b"212\r\n").expect("written");
+        connection.lock().write(b"212\r\n").expect("written");
         outbox.begin();
         outbox
     }
 
     /// As a session does it: no push after the reply.
-    pub(crate) fn logout(&self, wire: &Arc<Wire>, outbox: &Arc<Outbox>) {
-        let mut writing = wire.lock();
+    pub(crate) fn logout(&self, connection: &Arc<Connection>, outbox: &Arc<Outbox>) {
+        let mut writing = connection.lock();
         outbox.close(&writing);
-        writing.settle(&self.store);
+        writing.collect_acknowledgements(&self.store);
         self.hub.leave(outbox);
         writing.write(b"213\r\n").expect("written");
     }
@@ -166,8 +166,8 @@ impl World {
     /// How many messages to maria there are.
     pub(crate) fn count(&self) -> usize {
         let mut count = 0;
-        let read = self.store.read(|connection| {
-            messages::backlog(connection, self.maria, 0, |_| {
+        let read = self.store.read(|view| {
+            messages::backlog(view, self.maria, 0, |_| {
                 count += 1;
                 true
             })

@@ -9,14 +9,14 @@ fn address(number: u32) -> IpAddr {
 const LONGEST: Duration = Duration::from_secs(30);
 
 struct Guessing {
-    brake: LoginBrake,
+    brake: LoginThrottle,
     now: Instant,
 }
 
 impl Guessing {
     fn new() -> Guessing {
         Guessing {
-            brake: LoginBrake::new(LONGEST),
+            brake: LoginThrottle::new(LONGEST),
             now: Instant::now(),
         }
     }
@@ -159,7 +159,7 @@ fn the_tables_are_bounded_and_keep_what_says_most() {
 
 #[test]
 fn no_brake_counts_nothing() {
-    let brake = LoginBrake::new(Duration::ZERO);
+    let brake = LoginThrottle::new(Duration::ZERO);
     for _ in 0..10 {
         let verdict = brake.note(address(1), "hans", false, Instant::now());
         assert_eq!(verdict.pause, Duration::ZERO);

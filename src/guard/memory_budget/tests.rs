@@ -17,12 +17,16 @@ fn try_take(share: &mut Share, length: usize) -> bool {
     share.try_take(buffered, &chunk, LIMIT)
 }
 
-fn used(budget: &Budget) -> usize {
+fn used(budget: &MemoryBudget) -> usize {
     lock(&budget.state).used
 }
 
 /// Waits for room on a thread of its own; gives the share back through the channel.
-fn take_later(budget: &Arc<Budget>, mut share: Share, length: usize) -> Receiver<Option<Share>> {
+fn take_later(
+    budget: &Arc<MemoryBudget>,
+    mut share: Share,
+    length: usize,
+) -> Receiver<Option<Share>> {
     let (told, result) = channel();
     let before = lock(&budget.state).waiting;
     thread::spawn(move || {
@@ -40,7 +44,7 @@ fn take_later(budget: &Arc<Budget>, mut share: Share, length: usize) -> Receiver
 
 #[test]
 fn short_lines_take_nothing() {
-    let budget = Budget::new(0);
+    let budget = MemoryBudget::new(0);
     let mut share = budget.share(1);
     assert!(!share.is_concerned(0, &[b'x'; ALLOWANCE + 1]));
     assert!(!share.is_concerned(1, &[b'x'; ALLOWANCE - 1]));
@@ -63,7 +67,7 @@ fn room_is_what_the_decoder_makes() {
 
 #[test]
 fn what_is_taken_is_given_back() {
-    let budget = Budget::new(1 << 20);
+    let budget = MemoryBudget::new(1 << 20);
     let mut share = budget.share(1);
     assert!(try_take(&mut share, 60 << 10));
     assert_eq!(used(&budget), 64 << 10);
@@ -81,7 +85,7 @@ fn what_is_taken_is_given_back() {
 
 #[test]
 fn the_first_may_always_go_on() {
-    let budget = Budget::new(1 << 20);
+    let budget = MemoryBudget::new(1 << 20);
     let (mut first, mut second) = (budget.share(1), budget.share(2));
     assert!(try_take(&mut first, 500 << 10));
     assert!(try_take(&mut second, 500 << 10));
@@ -99,7 +103,7 @@ fn the_first_may_always_go_on() {
 
 #[test]
 fn who_waits_is_served_in_order_and_not_passed_for_ever() {
-    let budget = Budget::new(1 << 20);
+    let budget = MemoryBudget::new(1 << 20);
     let (mut first, mut small) = (budget.share(1), budget.share(3));
     assert!(try_take(&mut first, 1 << 20));
     let large = take_later(&budget, budget.share(2), 2 << 20);
@@ -114,7 +118,7 @@ fn who_waits_is_served_in_order_and_not_passed_for_ever() {
 
 #[test]
 fn who_stands_still_while_others_wait_is_named() {
-    let budget = Budget::new(1 << 20);
+    let budget = MemoryBudget::new(1 << 20);
     let start = Instant::now();
     let at = |seconds| start + Duration::from_secs(seconds);
     let shares: Vec<Share> = (1..=3)
@@ -144,7 +148,7 @@ fn who_stands_still_while_others_wait_is_named() {
 
 #[test]
 fn a_wait_ends_with_the_server_or_the_connection() {
-    let budget = Budget::new(0);
+    let budget = MemoryBudget::new(0);
     let mut first = budget.share(1);
     assert!(try_take(&mut first, 100 << 10));
     let mut gone = budget.share(2);

@@ -4,7 +4,7 @@ use std::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::ids::UserId;
-use crate::net::connection::{Transport, Wire};
+use crate::net::connection::{Connection, Transport};
 use crate::store::tests::scratch::Scratch;
 
 /// A store of no users, and threads that are not to be had.
@@ -32,8 +32,8 @@ impl World {
         let client = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
         let (stream, peer) = self.listener.accept().unwrap();
         self.clients.push(client);
-        let wire = Arc::new(Wire::new(1, peer, stream, Transport::Plain));
-        let outbox = Outbox::new(user, "anna", &wire, &self.store, &self.threads);
+        let connection = Arc::new(Connection::new(1, peer, stream, Transport::Plain));
+        let outbox = Outbox::new(user, "anna", &connection, &self.store, &self.threads);
         outbox.begin();
         outbox
     }

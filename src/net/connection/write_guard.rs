@@ -1,4 +1,4 @@
-//! Writing under the lock of a [`Wire`], and knowing what of it has arrived.
+//! Writing under the lock of a [`Connection`], and knowing what of it has arrived.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use super::{Transport, Wire};
+use super::{Connection, Transport};
 use crate::ids::UserId;
 use crate::store::Store;
 use crate::store::deliveries::{LoginNumber, Position};
@@ -46,19 +46,19 @@ struct Mark {
     position: Position,
 }
 
-/// The right to write to a [`Wire`].
-pub(crate) struct Writing<'w> {
-    pub(crate) wire: &'w Wire,
+/// The right to write to a [`Connection`].
+pub(crate) struct WriteGuard<'w> {
+    pub(crate) connection: &'w Connection,
     pub(crate) out: MutexGuard<'w, Out>,
 }
 
-impl Writing<'_> {
+impl WriteGuard<'_> {
     /// Writes all of `text`; waits as long as a living peer does not read.
     ///
     /// # Errors
     /// When the connection is gone.
     pub(crate) fn write(&mut self, text: &[u8]) -> io::Result<()> {
-        match &self.wire.transport {
+        match &self.connection.transport {
             Transport::Plain => self.send(text),
             #[cfg(feature = "tls")]
             Transport::Tls(channel) => {
@@ -76,12 +76,12 @@ impl Writing<'_> {
     }
 
     /// Writes what the kernel takes without waiting. False when something is left: the caller sees
-    /// to it that somebody who may wait calls [`Writing::write`] soon.
+    /// to it that somebody who may wait calls [`WriteGuard::write`] soon.
     ///
     /// # Errors
     /// When the connection is gone.
     pub(crate) fn try_write(&mut self, text: &[u8]) -> io::Result<bool> {
-        match &self.wire.transport {
+        match &self.connection.transport {
             Transport::Plain => self.try_send(text),
             #[cfg(feature = "tls")]
             Transport::Tls(channel) => {
@@ -102,7 +102,7 @@ impl Writing<'_> {
 
     fn send_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            match (&self.wire.stream).write(bytes) {
+            match (&self.connection.stream).write(bytes) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     // Counted piece by piece, so that what went out before an error counts too.
@@ -117,7 +117,7 @@ impl Writing<'_> {
     }
 
     pub(crate) fn try_send(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
-        let socket = SockRef::from(&self.wire.stream);
+        let socket = SockRef::from(&self.connection.stream);
         while self.out.pending.is_empty() && !bytes.is_empty() {
             match socket.send_with_flags(bytes, sys::DO_NOT_WAIT) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -156,7 +156,7 @@ impl Writing<'_> {
             position,
         });
         if self.out.marks.len() > MARKS {
-            self.settle(store);
+            self.collect_acknowledgements(store);
             if self.out.marks.len() > MARKS {
                 // Many small pushes at once: the newest of them speaks for all.
                 self.thin_out();
@@ -190,18 +190,18 @@ impl Writing<'_> {
         // No event tells of an acknowledgement, so the kernel is asked; one tells of the end.
         const PAUSE: Duration = Duration::from_millis(2);
         let end = Instant::now() + patience;
-        while self.settle(store) && Instant::now() < end {
-            if sys::await_end(&self.wire.stream, false, PAUSE) == Standing::Gone {
+        while self.collect_acknowledgements(store) && Instant::now() < end {
+            if sys::await_end(&self.connection.stream, false, PAUSE) == Standing::Gone {
                 // The last that it was told of may be newer than the look above.
-                self.settle(store);
+                self.collect_acknowledgements(store);
                 return;
             }
         }
     }
 
     /// Hands what has arrived by now to the store; returns whether anything is still on its way.
-    pub(crate) fn settle(&mut self, store: &Store) -> bool {
-        let Ok(waiting) = sys::unacknowledged(&self.wire.stream) else {
+    pub(crate) fn collect_acknowledgements(&mut self, store: &Store) -> bool {
+        let Ok(waiting) = sys::unacknowledged(&self.connection.stream) else {
             return false;
         };
         let arrived = self.out.written.saturating_sub(waiting);
@@ -221,7 +221,7 @@ impl Writing<'_> {
     pub(crate) fn linger(&mut self, store: &Store, patience: Duration) {
         let end = Instant::now() + patience;
         let mut pause = Duration::from_millis(1);
-        let stream = &self.wire.stream;
+        let stream = &self.connection.stream;
         let mut scrap = [0; 4096];
         // No event tells of an acknowledgement, so the kernel is asked, ever less often. Waiting in
         // poll(2) instead would be no waiting: once both sides have ended, it returns at once.
@@ -240,19 +240,19 @@ impl Writing<'_> {
             crate::sync::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(50));
         }
-        self.settle(store);
+        self.collect_acknowledgements(store);
     }
 
     /// Says that nothing more will be written; also frees a thread that is blocked in a write.
     pub(crate) fn finish(&mut self) {
         #[cfg(feature = "tls")]
-        if let Transport::Tls(channel) = &self.wire.transport {
+        if let Transport::Tls(channel) = &self.connection.transport {
             let mut sealed = Vec::new();
             channel.close(&mut sealed);
             // A peer that does not read learns it from TCP alone.
             let _ = self.try_send(&sealed);
         }
-        if self.wire.stream.shutdown(Shutdown::Write).is_ok() {
+        if self.connection.stream.shutdown(Shutdown::Write).is_ok() {
             // What did not leave before it never will.
             let written = self.out.written;
             self.out.marks.retain(|mark| mark.end <= written);

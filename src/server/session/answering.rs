@@ -5,8 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use super::holds;
-use crate::guard::log_limit::complain;
-use crate::net::connection::Wire;
+use crate::guard::log_limit::log_limited;
+use crate::net::connection::Connection;
 use crate::ops;
 use crate::ops::message;
 use crate::ops::message::Batch;
@@ -53,7 +53,7 @@ pub(crate) fn carry_out(
     request: &Request<'_>,
 ) -> io::Result<()> {
     if holds::may_take_long(request) {
-        flush(&session.wire, out)?;
+        flush(&session.connection, out)?;
     }
     let answer = match ops::handle(session, request) {
         Ok(answer) => answer,
@@ -70,17 +70,19 @@ pub(crate) fn carry_out(
         },
         Answer::Stream(stream) => return write_stream(session, server, out, request, stream),
         Answer::Enter(reply) => {
-            session.wire.set_deadline(None);
+            session.connection.set_deadline(None);
             // An operator may have ended the login since it began.
             if session
                 .login
                 .as_ref()
                 .is_some_and(|login| login.outbox.has_ended())
             {
-                session.wire.set_deadline(Some(server.context.login_grace));
+                session
+                    .connection
+                    .set_deadline(Some(server.context.login_grace));
             }
             reply.format(out);
-            flush(&session.wire, out)?;
+            flush(&session.connection, out)?;
             if let Some(login) = &session.login {
                 login.outbox.begin();
             }
@@ -101,7 +103,7 @@ fn leave(session: &mut ops::Session, out: &mut Vec<u8>) -> io::Result<()> {
         login_grace,
         ..
     } = &*session.context;
-    let mut writing = session.wire.lock();
+    let mut writing = session.connection.lock();
     if let Some(login) = session.login.take() {
         login.outbox.close(&writing);
         // What is on its way would otherwise be sent again to a login that follows at once.
@@ -109,7 +111,7 @@ fn leave(session: &mut ops::Session, out: &mut Vec<u8>) -> io::Result<()> {
         login.outbox.end_receipts(true);
         hub.leave(&login.outbox);
     }
-    session.wire.set_deadline(Some(*login_grace));
+    session.connection.set_deadline(Some(*login_grace));
     let result = writing.write(out);
     out.clear();
     result
@@ -133,18 +135,18 @@ fn write_stream(
             return Ok(());
         }
     };
-    let mut writing = session.wire.lock();
+    let mut writing = session.connection.lock();
     writing.write(out)?;
     out.clear();
     while more {
         writing.write(&piece)?;
         piece.clear();
         more = stream.next(&mut piece).map_err(|error| {
-            complain!(
+            log_limited!(
                 Error,
                 "half a reply was written, its connection is ended: {error}"
             );
-            session.wire.cut("the store failed within a reply");
+            session.connection.abort("the store failed within a reply");
             io::Error::other(error)
         })?;
     }
@@ -200,10 +202,10 @@ pub(crate) fn foreign(
 /// Answers a request that could not be carried out.
 fn refused(session: &ops::Session, server: &Server, out: &mut Vec<u8>, what: &str, why: &Refused) {
     if let Refused::Store(error) = why {
-        complain!(
+        log_limited!(
             Warn,
             "connection {}: {what} failed: {error}",
-            session.wire.id()
+            session.connection.id()
         );
     }
     refuse(session, server, out, &refusal(what, why));
@@ -217,11 +219,11 @@ fn refusal(what: &str, why: &Refused) -> Refusal {
     Refusal::Invalid(Cow::Owned(format!("{what}: {}", why.reason())))
 }
 
-pub(crate) fn flush(wire: &Wire, out: &mut Vec<u8>) -> io::Result<()> {
+pub(crate) fn flush(connection: &Connection, out: &mut Vec<u8>) -> io::Result<()> {
     if out.is_empty() {
         return Ok(());
     }
-    let result = wire.lock().write(out);
+    let result = connection.lock().write(out);
     out.clear();
     result
 }

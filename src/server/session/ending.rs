@@ -30,7 +30,10 @@ impl Session {
             let enough = cursor >= upto && began.is_some_and(|began| cursor > began);
             began = began.or(Some(cursor));
             // A peer that has closed for good resets as soon as something reaches it.
-            if enough || moved.1.elapsed() > LAST_PUSH || self.ops.wire.rest(LOOK) != Rest::Over {
+            if enough
+                || moved.1.elapsed() > LAST_PUSH
+                || self.ops.connection.rest(LOOK) != Rest::Over
+            {
                 return;
             }
         }
@@ -40,17 +43,17 @@ impl Session {
     /// only then the name is free.
     pub(crate) fn end_login(&mut self) {
         let context = &self.ops.context;
-        let wire = &self.ops.wire;
+        let connection = &self.ops.connection;
         let login = self.ops.login.take();
         if let Some(login) = &login {
             login.outbox.refuse();
         }
         // A push to a peer that does not read holds the lock.
-        let mut writing = match wire.lock_for(LAST_PUSH) {
+        let mut writing = match connection.lock_for(LAST_PUSH) {
             Some(writing) => writing,
             None => {
-                wire.cut("it did not read");
-                wire.lock()
+                connection.abort("it did not read");
+                connection.lock()
             }
         };
         // With input left, closing would destroy what is on its way.
@@ -58,7 +61,7 @@ impl Session {
         if with_input {
             writing.finish();
         }
-        if writing.settle(&context.store) || with_input {
+        if writing.collect_acknowledgements(&context.store) || with_input {
             writing.linger(&context.store, LAST_BYTES);
         }
         if !with_input {

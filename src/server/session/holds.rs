@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::guard::memory_budget::Share;
-use crate::guard::token_bucket::Pace;
+use crate::guard::token_bucket::TokenBucket;
 use crate::ops::Session;
 use crate::protocol::{Refusal, Request};
 
@@ -15,15 +15,15 @@ pub(crate) fn may_take_long(request: &Request<'_>) -> bool {
 }
 
 /// Rests until the connection may send messages again.
-pub(crate) fn rest(session: &Session, pace: &mut Pace, pause: Duration) {
-    let wire = &session.wire;
-    session.context.complaints.rate.warn(format_args!(
+pub(crate) fn rest(session: &Session, pace: &mut TokenBucket, pause: Duration) {
+    let connection = &session.connection;
+    session.context.log_limits.rate.warn(format_args!(
         "connection {} from {} is read more slowly: it sends more messages than --rate allows",
-        wire.id(),
-        wire.peer()
+        connection.id(),
+        connection.peer()
     ));
     // However it ends, the session sees that by itself.
-    wire.rest(pause);
+    connection.rest(pause);
     pace.fill();
 }
 
@@ -38,47 +38,47 @@ pub(crate) fn wait_for_room(
     chunk: &[u8],
     limit: usize,
 ) -> io::Result<()> {
-    let wire = &session.wire;
-    session.context.complaints.inflight.warn(format_args!(
+    let connection = &session.connection;
+    session.context.log_limits.inflight.warn(format_args!(
         "connection {} from {} waits with a long line: --max-inflight is used up",
-        wire.id(),
-        wire.peer()
+        connection.id(),
+        connection.peer()
     ));
     share
-        .take(buffered, chunk, limit, || wire.is_gone())
+        .take(buffered, chunk, limit, || connection.is_gone())
         .map_err(|_| io::Error::other("it ended while a long line waited for room"))
 }
 
 /// Says that a line was longer than it may be.
 pub(crate) fn note_long_line(session: &Session) {
-    let wire = &session.wire;
+    let connection = &session.connection;
     let limit = match session.login {
         Some(_) => " (--max-media)",
         None => "",
     };
-    session.context.complaints.lines.warn(format_args!(
+    session.context.log_limits.lines.warn(format_args!(
         "connection {} from {} sent a line that is too long{limit}",
-        wire.id(),
-        wire.peer()
+        connection.id(),
+        connection.peer()
     ));
 }
 
 /// Says that a connection is ended because it began as a proxy's does.
 pub(crate) fn note_header(session: &Session) {
-    let wire = &session.wire;
-    session.context.complaints.proxies.warn(format_args!(
+    let connection = &session.connection;
+    session.context.log_limits.proxies.warn(format_args!(
         "{} was disconnected: it began with a PROXY header, and is not one of --proxy-from",
-        wire.peer()
+        connection.peer()
     ));
 }
 
 /// Says that a connection is ended for what it began with.
 pub(crate) fn note_foreign(session: &Session, why: &str) {
-    let wire = &session.wire;
-    session.context.complaints.foreign.warn(format_args!(
+    let connection = &session.connection;
+    session.context.log_limits.foreign.warn(format_args!(
         "connection {} from {} was ended, and nothing of it carried out: {why}",
-        wire.id(),
-        wire.peer()
+        connection.id(),
+        connection.peer()
     ));
 }
 
@@ -88,26 +88,26 @@ pub(crate) fn note_refusal(session: &Session, refusal: &Refusal) {
     let Some(reason) = refusal.reason() else {
         return;
     };
-    let (wire, complaints) = (&session.wire, &session.context.complaints);
+    let (connection, log_limits) = (&session.connection, &session.context.log_limits);
     if log::log_enabled!(log::Level::Debug) {
-        log::debug!("connection {}: {reason}", wire.id());
+        log::debug!("connection {}: {reason}", connection.id());
     } else {
-        complaints.refusals.info(format_args!(
+        log_limits.refusals.info(format_args!(
             "connection {} from {}: refused: {reason}",
-            wire.id(),
-            wire.peer()
+            connection.id(),
+            connection.peer()
         ));
     }
     match refusal {
-        Refusal::TooLong(_) => complaints.values.warn(format_args!(
+        Refusal::TooLong(_) => log_limits.values.warn(format_args!(
             "connection {} from {}: {reason} (--max-media for Media, 8 KiB for a Message)",
-            wire.id(),
-            wire.peer()
+            connection.id(),
+            connection.peer()
         )),
-        Refusal::NoMemory => complaints.memory.warn(format_args!(
+        Refusal::NoMemory => log_limits.memory.warn(format_args!(
             "connection {} from {}: there is no memory for what it sent; it was refused",
-            wire.id(),
-            wire.peer()
+            connection.id(),
+            connection.peer()
         )),
         _ => {}
     }

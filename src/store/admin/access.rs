@@ -13,9 +13,9 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::orders;
 use crate::store::admin::orders::Placed;
-use crate::store::commit::tx::Memory;
+use crate::store::commit::tx::WriterCache;
 use crate::store::lanes;
-use crate::store::lanes::Tail;
+use crate::store::lanes::PendingIndex;
 use crate::store::open::{place, schema};
 use crate::store::removal::purge;
 use crate::store::{StoreError, Tx, View};
@@ -35,7 +35,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const PURGE_SLICE: Duration = Duration::from_millis(200);
 
 /// A database that may be in use by a server.
-pub(crate) struct Beside {
+pub(crate) struct AdminAccess {
     connection: Connection,
     /// For flock(2). Open as long as the connection and dropped after it: closing any descriptor of
     /// the file gives up the locks (fcntl) that SQLite has on it in this process.
@@ -53,12 +53,12 @@ pub(crate) enum Obeyed {
     NotYet,
 }
 
-impl Beside {
+impl AdminAccess {
     /// Opens a database that exists and has this program's version; changes nothing.
     ///
     /// # Errors
     /// When there is none, it is not ours, or it has another version.
-    pub(crate) fn open(path: &Path) -> Result<Beside, StoreError> {
+    pub(crate) fn open(path: &Path) -> Result<AdminAccess, StoreError> {
         // Never a URI to SQLite.
         let path = &place::resolve(path)?;
         let file = File::options().read(true).append(true).open(path)?;
@@ -73,23 +73,23 @@ impl Beside {
         )?;
         // The log is the server's to checkpoint, or that of whom the server leaves it to.
         connection.execute_batch("PRAGMA wal_autocheckpoint = 0;")?;
-        Ok(Beside { connection, file })
+        Ok(AdminAccess { connection, file })
     }
 
-    /// Like [`Beside::open`], to read alone: a copy, which nobody writes, needs no locks then, nor a file
+    /// Like [`AdminAccess::open`], to read alone: a copy, which nobody writes, needs no locks then, nor a file
     /// system that has any or that can be written.
     ///
     /// # Errors
-    /// As [`Beside::open`].
-    pub(crate) fn open_to_read(path: &Path) -> Result<Beside, StoreError> {
+    /// As [`AdminAccess::open`].
+    pub(crate) fn open_to_read(path: &Path) -> Result<AdminAccess, StoreError> {
         let path = &place::resolve(path)?;
         let Some(connection) = immutable(path)? else {
-            return Beside::open(path);
+            return AdminAccess::open(path);
         };
         schema::expect_newest(&connection)?;
         // There may be no place for a temporary file.
         connection.execute_batch("PRAGMA temp_store = MEMORY;")?;
-        Ok(Beside {
+        Ok(AdminAccess {
             connection,
             file: File::open(path)?,
         })
@@ -109,7 +109,7 @@ impl Beside {
         Ok(value)
     }
 
-    /// Like [`Beside::read`], for what reads messages by their lanes.
+    /// Like [`AdminAccess::read`], for what reads messages by their lanes.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -118,7 +118,7 @@ impl Beside {
         f: impl FnOnce(&View<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         self.read(|connection| {
-            let tail = Tail::load(connection)?;
+            let tail = PendingIndex::load(connection)?;
             f(&View::new(connection, &tail, &[]))
         })
     }
@@ -132,11 +132,11 @@ impl Beside {
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         // Under load that is a lot, which is not to be read while a server waits.
-        let tail = Tail::load(&self.connection)?;
+        let tail = PendingIndex::load(&self.connection)?;
         let transaction = self
             .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut memory = Memory::beside(&transaction, tail.caught_up(&transaction)?)?;
+        let mut memory = WriterCache::beside(&transaction, tail.caught_up(&transaction)?)?;
         let value = f(&mut Tx {
             connection: &transaction,
             memory: &mut memory,

@@ -121,7 +121,7 @@ const INVARIANTS: &[Invariant] = &[
 ///
 /// # Errors
 /// When the database cannot be read at all.
-pub(crate) fn complaints(
+pub(crate) fn log_limits(
     connection: &Connection,
     mut each: impl FnMut(&str),
 ) -> rusqlite::Result<Vec<String>> {
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn a_sound_database_gives_no_complaint() {
         let mut looked = 0;
-        let found = complaints(&sound(), |_| looked += 1).unwrap();
+        let found = log_limits(&sound(), |_| looked += 1).unwrap();
         assert_eq!(found, Vec::<String>::new());
         assert_eq!(looked, INVARIANTS.len() + 2);
     }
@@ -238,7 +238,7 @@ mod tests {
         for (broken, invariant) in BREAKS.iter().zip(INVARIANTS) {
             let connection = sound();
             connection.execute_batch(broken).unwrap();
-            let found = complaints(&connection, |_| {}).unwrap().join("\n");
+            let found = log_limits(&connection, |_| {}).unwrap().join("\n");
             assert!(found.contains(invariant.what), "{broken}: {found}");
         }
     }
@@ -252,7 +252,7 @@ mod tests {
             .unwrap();
         connection.pragma_update(None, "user_version", 2).unwrap();
         assert_eq!(
-            complaints(&connection, |_| {}).unwrap(),
+            log_limits(&connection, |_| {}).unwrap(),
             Vec::<String>::new()
         );
     }
@@ -263,7 +263,7 @@ mod tests {
         connection
             .execute_batch("PRAGMA foreign_keys = OFF; INSERT INTO delivery VALUES (77, 1);")
             .unwrap();
-        let found = complaints(&connection, |_| {}).unwrap();
+        let found = log_limits(&connection, |_| {}).unwrap();
         assert_eq!(
             found,
             ["row 77 of delivery refers to a user that is not there"]

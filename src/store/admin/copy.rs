@@ -73,7 +73,7 @@ pub(crate) fn restore(
     let mut target = Target::take(source, target, replace, true).map_err(CopyError::Target)?;
     let from = open(source)
         .and_then(|from| {
-            let wrong = super::check::complaints(&from, |_| {})?;
+            let wrong = super::check::log_limits(&from, |_| {})?;
             match wrong.first() {
                 None => Ok(from),
                 Some(first) => Err(StoreError::Foreign(format!("it is damaged: {first}"))),

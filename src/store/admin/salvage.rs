@@ -138,7 +138,7 @@ pub(crate) struct Salvaged {
     /// Bytes of the write-ahead log that cannot be read.
     pub(crate) log_lost: u64,
     /// What `check` finds in the new database: nothing, unless this program has a fault.
-    pub(crate) complaints: Vec<String>,
+    pub(crate) log_limits: Vec<String>,
     /// False where the file system cannot say whether the name of the new file is on stable storage.
     pub(crate) synced: bool,
 }
@@ -184,7 +184,7 @@ pub(crate) fn salvage(
             let mut salvaged = mending::mend(&connection, &mut found)?;
             salvaged.pages_lost = found.pages_lost;
             salvaged.log_lost = pages.log_lost();
-            salvaged.complaints = check::complaints(&connection, |_| {})?;
+            salvaged.log_limits = check::log_limits(&connection, |_| {})?;
             Ok(salvaged)
         });
     let mut salvaged = filled.map_err(CopyError::Target)?;

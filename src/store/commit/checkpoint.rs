@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::wal_repair;
-use crate::guard::log_limit::complain;
+use crate::guard::log_limit::log_limited;
 use crate::store::commit::worker::{Pool, checkpoint_unless_left};
 use crate::store::{Shared, StoreError};
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +44,7 @@ impl Checkpoint {
                     .map_err(StoreError::from)
                     .and_then(|connection| Ok(checkpoint_unless_left(&connection, "PASSIVE")?));
                 if let Err(error) = done {
-                    complain!(Warn, "a checkpoint failed: {error}");
+                    log_limited!(Warn, "a checkpoint failed: {error}");
                     if wal_repair::is_needed(&error) {
                         shared.suspect.store(true, Ordering::Release);
                     }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::guard::log_limit::complain;
+use crate::guard::log_limit::log_limited;
 use crate::ids::MessageId;
 use crate::store::commit::tx::{Tx, milliseconds};
-use crate::store::commit::worker::{Worker, checkpoint_unless_left};
+use crate::store::commit::worker::{WriteConnection, checkpoint_unless_left};
 use crate::store::open::health;
 use crate::store::open::place::LOST;
 use crate::store::removal::purge;
@@ -34,7 +34,7 @@ const INDEX_STEP: usize = if cfg!(test) { 8 } else { 4_096 };
 /// checkpointed.
 const WAL_WARNING: u64 = 64 << 20;
 
-impl Worker {
+impl WriteConnection {
     /// How soon the committer should look for something to do beside the jobs.
     pub(crate) fn pause(&self) -> Duration {
         if self.memory.purge || (self.indexing.is_going_on() && !self.index_failed) {
@@ -143,7 +143,7 @@ impl Worker {
         let saved = self.relaxed(|connection, _| deliveries::save(connection, &positions));
         match saved {
             Ok(()) => lock(&self.shared.deliveries).saved(&positions),
-            Err(error) => complain!(Warn, "delivery positions could not be saved: {error}"),
+            Err(error) => log_limited!(Warn, "delivery positions could not be saved: {error}"),
         }
     }
 
@@ -165,7 +165,7 @@ impl Worker {
             Ok(()) => self.indexed(),
             Err(error) => {
                 self.indexing.abandoned();
-                complain!(
+                log_limited!(
                     Warn,
                     "the index of the messages could not be brought forward: {error}"
                 );
@@ -194,7 +194,7 @@ impl Worker {
             Ok(purge::Left::Work) => (true, false),
             Ok(purge::Left::Pinned) => (false, true),
             Err(error) => {
-                complain!(Warn, "purging failed, to be tried again: {error}");
+                log_limited!(Warn, "purging failed, to be tried again: {error}");
                 (false, true)
             }
         };
@@ -222,7 +222,7 @@ impl Worker {
     fn look_at_wal(&mut self) {
         let size = self.log_size();
         if size > WAL_WARNING && !self.wal_warned {
-            complain!(
+            log_limited!(
                 Warn,
                 "the write-ahead log has grown to {} MiB; a long read or a backup keeps it",
                 size >> 20

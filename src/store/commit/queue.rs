@@ -8,7 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use crate::store::commit::worker::Worker;
+use crate::store::commit::worker::WriteConnection;
 use crate::store::{StoreError, Tx};
 use crate::sync::channel::{Receiver, Sender, bounded};
 use crate::sync::lock;
@@ -25,10 +25,10 @@ const SHARED: usize = 4;
 const ANSWERS: usize = 4;
 
 /// The jobs that wait, and who leads.
-pub(crate) struct Jobs {
+pub(crate) struct WriteQueue {
     queue: Mutex<Queue>,
     /// Locked by the leader alone, so never waited for.
-    worker: Mutex<Worker>,
+    worker: Mutex<WriteConnection>,
     /// Tells the committer's thread of a turn, of something to look after or of the end.
     told: Condvar,
     /// Groups that were committed, on their way to the thread that answers them.
@@ -146,11 +146,11 @@ pub(crate) enum Turn {
     Last,
 }
 
-impl Jobs {
+impl WriteQueue {
     /// The way to the database, and what the answerer is to [`serve`].
-    pub(crate) fn new(worker: Worker) -> (Jobs, Receiver<Group>) {
+    pub(crate) fn new(worker: WriteConnection) -> (WriteQueue, Receiver<Group>) {
         let (answerer, groups) = bounded(ANSWERS);
-        let jobs = Jobs {
+        let jobs = WriteQueue {
             queue: Mutex::default(),
             worker: Mutex::new(worker),
             told: Condvar::new(),
@@ -333,7 +333,7 @@ impl Jobs {
     }
 
     /// The worker, for whoever has the lead.
-    pub(crate) fn worker(&self) -> MutexGuard<'_, Worker> {
+    pub(crate) fn worker(&self) -> MutexGuard<'_, WriteConnection> {
         lock(&self.worker)
     }
 

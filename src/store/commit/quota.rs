@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::guard::log_limit::complain;
+use crate::guard::log_limit::log_limited;
 use crate::ids::UserId;
 use crate::store::commit::tx::Tx;
 use crate::store::{StoreError, media};
@@ -49,7 +49,7 @@ impl Tx<'_> {
         if used < most {
             return Ok(true);
         }
-        complain!(
+        log_limited!(
             Warn,
             "the database has reached --max-database: {used} of {most} bytes are in use; \
              nothing is added until something is deleted"
@@ -67,7 +67,7 @@ impl Tx<'_> {
         if used.saturating_add(size) <= most {
             return Ok(true);
         }
-        complain!(
+        log_limited!(
             Warn,
             "user {user} has reached --media-quota: {used} of {most} bytes are in use, \
              {size} more were refused"

@@ -9,14 +9,14 @@ use rusqlite::Connection;
 use crate::ids::{ChatId, MediaId, MessageId, UserId};
 use crate::store::chats::CachedChat;
 use crate::store::commit::quota::Limits;
-use crate::store::lanes::{Entry, Tail, View};
+use crate::store::lanes::{Entry, PendingIndex, View};
 use crate::store::messages;
 
 /// What a job sees: the open transaction and what the committer knows by heart.
 pub(crate) struct Tx<'c> {
     /// The connection, inside the job's savepoint.
     pub(crate) connection: &'c Connection,
-    pub(crate) memory: &'c mut Memory,
+    pub(crate) memory: &'c mut WriterCache,
 }
 
 /// The newest message to each recipient in one transaction of several jobs, for those who have
@@ -34,7 +34,7 @@ impl Newest {
 
 /// What the committer keeps between transactions. Everything here can be forgotten at any time.
 #[derive(Default)]
-pub(crate) struct Memory {
+pub(crate) struct WriterCache {
     /// The next message's id.
     pub(crate) next_message: MessageId,
     /// No message has an id above this one; the stored high-water mark.
@@ -50,7 +50,7 @@ pub(crate) struct Memory {
     /// Told of them after the COMMIT.
     pub(crate) newest: Newest,
     /// What is committed and not in the index of the lanes, as the readers have it too.
-    pub(crate) tail: Arc<Tail>,
+    pub(crate) tail: Arc<PendingIndex>,
     /// No message above this one has been removed since the tail was read.
     pub(crate) removed: MessageId,
     /// The messages of the open transaction.
@@ -115,17 +115,20 @@ impl Tx<'_> {
     }
 }
 
-impl Memory {
+impl WriterCache {
     /// What another process than the server begins a transaction with: every id up to the stored
     /// mark may have been given out.
-    pub(crate) fn beside(connection: &Connection, tail: Tail) -> rusqlite::Result<Memory> {
+    pub(crate) fn beside(
+        connection: &Connection,
+        tail: PendingIndex,
+    ) -> rusqlite::Result<WriterCache> {
         let mark = messages::high_water(connection)?;
-        Ok(Memory {
+        Ok(WriterCache {
             next_message: mark + 1,
             set_aside: mark,
             tail: Arc::new(tail),
             now: milliseconds(),
-            ..Memory::default()
+            ..WriterCache::default()
         })
     }
 

@@ -16,10 +16,10 @@ use rusqlite::Connection;
 
 use super::queue;
 use super::wal_repair;
-use crate::guard::log_limit::complain;
-use crate::store::commit::queue::{Job, Jobs, Turn, Undo};
-use crate::store::commit::tx::{Memory, Tx, milliseconds};
-use crate::store::lanes::{Indexing, Tail};
+use crate::guard::log_limit::log_limited;
+use crate::store::commit::queue::{Job, Turn, Undo, WriteQueue};
+use crate::store::commit::tx::{Tx, WriterCache, milliseconds};
+use crate::store::lanes::{Indexing, PendingIndex};
 use crate::store::open::health;
 use crate::store::open::place::Place;
 use crate::store::removal::retention::Retention;
@@ -49,14 +49,14 @@ pub(super) type Pool = r2d2::Pool<SqliteConnectionManager>;
 pub(super) type Pooled = r2d2::PooledConnection<SqliteConnectionManager>;
 
 /// The committer's thread.
-pub(crate) struct Committer {
+pub(crate) struct Maintenance {
     thread: JoinHandle<()>,
     answerer: JoinHandle<()>,
 }
 
-impl Committer {
+impl Maintenance {
     /// Lets it finish what has been taken, then joins it.
-    pub(crate) fn stop(self, jobs: &Jobs) {
+    pub(crate) fn stop(self, jobs: &WriteQueue) {
         jobs.stop();
         let _ = self.thread.join();
         jobs.stop_answering();
@@ -76,7 +76,7 @@ pub(crate) fn start(
     opened: Opened,
     options: &Options,
     shared: Arc<Shared>,
-) -> Result<(Arc<Jobs>, Committer), StoreError> {
+) -> Result<(Arc<WriteQueue>, Maintenance), StoreError> {
     let Opened {
         pool,
         path,
@@ -88,12 +88,12 @@ pub(crate) fn start(
     connection.execute_batch("PRAGMA journal_size_limit = 16777216;")?;
     full_sync(&connection)?;
     deliveries::forget_starts(&connection)?;
-    let mut memory = Memory {
+    let mut memory = WriterCache {
         purge: true,
         limits: options.limits,
         data_version: data_version(&connection)?,
-        tail: Arc::new(Tail::load(&connection)?),
-        ..Memory::default()
+        tail: Arc::new(PendingIndex::load(&connection)?),
+        ..WriterCache::default()
     };
     memory.next_message = messages::high_water(&connection)? + 1;
     memory.set_aside = memory.next_message - 1;
@@ -102,7 +102,7 @@ pub(crate) fn start(
         .committed
         .store(memory.next_message - 1, Ordering::Release);
 
-    let (jobs, groups) = Jobs::new(Worker {
+    let (jobs, groups) = WriteQueue::new(WriteConnection {
         connection,
         memory,
         shared,
@@ -136,11 +136,11 @@ pub(crate) fn start(
         .name("answerer".to_owned())
         .stack_size(sys::stack_size(64 << 10))
         .spawn(move || queue::serve(&groups))?;
-    Ok((jobs, Committer { thread, answerer }))
+    Ok((jobs, Maintenance { thread, answerer }))
 }
 
 /// What the committer's thread does, until the end.
-fn look_after(jobs: &Jobs, pool: &Pool) {
+fn look_after(jobs: &WriteQueue, pool: &Pool) {
     let mut checkpoint = Checkpoint::default();
     loop {
         if let Turn::Last = jobs.turn() {
@@ -162,9 +162,9 @@ fn look_after(jobs: &Jobs, pool: &Pool) {
 }
 
 /// Who writes: the connection, and what is known by heart.
-pub(crate) struct Worker {
+pub(crate) struct WriteConnection {
     pub(super) connection: Pooled,
-    pub(super) memory: Memory,
+    pub(super) memory: WriterCache,
     pub(super) shared: Arc<Shared>,
     /// The database file itself. It is not opened anew for anything, as closing it would give up
     /// SQLite's locks of this process.
@@ -187,7 +187,7 @@ pub(crate) struct Worker {
     pub(super) retention: Retention,
 }
 
-impl Worker {
+impl WriteConnection {
     /// One transaction for the whole group.
     pub(crate) fn commit(&mut self, group: &mut [Box<dyn Job>]) {
         if self.shared.lost.load(Ordering::Acquire) {
@@ -224,14 +224,14 @@ impl Worker {
             }
             Err(error) => {
                 let why = error.to_string();
-                complain!(Error, "a transaction of {} jobs failed: {why}", group.len());
+                log_limited!(Error, "a transaction of {} jobs failed: {why}", group.len());
                 self.abandon();
                 if wal_repair::is_needed(&error) {
                     self.shared.suspect.store(true, Ordering::Release);
                     if let Err(error) =
                         self.relaxed(|connection, _| wal_repair::take_back(connection))
                     {
-                        complain!(Warn, "the log cannot be written either: {error}");
+                        log_limited!(Warn, "the log cannot be written either: {error}");
                     }
                 }
                 fail(group, || StoreError::Group(why.clone()));
@@ -314,7 +314,7 @@ impl Worker {
                 self.memory.forget();
             }
         }
-        let Memory {
+        let WriterCache {
             tail,
             pending,
             removed,
@@ -334,7 +334,7 @@ impl Worker {
 
     /// After a COMMIT: shows the readers the tail that is right now.
     pub(super) fn indexed(&mut self) {
-        let Memory { tail, pending, .. } = &mut self.memory;
+        let WriterCache { tail, pending, .. } = &mut self.memory;
         if let Some(new) = self.indexing.committed(tail, pending) {
             *tail = Arc::new(new);
             *lock(&self.shared.tail) = Arc::clone(tail);
@@ -349,7 +349,7 @@ impl Worker {
         if !self.connection.is_autocommit()
             && let Err(error) = execute(&self.connection, "ROLLBACK")
         {
-            complain!(Error, "rolling back failed: {error}");
+            log_limited!(Error, "rolling back failed: {error}");
         }
         self.memory.forget();
     }
@@ -358,7 +358,7 @@ impl Worker {
     /// it make a checkpoint, whose failed sync SQLite would not tell of.
     pub(super) fn relaxed<T>(
         &mut self,
-        f: impl FnOnce(&Connection, &mut Memory) -> Result<T, StoreError>,
+        f: impl FnOnce(&Connection, &mut WriterCache) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let every = checkpoint_every(&self.connection)?;
         self.connection

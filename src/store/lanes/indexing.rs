@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use rusqlite::Connection;
 
-use super::{Entry, Tail};
+use super::{Entry, PendingIndex};
 use crate::ids::MessageId;
 use crate::store::StoreError;
 
@@ -43,7 +43,7 @@ impl Indexing {
     }
 
     /// Begins a run with all that the tail has, unless one is going on or there is nothing.
-    pub(crate) fn begin(&mut self, tail: &Tail) {
+    pub(crate) fn begin(&mut self, tail: &PendingIndex) {
         if self.is_going_on() || tail.len == 0 {
             return;
         }
@@ -65,7 +65,7 @@ impl Indexing {
     pub(crate) fn advance(
         &mut self,
         connection: &Connection,
-        tail: &Tail,
+        tail: &PendingIndex,
         pending: &mut [Entry],
         removed: MessageId,
     ) -> Result<(), StoreError> {
@@ -107,14 +107,18 @@ impl Indexing {
 
     /// After the COMMIT of a step, and of `entries` as new messages, in order: the tail that is
     /// right now, if it is another.
-    pub(crate) fn committed(&mut self, tail: &Tail, entries: &[Entry]) -> Option<Tail> {
+    pub(crate) fn committed(
+        &mut self,
+        tail: &PendingIndex,
+        entries: &[Entry],
+    ) -> Option<PendingIndex> {
         self.done += std::mem::take(&mut self.stepped);
         let grown = (!entries.is_empty()).then(|| tail.with(entries.to_vec(), self.parts));
         if !self.is_going_on() || self.done < self.run.len() {
             return grown;
         }
         let tail = grown.as_ref().unwrap_or(tail);
-        let rest = Tail {
+        let rest = PendingIndex {
             indexed: self.upto,
             parts: tail.parts[self.parts..].to_vec(),
             len: tail.len - self.run.len(),
@@ -179,6 +183,6 @@ fn insert_all(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()
 /// When the database cannot be written.
 pub(crate) fn index_all(connection: &Connection) -> Result<(), StoreError> {
     let mut indexing = Indexing::default();
-    indexing.begin(&Tail::load(connection)?);
+    indexing.begin(&PendingIndex::load(connection)?);
     indexing.step(connection, usize::MAX, MessageId::MAX)
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::ids::{ChatId, MediaId, MessageId, UserId};
-use crate::store::commit::tx::{Memory, Tx};
+use crate::store::commit::tx::{Tx, WriterCache};
 use crate::store::lanes;
 use crate::store::{StoreError, asked, chats};
 
@@ -26,7 +26,7 @@ pub(crate) enum Left {
 /// Removes messages of doomed lanes and parts of loose media until `deadline`.
 pub(crate) fn step(
     connection: &Connection,
-    memory: &mut Memory,
+    memory: &mut WriterCache,
     pinned: impl Fn(ChatId) -> bool,
     deadline: Instant,
 ) -> Result<Left, StoreError> {

@@ -13,7 +13,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::guard::log_limit::complain;
+use crate::guard::log_limit::log_limited;
 use crate::ids::{ChatId, MediaId};
 use crate::store::admin::queries;
 use crate::store::commit::quota::Limits;
@@ -209,7 +209,7 @@ impl Retention {
                 now + PASS
             }
             Err(error) => {
-                complain!(
+                log_limited!(
                     Warn,
                     "old messages could not be removed, to be tried again: {error}"
                 );

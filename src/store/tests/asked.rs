@@ -171,7 +171,7 @@ fn what_was_asked_goes_with_an_account() {
     }
     scratch.reopen();
     let found = scratch
-        .read(|view| check::complaints(view, |_| {}))
+        .read(|view| check::log_limits(view, |_| {}))
         .unwrap();
     assert_eq!(found, Vec::<String>::new());
 }

@@ -194,8 +194,8 @@ fn a_reader_sees_the_same_however_far_the_index_has_come() {
     scratch.stop();
     let path = scratch.path().to_owned();
     let connection = rusqlite::Connection::open(path).unwrap();
-    let complaints = check::complaints(&connection, |_| {}).unwrap();
-    assert_eq!(complaints, Vec::<String>::new());
+    let log_limits = check::log_limits(&connection, |_| {}).unwrap();
+    assert_eq!(log_limits, Vec::<String>::new());
 }
 
 /// What a crash leaves: messages that the index does not name, and rows of half a run.
@@ -224,8 +224,8 @@ fn a_crash_at_any_moment_costs_the_index_nothing() {
         compare(&crashed, &users, &chats);
         crashed.stop();
         let connection = rusqlite::Connection::open(crashed.path()).unwrap();
-        let complaints = check::complaints(&connection, |_| {}).unwrap();
-        assert_eq!(complaints, Vec::<String>::new());
+        let log_limits = check::log_limits(&connection, |_| {}).unwrap();
+        assert_eq!(log_limits, Vec::<String>::new());
         if halves >= 3 && crashes > halves {
             return;
         }
@@ -306,8 +306,8 @@ fn what_has_gone_stays_out_of_the_index() {
         }
     }
     scratch.stop();
-    let complaints = check::complaints(&other, |_| {}).unwrap();
-    assert_eq!(complaints, Vec::<String>::new());
+    let log_limits = check::log_limits(&other, |_| {}).unwrap();
+    assert_eq!(log_limits, Vec::<String>::new());
 }
 
 /// Purging, and with it retention and the committer's other duties, goes on while jobs come

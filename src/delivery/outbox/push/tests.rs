@@ -13,15 +13,15 @@ fn push(message: MessageId, followed: bool) -> Push<'static> {
     }
 }
 
-fn early(pushes: impl IntoIterator<Item = Push<'static>>) -> Early {
-    let mut early = Early::default();
+fn early(pushes: impl IntoIterator<Item = Push<'static>>) -> ReorderBuffer {
+    let mut early = ReorderBuffer::default();
     for push in pushes {
         assert!(early.add(push));
     }
     early
 }
 
-fn due(early: &mut Early, reached: MessageId) -> Vec<MessageId> {
+fn due(early: &mut ReorderBuffer, reached: MessageId) -> Vec<MessageId> {
     let due = early.take_due(reached);
     due.iter().map(|push| push.first).collect()
 }
