@@ -106,19 +106,6 @@ impl fmt::Display for PasswordFault {
 /// Allowed are 1 to [`NAME_MAX`] code points: letters, combining marks and digits of any script,
 /// `.`, `_` and `-`; and where their context asks for them, joiners and the few signs that are
 /// written within words.
-///
-/// # Errors
-/// When it is not allowed, with the first reason that is found.
-///
-/// ```
-/// use plausch::ops::names::username;
-///
-/// let hans = username("Hans").unwrap();
-/// assert_eq!((hans.shown.as_str(), hans.mapped.as_str()), ("Hans", "hans"));
-/// assert_eq!(username("ｈａｎｓ").unwrap().mapped, "hans");
-/// let why = username("hans dampf").unwrap_err().to_string();
-/// assert_eq!(why, "U+0020 is no letter, mark or digit");
-/// ```
 pub(crate) fn username(text: &str) -> Result<Username, NameFault> {
     if longer_than_any_form_of(NAME_MAX, text) {
         return Err(NameFault::Length);
@@ -253,9 +240,6 @@ pub(crate) fn keys(name: &str) -> Vec<String> {
 /// Reads a password that somebody wants to have, and brings it into the form that is hashed.
 ///
 /// Allowed are [`PASSWORD_MIN`] to [`PASSWORD_MAX`] code points, none of them a control character.
-///
-/// # Errors
-/// When it is not allowed, with the first reason that is found.
 pub(crate) fn password(text: &str) -> Result<Zeroizing<String>, PasswordFault> {
     let mapped = typed_password(text).ok_or(PasswordFault::Length)?;
     let mut characters = Zeroizing::new(Vec::with_capacity(PASSWORD_MAX));

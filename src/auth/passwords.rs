@@ -84,10 +84,6 @@ pub(crate) struct Hasher {
 
 impl Hasher {
     /// Starts the threads: two, or one where there is only one core.
-    ///
-    /// # Errors
-    ///
-    /// Parameters out of bounds, no random numbers, or a thread that cannot be started.
     pub(crate) fn start(cost: Cost) -> io::Result<Hasher> {
         let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
         Hasher::start_with(cost, cores.min(WORKERS_MAX))
@@ -115,10 +111,6 @@ impl Hasher {
     }
 
     /// Hashes a password with a new salt and waits for the PHC string, `$scrypt$ln=…`.
-    ///
-    /// # Errors
-    ///
-    /// See [`HashError`].
     pub(crate) fn hash(
         &self,
         password: &str,
@@ -136,10 +128,6 @@ impl Hasher {
     /// with the current parameters, so that the time taken does not tell who exists. It does for
     /// a user whose hash was made with other parameters, until that user's next login replaces
     /// it: the dummy cannot resemble all generations at once.
-    ///
-    /// # Errors
-    ///
-    /// See [`HashError`].
     pub(crate) fn verify(
         &self,
         password: &str,

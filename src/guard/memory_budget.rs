@@ -182,9 +182,6 @@ impl Share {
 
     /// As [`Share::try_take`], and waits until there is room. `is_gone` tells whether nobody is there
     /// any more to wait for it.
-    ///
-    /// # Errors
-    /// When it is not worth waiting any longer.
     pub(crate) fn take(
         &mut self,
         buffered: usize,

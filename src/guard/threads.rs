@@ -85,9 +85,6 @@ impl Threads {
     }
 
     /// Starts a thread of a connection. A panic ends that thread alone.
-    ///
-    /// # Errors
-    /// When the limit is reached, or the system refuses.
     pub(crate) fn spawn(
         self: &Arc<Self>,
         name: String,

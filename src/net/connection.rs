@@ -66,9 +66,6 @@ pub(crate) struct Connection {
 
 /// Sets on a listening socket what each of its connections is to have: Linux hands all of these
 /// options on when it accepts, which spares six calls a connection.
-///
-/// # Errors
-/// When the kernel refuses one.
 pub(crate) fn set_options(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_send_buffer_size(SEND_BUFFER)?;
@@ -149,17 +146,11 @@ impl Connection {
     }
 
     /// Reads below any transport, what comes before it.
-    ///
-    /// # Errors
-    /// As a socket's.
     pub(crate) fn read_below(&self, buffer: &mut [u8]) -> io::Result<usize> {
         (&self.stream).read(buffer)
     }
 
     /// The connection once more.
-    ///
-    /// # Errors
-    /// When there is no descriptor to be had.
     pub(crate) fn stream_again(&self) -> io::Result<TcpStream> {
         self.stream.try_clone()
     }
@@ -298,9 +289,6 @@ impl Connection {
     }
 
     /// Sets how long a read waits; None for ever.
-    ///
-    /// # Errors
-    /// When the connection is gone.
     pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.stream.set_read_timeout(timeout)
     }

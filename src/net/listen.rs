@@ -34,9 +34,6 @@ pub(crate) struct Listener {
 /// Opens what the options name: `[::]` for IPv4 too, unless an address of IPv4 with the same port
 /// is named beside it. An address of a family that the machine lacks is left out, one that is not
 /// there yet is to be tried again by [`Listener::wait`].
-///
-/// # Errors
-/// When an address cannot be had for another reason, or none can.
 pub(crate) fn open(config: &Config) -> Result<Vec<Listener>, StartError> {
     let plain = config.listen.iter().map(|address| (*address, false));
     let tls = config.tls_listen.iter().map(|address| (*address, true));
@@ -115,9 +112,6 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Opens a listening socket; `both` lets IPv4 in on `[::]` too.
-///
-/// # Errors
-/// When the address cannot be had.
 pub(crate) fn bind(address: SocketAddr, both: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),

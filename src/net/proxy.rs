@@ -108,9 +108,6 @@ impl fmt::Display for Malformed {
 
 /// Looks at the first bytes of a connection, of which none may be behind the header's end. To be
 /// called again with those that [`Parsed::More`] asks for, so that none of what follows is read.
-///
-/// # Errors
-/// When no more bytes could make it a header.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
     let begins = |whole: &[u8]| bytes.iter().zip(whole).all(|(one, other)| one == other);
     if begins(V2_SIGNATURE) && !bytes.is_empty() {

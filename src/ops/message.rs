@@ -61,9 +61,6 @@ impl Batch {
     }
 
     /// Adds a message.
-    ///
-    /// # Errors
-    /// When there is no memory for it.
     pub(crate) fn push(&mut self, chat: ChatId, message: &str) -> Result<(), NoMemory> {
         let start = self.text.len();
         self.items.try_reserve(1)?;
@@ -86,10 +83,8 @@ impl Batch {
 }
 
 /// Sends a batch as one job and hands the status of each message to `answer`, in order; the batch
-/// is empty then. What is beyond the sender's allowance is refused.
-///
-/// # Errors
-/// When the store failed: nothing of the batch was kept, and `answer` was not called.
+/// is empty then. What is beyond the sender's allowance is refused. When the store fails, nothing of
+/// the batch is kept and `answer` is not called.
 pub(crate) fn send_batch(
     session: &Session,
     login: &LoggedIn,

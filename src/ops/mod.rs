@@ -93,11 +93,9 @@ pub(crate) enum Answer {
 
 /// A reply that is made piece by piece, so that a connection holds one piece at most.
 pub(crate) trait Stream {
-    /// Appends the next piece to `out`; false when there is none any more.
-    ///
-    /// # Errors
-    /// When the store cannot be read. Before the first piece that is a refusal; later the
-    /// connection has to end, since half a reply cannot be taken back.
+    /// Appends the next piece to `out`; false when there is none any more. An error before the
+    /// first piece is a refusal; a later one has to end the connection, since half a reply cannot
+    /// be taken back.
     fn next(&mut self, out: &mut Vec<u8>) -> Result<bool, StoreError>;
 }
 
@@ -159,9 +157,6 @@ pub(crate) type Outcome = Result<Answer, Refused>;
 
 /// Carries out one request. Messages without media come in batches instead, see
 /// [`message::Batch`].
-///
-/// # Errors
-/// When it is refused without a status of its own.
 pub(crate) fn handle(session: &mut Session, request: &Request<'_>) -> Outcome {
     use Request as R;
     if session.context.require_tls && request.has_password() && !session.connection.is_private() {

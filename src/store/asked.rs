@@ -16,9 +16,6 @@ pub(crate) const DAY: i64 = 24 * 3_600_000;
 
 /// Whether `contact` is to be told of the request that `user` makes now. `online` says whether a
 /// `233` reaches `contact` at once; otherwise it counts as told when it has arrived.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn is_told(
     tx: &Tx<'_>,
     user: UserId,
@@ -53,9 +50,6 @@ pub(crate) fn is_told(
 
 /// Notes that `contact` has been told of a request of `user`'s just now, unless something is noted
 /// already.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn told(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
     tx.connection
         .prepare_cached(
@@ -68,9 +62,6 @@ pub(crate) fn told(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), Sto
 
 /// Notes that `contact` has been told, at `now`, of the open requests among the events up to `event`:
 /// the `233` have arrived. Has to come before the events are removed.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn arrived(
     connection: &Connection,
     contact: UserId,
@@ -90,9 +81,6 @@ pub(crate) fn arrived(
 }
 
 /// `contact` does not want to hear of requests of `user`'s any more.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn declined(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
     tx.connection
         .prepare_cached(
@@ -104,9 +92,6 @@ pub(crate) fn declined(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(),
 }
 
 /// Forgets what `user` has asked `contact`: it was answered, or `contact` wants to hear of it again.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn forget(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
     tx.connection
         .prepare_cached("DELETE FROM asked WHERE user_id = ?1 AND contact_id = ?2")?
@@ -116,9 +101,6 @@ pub(crate) fn forget(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), S
 
 /// Takes a batch away of what a deleted account has asked and been asked; false when there is
 /// nothing left.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn depart(connection: &Connection, user: UserId, batch: u32) -> rusqlite::Result<bool> {
     let by = connection
         .prepare_cached(

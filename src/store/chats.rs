@@ -41,9 +41,6 @@ pub(crate) enum Access {
 }
 
 /// What `chat` is to `user`.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn access(
     connection: &Connection,
     user: UserId,
@@ -71,9 +68,6 @@ pub(crate) fn access(
 }
 
 /// The chats in a user's list, oldest first.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<ChatId>> {
     connection
         .prepare_cached(
@@ -84,9 +78,6 @@ pub(crate) fn of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<
 }
 
 /// The names of a chat's creator and other member, as shown.
-///
-/// # Errors
-/// When the database cannot be read, or the chat is gone.
 pub(crate) fn names(connection: &Connection, chat: ChatId) -> rusqlite::Result<(String, String)> {
     let (creator, other) =
         members(connection, chat)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
@@ -97,9 +88,6 @@ pub(crate) fn names(connection: &Connection, chat: ChatId) -> rusqlite::Result<(
 }
 
 /// The ids of a chat's creator and other member.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn members(
     connection: &Connection,
     chat: ChatId,
@@ -122,9 +110,6 @@ pub(crate) enum Created {
 }
 
 /// Puts the one chat between two users into the asker's list, creating it where needed.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn create(
     tx: &mut Tx<'_>,
     user: UserId,
@@ -171,9 +156,6 @@ pub(crate) fn unlist(connection: &Connection, user: UserId, chat: ChatId) -> rus
 
 /// Takes a chat out of a member's list, with its messages up to now; ends it when the other side
 /// is gone too. The caller has no claim on the chat unless this returns [`Access::Member`].
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn delete(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<Access, StoreError> {
     let access = access(tx.connection, user, chat)?;
     if matches!(access, Access::Member { .. }) {

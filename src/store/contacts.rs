@@ -34,9 +34,6 @@ pub(crate) enum Requested {
 /// Records that `user` wants `contact`; makes both contacts when the other side wants it too. A
 /// user may have `most` requests without an answer, any number if that is 0; agreeing to a request
 /// is none. `online` says whether a `233` reaches `contact` at once.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn request(
     tx: &mut Tx<'_>,
     user: UserId,
@@ -98,9 +95,6 @@ fn open(connection: &Connection, user: UserId) -> rusqlite::Result<u32> {
 /// `user` ends whatever relation there is with `contact`; false when there is none. Who declines a
 /// request hears of the other's requests no more. `online` says whether `contact` is logged in, and
 /// so may have been told of a request that `user` withdraws.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn end(
     tx: &mut Tx<'_>,
     user: UserId,
@@ -123,9 +117,6 @@ pub(crate) fn end(
 }
 
 /// Takes whatever relation there is between two users away; false when there is none.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn remove(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<bool, StoreError> {
     let removed = tx
         .connection
@@ -148,9 +139,6 @@ pub(crate) fn remove(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<b
 }
 
 /// Whether both sides want it.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn confirmed(connection: &Connection, a: UserId, b: UserId) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
@@ -160,9 +148,6 @@ pub(crate) fn confirmed(connection: &Connection, a: UserId, b: UserId) -> rusqli
 }
 
 /// The confirmed contacts of a user, by id.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<UserId>> {
     connection
         .prepare_cached(
@@ -175,9 +160,6 @@ pub(crate) fn of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<
 }
 
 /// One contact of a user; since is 0 when the contact ended a moment ago.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn one(
     connection: &Connection,
     user: UserId,
@@ -202,9 +184,6 @@ pub(crate) struct Event {
 }
 
 /// Contact events of a user above `after`, oldest first, at most `limit`.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn events(
     connection: &Connection,
     user: UserId,
@@ -223,9 +202,6 @@ pub(crate) fn events(
 
 /// Contact events of a user up to `upto` that are not open requests: those are told at each login
 /// anyway, see [`open_requests`].
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn settled_events(
     connection: &Connection,
     user: UserId,
@@ -247,9 +223,6 @@ pub(crate) fn settled_events(
 
 /// Who wants `user` and has no answer yet, by the asker's id, above `after`; without those of whom
 /// `user` is not to be told, see `asked`.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn open_requests(
     connection: &Connection,
     user: UserId,
@@ -271,9 +244,6 @@ pub(crate) fn open_requests(
 }
 
 /// The newest contact event of a user, 0 when there is none.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn newest_event(connection: &Connection, user: UserId) -> rusqlite::Result<i64> {
     Ok(connection
         .prepare_cached("SELECT id FROM contact_event WHERE user_id = ?1 ORDER BY id DESC LIMIT 1")?

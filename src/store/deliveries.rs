@@ -301,9 +301,6 @@ fn forget_start(connection: &Connection, user: UserId) -> rusqlite::Result<()> {
 
 /// From now on, and in the next login, only `135` counts as received by `user`; everything up to
 /// `message` has been.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn receive_explicitly(
     tx: &mut Tx<'_>,
     user: UserId,

@@ -139,9 +139,6 @@ impl<'c> View<'c> {
     }
 
     /// The first id of a lane at or above `from`; its message may be gone by now.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
     pub(crate) fn first(&self, lane: i64, from: MessageId) -> rusqlite::Result<Option<MessageId>> {
         let indexed = match from <= self.tail.indexed {
             true => self
@@ -160,9 +157,6 @@ impl<'c> View<'c> {
 
     /// Hands the messages of a lane from `from` on, oldest first, to `each`, until it returns
     /// false.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
     pub(crate) fn up(
         &self,
         lane: i64,
@@ -192,9 +186,6 @@ impl<'c> View<'c> {
 
     /// Hands the ids and TimeStamps of a lane's messages below `below`, newest first, to `each`,
     /// until it returns false.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
     pub(crate) fn down(
         &self,
         lane: i64,
@@ -225,9 +216,6 @@ impl<'c> View<'c> {
     }
 
     /// The newest message of a lane below `below`, and its TimeStamp.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
     pub(crate) fn newest(
         &self,
         lane: i64,
@@ -243,9 +231,6 @@ impl<'c> View<'c> {
 
     /// How many messages a lane has above `after`, up to `upto`; those that another process has
     /// removed just now may be among them.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
     pub(crate) fn count(
         &self,
         lane: i64,
@@ -265,9 +250,6 @@ impl<'c> View<'c> {
     }
 
     /// Bytes of the text of a lane's messages above `after`. The text itself is not read.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
     pub(crate) fn text(&self, lane: i64, after: MessageId) -> rusqlite::Result<u64> {
         let indexed: i64 = match after < self.tail.indexed {
             true => self
@@ -292,9 +274,6 @@ impl<'c> View<'c> {
     }
 
     /// A message by its id, as [`View::up`] hands it over; None when it is gone.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
     pub(crate) fn message<T>(
         &self,
         id: MessageId,
@@ -322,9 +301,6 @@ impl std::ops::Deref for View<'_> {
 }
 
 /// Takes a message away, with its row in the index if it has one.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn remove(tx: &mut Tx<'_>, lane: i64, id: MessageId) -> rusqlite::Result<()> {
     tx.memory.removed = tx.memory.removed.max(id);
     tx.connection

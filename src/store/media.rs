@@ -33,9 +33,6 @@ pub(crate) enum Lookup {
 }
 
 /// Looks media up for a user.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn find(
     connection: &Connection,
     user: UserId,
@@ -69,9 +66,6 @@ pub(crate) fn find(
 }
 
 /// One part of media; None behind the last one.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn part(
     connection: &Connection,
     media: MediaId,
@@ -84,9 +78,6 @@ pub(crate) fn part(
 }
 
 /// Begins an upload; None when the owner's media would take up more than they may.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn begin(
     tx: &mut Tx<'_>,
     owner: UserId,
@@ -120,9 +111,6 @@ pub(crate) fn used(connection: &Connection, user: UserId) -> rusqlite::Result<u6
 }
 
 /// Adds a part.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn add(
     tx: &mut Tx<'_>,
     media: MediaId,
@@ -136,9 +124,6 @@ pub(crate) fn add(
 }
 
 /// Sends the message that the media belongs to; on a refusal the media is left for purging.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn finish(
     tx: &mut Tx<'_>,
     sender: UserId,

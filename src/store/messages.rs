@@ -45,9 +45,6 @@ pub(crate) struct Kept {
 }
 
 /// Puts a message into a chat, if its sender may.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn send(
     tx: &mut Tx<'_>,
     sender: UserId,
@@ -64,9 +61,6 @@ pub(crate) struct Insert<'c>(rusqlite::CachedStatement<'c>);
 
 impl<'c> Insert<'c> {
     /// Prepares the statement.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
     pub(crate) fn new(connection: &'c Connection) -> rusqlite::Result<Insert<'c>> {
         connection
             .prepare_cached(
@@ -78,9 +72,6 @@ impl<'c> Insert<'c> {
 }
 
 /// Like [`send`], by a statement prepared before.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn send_by(
     tx: &mut Tx<'_>,
     insert: &mut Insert<'_>,
@@ -204,9 +195,6 @@ pub(crate) struct Stored<'r> {
 ///
 /// A user's backlog is spread over one lane of each of the user's chats. The lanes are merged by
 /// a heap of their next ids, so that neither a sort nor a second index is needed.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn backlog(
     view: &View<'_>,
     user: UserId,
@@ -262,9 +250,6 @@ fn stored<'r>(row: &'r rusqlite::Row<'_>) -> rusqlite::Result<Stored<'r>> {
 
 /// The ids of the newest `count` messages of a chat older than the TimeStamp `before` (0: the
 /// newest) and above `cleared`, oldest first.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn history(
     view: &View<'_>,
     chat: ChatId,
@@ -298,9 +283,6 @@ pub(crate) fn history(
 }
 
 /// One message of a chat by its id, handed to `f`; None when it is gone.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn one<T>(
     view: &View<'_>,
     id: MessageId,
@@ -310,9 +292,6 @@ pub(crate) fn one<T>(
 }
 
 /// The newest message to a member of a chat at or before a TimeStamp, for `135`.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn newest_upto(
     view: &View<'_>,
     user: UserId,

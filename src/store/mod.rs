@@ -153,9 +153,6 @@ impl Store {
     /// Without that, a backlog gathered from several lanes could miss a message committed in
     /// between and yet move past it. Never hold the connection while writing to a socket: read,
     /// return, then write.
-    ///
-    /// # Errors
-    /// When no connection becomes free in time, the statement fails, or [`Store::is_lost`].
     pub(crate) fn read<T>(
         &self,
         f: impl FnOnce(&View<'_>) -> rusqlite::Result<T>,
@@ -175,10 +172,6 @@ impl Store {
     /// Runs `f` in the committer's current transaction and returns after its COMMIT.
     ///
     /// `rows` is about how many rows `f` writes; it bounds the size of a group.
-    ///
-    /// # Errors
-    /// When `f` fails (its changes are rolled back), when the transaction fails (nothing of the
-    /// group is kept), or when the store has been stopped.
     pub(crate) fn write<T: Send + 'static>(
         &self,
         rows: usize,
@@ -188,9 +181,6 @@ impl Store {
     }
 
     /// Like [`Store::write`], for what makes the database grow.
-    ///
-    /// # Errors
-    /// Also [`StoreError::NoRoom`], without running `f`, when the database has reached its limit.
     pub(crate) fn grow<T: Send + 'static>(
         &self,
         rows: usize,
@@ -206,9 +196,6 @@ impl Store {
     /// Like [`Store::write`] for a job that sends messages and nothing else: should it fail, they are
     /// taken out again, and no savepoint is needed. Whether there is room ([`Tx::has_room`]) is for
     /// `f` to ask.
-    ///
-    /// # Errors
-    /// As [`Store::write`].
     pub(crate) fn send<T: Send + 'static>(
         &self,
         rows: usize,
@@ -271,9 +258,6 @@ impl Store {
     }
 
     /// Where a login of `user` goes on.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
     pub(crate) fn standing(&self, user: UserId) -> Result<Standing, StoreError> {
         // What is not saved is read first: it leaves that map only after it was committed, so
         // the read that follows sees it then.
@@ -303,9 +287,6 @@ impl Store {
     /// there on, the next login included, only `135` moves it. `ended` tells whether the login is
     /// over: another one may have begun then, and nothing is done. Returns after the COMMIT; when
     /// it fails, the position has gone back all the same, in memory.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
     pub(crate) fn receive_explicitly(
         &self,
         user: UserId,

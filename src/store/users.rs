@@ -32,9 +32,6 @@ pub(crate) struct NewAccount {
 
 /// The account of the first key that one has. A key is a mapped name, or the name itself of an
 /// account that has had to give its mapped name up; see [`names`](super::open::names).
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn by_name(
     connection: &Connection,
     keys: &[impl AsRef<str>],
@@ -46,9 +43,6 @@ pub(crate) fn by_name(
 }
 
 /// The account of an id, unless it was deleted.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn by_id(connection: &Connection, user: UserId) -> rusqlite::Result<Option<Account>> {
     connection
         .prepare_cached("SELECT id, name, password FROM user WHERE id = ?1 AND mapped IS NOT NULL")?
@@ -63,9 +57,6 @@ pub(crate) fn by_id(connection: &Connection, user: UserId) -> rusqlite::Result<O
 }
 
 /// The id of the first key that an account has; see [`by_name`].
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn id_of(
     connection: &Connection,
     keys: &[impl AsRef<str>],
@@ -82,9 +73,6 @@ pub(crate) fn id_of(
 
 /// The name as it is shown to others: a deleted account's has a `~` in front, which no account
 /// can have.
-///
-/// # Errors
-/// When the database cannot be read, or there never was such a user.
 pub(crate) fn shown_name(connection: &Connection, user: UserId) -> rusqlite::Result<String> {
     connection
         .prepare_cached(
@@ -95,9 +83,6 @@ pub(crate) fn shown_name(connection: &Connection, user: UserId) -> rusqlite::Res
 }
 
 /// All accounts but `user`, in code point order of their mapped names.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn others(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<UserId>> {
     connection
         .prepare_cached(
@@ -108,9 +93,6 @@ pub(crate) fn others(connection: &Connection, user: UserId) -> rusqlite::Result<
 }
 
 /// Creates an account; None when the name is taken.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn create(tx: &mut Tx<'_>, account: &NewAccount) -> Result<Option<UserId>, StoreError> {
     if id_of(tx.connection, &[&account.name, &account.mapped])?.is_some() {
         return Ok(None);
@@ -132,9 +114,6 @@ pub(crate) fn create(tx: &mut Tx<'_>, account: &NewAccount) -> Result<Option<Use
 }
 
 /// Replaces a password's hash, if it is still the one that was checked.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn set_password(
     tx: &mut Tx<'_>,
     user: UserId,
@@ -150,9 +129,6 @@ pub(crate) fn set_password(
 
 /// Deletes an account, if the password's hash is still the one that was checked: the name is free
 /// at once, contacts and chats are taken away in steps.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn delete(tx: &mut Tx<'_>, user: UserId, password: &str) -> Result<bool, StoreError> {
     let connection = tx.connection;
     let deleted = connection

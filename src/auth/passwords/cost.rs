@@ -25,10 +25,6 @@ pub(crate) struct Cost {
 
 impl Cost {
     /// Checks parameters, so that no option and no stored hash can ask for absurd amounts.
-    ///
-    /// # Errors
-    ///
-    /// [`BadCost`] when they make no sense or need too much memory or time.
     pub(crate) fn new(log_n: u8, r: u32, p: u32) -> Result<Cost, BadCost> {
         let cost = Cost { log_n, r, p };
         // `log_n < 16 r` is RFC 7914's; other implementations refuse to verify what breaks it.

@@ -76,10 +76,7 @@ impl Outbox {
 
     /// A `135` of the login, once [`Outbox::count_explicitly`] was called: its program has read all
     /// up to `message`; None where the `135` names no message, or is refused. False when the login
-    /// has ended.
-    ///
-    /// # Errors
-    /// When the database cannot be written; then the next `135` is the first one.
+    /// has ended. When it fails, the next `135` is the first one.
     pub(crate) fn received(&self, message: Option<MessageId>) -> Result<bool, StoreError> {
         let receipts = &self.receipts;
         if receipts.recorded.load(Ordering::Acquire) {

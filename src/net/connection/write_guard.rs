@@ -54,9 +54,6 @@ pub(crate) struct WriteGuard<'w> {
 
 impl WriteGuard<'_> {
     /// Writes all of `text`; waits as long as a living peer does not read.
-    ///
-    /// # Errors
-    /// When the connection is gone.
     pub(crate) fn write(&mut self, text: &[u8]) -> io::Result<()> {
         match &self.connection.transport {
             Transport::Plain => self.send(text),
@@ -77,9 +74,6 @@ impl WriteGuard<'_> {
 
     /// Writes what the kernel takes without waiting. False when something is left: the caller sees
     /// to it that somebody who may wait calls [`WriteGuard::write`] soon.
-    ///
-    /// # Errors
-    /// When the connection is gone.
     pub(crate) fn try_write(&mut self, text: &[u8]) -> io::Result<bool> {
         match &self.connection.transport {
             Transport::Plain => self.try_send(text),

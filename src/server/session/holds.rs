@@ -28,9 +28,6 @@ pub(crate) fn rest(session: &Session, pace: &mut TokenBucket, pause: Duration) {
 }
 
 /// Waits until there is room for more of a long line.
-///
-/// # Errors
-/// When the connection or the server has ended.
 pub(crate) fn wait_for_room(
     session: &Session,
     share: &mut Share,

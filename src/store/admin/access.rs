@@ -55,9 +55,6 @@ pub(crate) enum Obeyed {
 
 impl AdminAccess {
     /// Opens a database that exists and has this program's version; changes nothing.
-    ///
-    /// # Errors
-    /// When there is none, it is not ours, or it has another version.
     pub(crate) fn open(path: &Path) -> Result<AdminAccess, StoreError> {
         // Never a URI to SQLite.
         let path = &place::resolve(path)?;
@@ -78,9 +75,6 @@ impl AdminAccess {
 
     /// Like [`AdminAccess::open`], to read alone: a copy, which nobody writes, needs no locks then, nor a file
     /// system that has any or that can be written.
-    ///
-    /// # Errors
-    /// As [`AdminAccess::open`].
     pub(crate) fn open_to_read(path: &Path) -> Result<AdminAccess, StoreError> {
         let path = &place::resolve(path)?;
         let Some(connection) = immutable(path)? else {
@@ -96,9 +90,6 @@ impl AdminAccess {
     }
 
     /// Runs `f` on one moment of the database.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
     pub(crate) fn read<T>(
         &self,
         f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -110,9 +101,6 @@ impl AdminAccess {
     }
 
     /// Like [`AdminAccess::read`], for what reads messages by their lanes.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
     pub(crate) fn view<T>(
         &self,
         f: impl FnOnce(&View<'_>) -> rusqlite::Result<T>,
@@ -124,9 +112,6 @@ impl AdminAccess {
     }
 
     /// Runs `f` in a transaction and returns after its COMMIT. Keep it short: a server waits.
-    ///
-    /// # Errors
-    /// When `f` fails or nothing can be written; nothing is changed then.
     pub(crate) fn write<T>(
         &mut self,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
@@ -146,9 +131,6 @@ impl AdminAccess {
     }
 
     /// Waits until a server has obeyed `placed`, `patience` at most.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
     pub(crate) fn await_server(
         &self,
         placed: Placed,
@@ -171,9 +153,6 @@ impl AdminAccess {
 
     /// Purges everything that is to be purged, unless a server uses the database; returns whether
     /// it did.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
     pub(crate) fn purge_alone(&mut self) -> Result<bool, StoreError> {
         if !try_exclusive(&self.file)? {
             return Ok(false);
@@ -204,9 +183,6 @@ impl AdminAccess {
     }
 
     /// Whether a server uses the database: it holds flock(2) on the file, see `pool`.
-    ///
-    /// # Errors
-    /// When the file system knows no such locks.
     pub(crate) fn is_live(&self) -> Result<bool, StoreError> {
         match self.file.try_lock_shared() {
             Ok(()) => {
@@ -236,9 +212,6 @@ const WITHOUT_LOG: [u8; 2] = [1, 1];
 /// Opens a database that nobody writes, without locks and without an index of a log: a copy of
 /// [`super::copy::backup`], or one that lies on a file system that is mounted read-only. None for
 /// any other.
-///
-/// # Errors
-/// When the file cannot be read.
 pub(crate) fn immutable(path: &Path) -> Result<Option<Connection>, StoreError> {
     let mut versions = [0; 2];
     let read = File::open(path)?.read_exact_at(&mut versions, VERSIONS);
@@ -263,9 +236,6 @@ pub(crate) fn immutable(path: &Path) -> Result<Option<Connection>, StoreError> {
 }
 
 /// Marks a whole database as one without a log, so that it is read without one.
-///
-/// # Errors
-/// When the file cannot be written.
 pub(crate) fn mark_without_log(file: &File) -> std::io::Result<()> {
     file.write_all_at(&WITHOUT_LOG, VERSIONS)
 }

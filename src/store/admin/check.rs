@@ -118,9 +118,6 @@ const INVARIANTS: &[Invariant] = &[
 
 /// Everything that is wrong, one text each; empty when all is well. `each` is told what is being
 /// looked at.
-///
-/// # Errors
-/// When the database cannot be read at all.
 pub(crate) fn log_limits(
     connection: &Connection,
     mut each: impl FnMut(&str),

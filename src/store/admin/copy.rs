@@ -34,10 +34,6 @@ pub(crate) enum CopyError {
 /// write-ahead log cannot be reset until the copy is done. The file appears under its name when it
 /// is complete and on stable storage, and is a whole database by itself. `progress` is told pages
 /// done and pages in all. False where the file system cannot say whether the name is on stable storage.
-///
-/// # Errors
-/// When `target` exists (unless `replace`), is used by a server, is `source` itself or cannot be
-/// written, or `source` cannot be read.
 pub(crate) fn backup(
     source: &Path,
     target: &Path,
@@ -60,10 +56,6 @@ pub(crate) fn backup(
 /// The copy is checked first. A database that is there is replaced only with `replace`. Where there
 /// is none, an empty file holds the name, locked, so that no server makes one meanwhile. If the
 /// process is killed, either the old database or the new one is there, whole.
-///
-/// # Errors
-/// When a server uses `target`, when it exists and is not to be replaced, or when `source` is no
-/// sound database of ours.
 pub(crate) fn restore(
     source: &Path,
     target: &Path,

@@ -47,9 +47,6 @@ impl Order {
 }
 
 /// Places an order in the open transaction.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn place(tx: &mut Tx<'_>, order: Order) -> Result<Placed, StoreError> {
     let name = order.name();
     let connection = tx.connection;
@@ -68,9 +65,6 @@ pub(crate) fn place(tx: &mut Tx<'_>, order: Order) -> Result<Placed, StoreError>
 }
 
 /// The orders that wait.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Placed>> {
     let mut found = Vec::new();
     let mut statement = connection.prepare_cached(
@@ -87,9 +81,6 @@ pub(crate) fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Placed>> 
 }
 
 /// Forgets what was ordered before a server began, when nobody was logged in yet.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn forget(connection: &Connection) -> Result<(), StoreError> {
     if !waiting(connection)?.is_empty() {
         connection
@@ -100,9 +91,6 @@ pub(crate) fn forget(connection: &Connection) -> Result<(), StoreError> {
 }
 
 /// Removes an order that was obeyed, unless it was placed again meanwhile.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn done(tx: &mut Tx<'_>, placed: Placed) -> Result<(), StoreError> {
     if placed.order == Order::Purge {
         tx.purge_soon();

@@ -23,9 +23,6 @@ pub(crate) struct Listed {
 }
 
 /// All accounts in the order of their mapped names.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn accounts(connection: &Connection) -> rusqlite::Result<Vec<Listed>> {
     connection
         .prepare_cached(
@@ -71,9 +68,6 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
 }
 
 /// One account by its keys, see [`users::by_name`].
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn details(
     view: &View<'_>,
     keys: &[impl AsRef<str>],
@@ -105,9 +99,6 @@ pub(crate) fn details(
 }
 
 /// Messages to a user above the saved position.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn undelivered(view: &View<'_>, user: UserId) -> rusqlite::Result<i64> {
     let saved = deliveries::saved(view, user)?;
     let mut lanes = view.prepare_cached(
@@ -125,9 +116,6 @@ pub(crate) fn undelivered(view: &View<'_>, user: UserId) -> rusqlite::Result<i64
 }
 
 /// Gives an account another name; false when another account has it.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn rename(
     tx: &mut Tx<'_>,
     user: UserId,
@@ -150,9 +138,6 @@ pub(crate) fn rename(
 }
 
 /// When what is old was last removed, in milliseconds since 1970.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn retained(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     connection
         .prepare_cached("SELECT value FROM counter WHERE name = 'retained'")?
@@ -162,9 +147,6 @@ pub(crate) fn retained(connection: &Connection) -> rusqlite::Result<Option<i64>>
 
 /// Notes that what was old at `now` has been removed, by the server or by a person who believes the
 /// clock: what has become old since may be removed without one.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn note_retained(connection: &Connection, now: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
@@ -189,9 +171,6 @@ pub(crate) struct OldLane {
 /// Looks through the next `count` chats above `after` for messages older than `before`
 /// (milliseconds since 1970) that have arrived; gives the last chat looked at too, None when there
 /// was none.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn old_lanes(
     view: &View<'_>,
     after: ChatId,
@@ -240,9 +219,6 @@ fn arrived(connection: &Connection, user: UserId, before: i64) -> rusqlite::Resu
 }
 
 /// Orders that old messages be purged. Arrived for good, they stay so, whatever has happened since.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn doom_messages(tx: &mut Tx<'_>, old: &[OldLane]) -> Result<(), StoreError> {
     for lane_of in old {
         // The newest message may go; TimeStamps must not go back then.
@@ -262,9 +238,6 @@ pub(crate) fn doom_messages(tx: &mut Tx<'_>, old: &[OldLane]) -> Result<(), Stor
 
 /// Media of messages older than `before` that have arrived, among the next `count` above `after`;
 /// gives the last one looked at too, None when there was none.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn old_media(
     connection: &Connection,
     after: MediaId,
@@ -300,9 +273,6 @@ pub(crate) fn old_media(
 }
 
 /// Takes media from their messages, so that they are purged; to fetch one is `412` from then on.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn doom_media(tx: &mut Tx<'_>, media: &[MediaId]) -> Result<(), StoreError> {
     let mut statement = tx
         .connection

@@ -159,10 +159,6 @@ pub(crate) struct Kind {
 /// Rows that refer to what is lost are left out, but for chats with a lost account, which stay as
 /// chats with a deleted one. No id that was given is given again. `progress` is told pages done and
 /// pages in all. The new file appears under its name when it is whole.
-///
-/// # Errors
-/// When a server uses `damaged`, it is another program's, or nothing in it can be read; when `new`
-/// exists or cannot be written.
 pub(crate) fn salvage(
     damaged: &Path,
     new: &Path,

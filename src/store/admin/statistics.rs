@@ -35,9 +35,6 @@ pub(crate) struct Census {
 }
 
 /// Counts everything; a server goes on meanwhile.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn count(view: &View<'_>, path: &Path) -> rusqlite::Result<Census> {
     let number = |sql: &str| -> rusqlite::Result<i64> { view.query_row(sql, [], |row| row.get(0)) };
     let page = number("PRAGMA page_size")?;

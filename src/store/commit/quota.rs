@@ -28,9 +28,6 @@ pub struct Limits {
 impl Tx<'_> {
     /// Whether something may be added to the database. Asked once a job, so the database can
     /// outgrow its limit by what one job adds.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
     pub(crate) fn has_room(&mut self) -> Result<bool, StoreError> {
         let most = self.memory.limits.max_database;
         if most == 0 {

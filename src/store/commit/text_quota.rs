@@ -120,9 +120,6 @@ impl Store {
 
     /// How many messages of these sizes, from the first on, their sender may send now; they are noted
     /// as sent. `total` is the sum of all sizes.
-    ///
-    /// # Errors
-    /// When what waits has to be counted, and the database cannot be read.
     pub(crate) fn take_text(
         &self,
         text: &Text,
@@ -155,9 +152,6 @@ impl Store {
 /// A user's text that its recipients have not received: above the position that is saved
 /// of each, above what each has deleted, and above `sent`, up to where it has been written to a
 /// connection of theirs.
-///
-/// # Errors
-/// When the database cannot be read.
 pub(crate) fn waiting(
     view: &View<'_>,
     user: UserId,

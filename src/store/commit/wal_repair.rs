@@ -19,9 +19,6 @@ pub(crate) fn is_needed(error: &StoreError) -> bool {
 /// Overwrites the frames of the commit that failed, by the smallest change that there is; to be run
 /// in a transaction that is not synced. Moving the mark up by one is harmless: it only says which
 /// ids were not given out. (SQLite writes no page for a change to the same value.)
-///
-/// # Errors
-/// When the log cannot be written either.
 pub(crate) fn take_back(connection: &Connection) -> Result<(), StoreError> {
     connection
         .prepare_cached("UPDATE counter SET value = value + 1 WHERE name = 'message'")?
@@ -32,10 +29,6 @@ pub(crate) fn take_back(connection: &Connection) -> Result<(), StoreError> {
 /// Moves the whole log into the database, which is synced then: after that nothing depends on
 /// what an earlier sync may have lost. Frames are read from the kernel's memory, which still has
 /// them.
-///
-/// # Errors
-/// When that fails, or a reader keeps a part of the log from being moved: nothing may be
-/// acknowledged until it has been done.
 pub(crate) fn settle(connection: &Connection) -> Result<(), StoreError> {
     let (frames, moved): (i64, i64) = connection
         .prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?

@@ -59,9 +59,6 @@ impl Indexing {
     /// What a transaction with the messages of `pending` does for the index, before its COMMIT: it
     /// puts them in order, and takes the next step of a run. No message above `removed` has been
     /// removed since the tail was read.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
     pub(crate) fn advance(
         &mut self,
         connection: &Connection,
@@ -77,9 +74,6 @@ impl Indexing {
     }
 
     /// Puts the next `rows` rows of the run into the index, inside an open transaction.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
     pub(crate) fn step(
         &mut self,
         connection: &Connection,
@@ -178,9 +172,6 @@ fn insert_all(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()
 
 /// Puts the whole tail into the index, inside a transaction of a process that has the database to
 /// itself.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn index_all(connection: &Connection) -> Result<(), StoreError> {
     let mut indexing = Indexing::default();
     indexing.begin(&PendingIndex::load(connection)?);

@@ -37,10 +37,6 @@ pub(crate) fn announce(path: &Path) {
 
 /// Looks through all pages and rows (`PRAGMA quick_check`) for `limit` at most; zero for not at
 /// all. Nothing is written.
-///
-/// # Errors
-/// [`StoreError::Damaged`] when the file is not well-formed, [`StoreError::Stopped`] when `stop` has
-/// become true.
 pub(crate) fn examine(
     connection: &Connection,
     limit: Duration,
@@ -84,9 +80,6 @@ pub(crate) fn examine(
 
 /// Notes in the database the time that its file is to carry after an orderly end, in milliseconds
 /// since 1970; [`seal`] gives it to the file when nothing is written any more.
-///
-/// # Errors
-/// When the database cannot be written.
 pub(crate) fn note_end(connection: &Connection) -> Result<i64, StoreError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0));
@@ -100,9 +93,6 @@ pub(crate) fn note_end(connection: &Connection) -> Result<i64, StoreError> {
 
 /// Gives the database file the time that was noted in it. Whoever changes the file later changes
 /// that time, so a start that finds both the same need not look through what it left itself.
-///
-/// # Errors
-/// When the time cannot be set; the next start looks through the database then.
 pub(crate) fn seal(file: &File, ended: i64) -> io::Result<()> {
     file.set_modified(UNIX_EPOCH + Duration::from_millis(u64::try_from(ended).unwrap_or(0)))
 }
@@ -148,9 +138,6 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
 
 /// Refuses an empty or missing database beside which a write-ahead log lies: SQLite would delete
 /// the log, and with it perhaps all that is left.
-///
-/// # Errors
-/// [`StoreError::Damaged`] then.
 pub(crate) fn log_without_database(path: &Path) -> Result<(), StoreError> {
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
     let log = size(&log_of(path));

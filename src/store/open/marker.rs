@@ -17,9 +17,6 @@ impl Marker<'_> {
     }
 
     /// Refuses to go on where a database was and none is.
-    ///
-    /// # Errors
-    /// [`StoreError::Foreign`] then, or when the marker cannot be looked at.
     pub(crate) fn expect(&self, database: &Path) -> Result<(), StoreError> {
         let is_there = fs::metadata(database).is_ok_and(|data| data.len() > 0);
         if is_there || !self.named(fs::exists(self.0))? {
@@ -33,9 +30,6 @@ impl Marker<'_> {
     }
 
     /// Makes the file, on stable storage, unless it is there. The database is.
-    ///
-    /// # Errors
-    /// When it cannot be made.
     pub(crate) fn make(&self, database: &Path) -> Result<(), StoreError> {
         match self.named(File::create_new(self.0)) {
             Ok(mut file) => {

@@ -37,9 +37,6 @@ pub(crate) struct Remapped {
 impl Store {
     /// Maps all names by `map`, unless that was done by the rules of this number; all or nothing.
     /// A name that `map` has nothing for keeps what it has.
-    ///
-    /// # Errors
-    /// When the database cannot be read or written.
     pub(crate) fn map_names(
         &self,
         rules: i64,

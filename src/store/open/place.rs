@@ -33,9 +33,6 @@ const LINKS: u32 = 40;
 
 /// The name under which SQLite keeps a database: absolute, without symbolic links, so never one
 /// that it takes for a URI. Its log and its index lie beside that name. The file need not exist.
-///
-/// # Errors
-/// When its directory does not exist or cannot be read.
 pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
     let mut path = std::path::absolute(path)?;
     for _ in 0..LINKS {
@@ -66,9 +63,6 @@ pub(crate) fn beside_it(database: &Path, suffix: &str) -> PathBuf {
 
 /// Puts the names in a directory on stable storage: a power cut could take a new one away again.
 /// False where the file system knows no such thing (CIFS, many of FUSE).
-///
-/// # Errors
-/// When the disk fails.
 pub(crate) fn sync_directory(directory: &Path) -> io::Result<bool> {
     match File::open(directory).and_then(|open| open.sync_all()) {
         Ok(()) => Ok(true),
@@ -111,9 +105,6 @@ pub(crate) fn is_same(one: &Metadata, other: &Metadata) -> bool {
 
 /// Opens the database file, made when there is none, and takes the lock that says that a server is
 /// running (flock(2), which SQLite's own locks, fcntl(2), do not see).
-///
-/// # Errors
-/// When another server has the lock, or the file cannot be had.
 pub(crate) fn own(path: &Path) -> Result<File, StoreError> {
     for _ in 0..LOCK_TRIES {
         // SQLite gives the write-ahead log the mode of the database, so this covers both.
@@ -181,9 +172,6 @@ fn file_system(path: &Path) -> Option<String> {
 
 /// Takes the same lock of the write-ahead log, if there is one. It outlives the database where only
 /// that is replaced, and the server that writes it must be the only one.
-///
-/// # Errors
-/// As [`own`].
 pub(crate) fn own_log(database: &Path) -> Result<Option<File>, StoreError> {
     match OpenOptions::new()
         .read(true)
@@ -235,9 +223,6 @@ enum Loss {
 impl Place {
     /// Notes the files of the database that is `given` on the command line and lies at `real`, which
     /// is open.
-    ///
-    /// # Errors
-    /// When there is none.
     pub(crate) fn of(given: &Path, real: &Path) -> io::Result<Place> {
         let given = std::path::absolute(given)?;
         let mut names = vec![real.to_owned()];
@@ -265,10 +250,6 @@ impl Place {
     /// Whether each name still leads to the file that is open: one system call a file.
     ///
     /// A file that cannot be looked at for another reason than that it is gone counts as there.
-    ///
-    /// # Errors
-    /// [`StoreError::Lost`] when one does not, or the database was made shorter by somebody else than
-    /// SQLite; from then on always.
     pub(crate) fn look(&mut self, connection: &Connection) -> Result<(), StoreError> {
         if self.lost.is_none() {
             self.lost = self.find_loss(connection);

@@ -72,9 +72,6 @@ CREATE TABLE login_start (
 const PAGE: u32 = 8192;
 
 /// Whether the database is ours, of a version that we know, or empty. Nothing is written.
-///
-/// # Errors
-/// [`StoreError::Foreign`] when it is not.
 pub(crate) fn recognise(connection: &Connection) -> Result<(), StoreError> {
     let version: i64 = pragma(connection, "user_version")?;
     let application: i64 = pragma(connection, "application_id")?;

@@ -98,9 +98,6 @@ impl Retention {
     }
 
     /// One slice as [`Retention::step`], if the clock is to be believed.
-    ///
-    /// # Errors
-    /// When the database cannot be read or written.
     pub(crate) fn careful_step(
         &mut self,
         tx: &mut Tx<'_>,

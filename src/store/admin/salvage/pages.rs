@@ -54,9 +54,6 @@ pub(crate) struct Pages {
 
 impl Pages {
     /// Opens a database to read, and its log at `log`, if there is one.
-    ///
-    /// # Errors
-    /// When the file cannot be opened.
     pub(crate) fn open(path: &Path, log: &Path) -> io::Result<Pages> {
         let file = File::open(path)?;
         let log = log::read(log);

@@ -50,9 +50,6 @@ pub(crate) struct Clock {
 
 impl Clock {
     /// Looks whether a pass may begin, at `now` in milliseconds since 1970.
-    ///
-    /// # Errors
-    /// When the database cannot be read or written.
     pub(crate) fn look(&mut self, tx: &Tx<'_>, now: i64) -> Result<Option<Doubt>, StoreError> {
         let before = self.last.replace((Instant::now(), now));
         if now < RELEASED || now < newest(tx.connection)?.saturating_sub(SLACK) {
