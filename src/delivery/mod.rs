@@ -2,6 +2,7 @@
 
 pub(crate) mod hub;
 pub(crate) mod outbox;
+pub(crate) mod peer;
 
 #[cfg(all(test, feature = "shuttle"))]
 mod races;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::sync::lock;
 
@@ -20,7 +20,7 @@ struct Taken {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// Why there is no place.
+/// Why there is no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Full {
     All,
@@ -38,40 +38,36 @@ impl Full {
 
 impl ConnectionSlots {
     /// `per_address` 0 means no limit.
-    pub(crate) fn new(all: usize, per_address: usize) -> ConnectionSlots {
-        ConnectionSlots {
+    pub(crate) fn new(all: usize, per_address: usize) -> Arc<ConnectionSlots> {
+        Arc::new(ConnectionSlots {
             all: AtomicUsize::new(all),
             per_address,
             taken: Mutex::default(),
-        }
+        })
     }
 
-    /// Changes how many there may be; who has a place keeps it.
+    /// Changes how many there may be; who has a slot keeps it.
     pub(crate) fn set_all(&self, all: usize) {
         self.all.store(all, Ordering::Relaxed);
     }
 
-    /// Takes a place among all, for a connection from this address; `None` if that is not known
-    /// yet.
-    pub(crate) fn take(&self, address: Option<IpAddr>) -> Result<(), Full> {
+    /// Takes a slot among all, counted for `address` too unless that is not known yet.
+    pub(crate) fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Slot, Full> {
         let mut taken = lock(&self.taken);
         if taken.all >= self.all.load(Ordering::Relaxed) {
             return Err(Full::All);
         }
         if let Some(address) = address {
-            self.take_of(&mut taken, address)?;
+            self.count(&mut taken, address)?;
         }
         taken.all += 1;
-        Ok(())
+        Ok(Slot {
+            slots: Arc::clone(self),
+            address,
+        })
     }
 
-    /// Counts a connection that has its place among all for its address too, now that the
-    /// address is known.
-    pub(crate) fn take_here(&self, address: IpAddr) -> Result<(), Full> {
-        self.take_of(&mut lock(&self.taken), address)
-    }
-
-    fn take_of(&self, taken: &mut Taken, address: IpAddr) -> Result<(), Full> {
+    fn count(&self, taken: &mut Taken, address: IpAddr) -> Result<(), Full> {
         let here = taken.by_address.entry(network(address)).or_insert(0);
         if self.per_address > 0 && *here >= self.per_address {
             return Err(Full::Address);
@@ -79,12 +75,29 @@ impl ConnectionSlots {
         *here += 1;
         Ok(())
     }
+}
 
-    /// Gives back a place, and that of the address if one was counted.
-    pub(crate) fn give_back(&self, address: Option<IpAddr>) {
-        let mut taken = lock(&self.taken);
+/// A connection's slot, given back when it is dropped.
+pub(crate) struct Slot {
+    slots: Arc<ConnectionSlots>,
+    /// The address that it is counted for, once that is known.
+    address: Option<IpAddr>,
+}
+
+impl Slot {
+    /// Counts the slot for its address too, now that the address is known.
+    pub(crate) fn count_for(&mut self, address: IpAddr) -> Result<(), Full> {
+        self.slots.count(&mut lock(&self.slots.taken), address)?;
+        self.address = Some(address);
+        Ok(())
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut taken = lock(&self.slots.taken);
         taken.all -= 1;
-        let Some(address) = address.map(network) else {
+        let Some(address) = self.address.map(network) else {
             return;
         };
         if let Some(here) = taken.by_address.get_mut(&address) {
@@ -114,40 +127,40 @@ mod tests {
 
     #[test]
     fn an_ipv6_network_is_one_address() {
-        let places = ConnectionSlots::new(10, 1);
-        assert_eq!(places.take(address("2001:db8::1")), Ok(()));
-        assert_eq!(places.take(address("2001:db8::2")), Err(Full::Address));
-        assert_eq!(places.take(address("2001:db8:0:1::1")), Ok(()));
-        assert_eq!(places.take(address("192.0.2.1")), Ok(()));
-        assert_eq!(places.take(address("::ffff:192.0.2.1")), Err(Full::Address));
+        let slots = ConnectionSlots::new(10, 1);
+        let take = |text| slots.take(address(text));
+        let _held = [
+            take("2001:db8::1").unwrap(),
+            take("2001:db8:0:1::1").unwrap(),
+            take("192.0.2.1").unwrap(),
+        ];
+        assert_eq!(take("2001:db8::2").err(), Some(Full::Address));
+        assert_eq!(take("::ffff:192.0.2.1").err(), Some(Full::Address));
     }
 
     #[test]
-    fn a_place_given_back_is_free() {
-        let places = ConnectionSlots::new(1, 0);
-        assert_eq!(places.take(address("192.0.2.1")), Ok(()));
-        assert_eq!(places.take(address("192.0.2.1")), Err(Full::All));
-        places.give_back(address("192.0.2.1"));
-        assert_eq!(places.take(address("192.0.2.1")), Ok(()));
-        places.set_all(2);
-        assert_eq!(places.take(address("192.0.2.1")), Ok(()));
-        assert_eq!(places.take(address("192.0.2.1")), Err(Full::All));
+    fn a_slot_given_back_is_free() {
+        let slots = ConnectionSlots::new(1, 0);
+        let take = || slots.take(address("192.0.2.1"));
+        let first = take().unwrap();
+        assert_eq!(take().err(), Some(Full::All));
+        drop(first);
+        let _first = take().unwrap();
+        slots.set_all(2);
+        let _second = take().unwrap();
+        assert_eq!(take().err(), Some(Full::All));
     }
 
     #[test]
     fn an_address_that_is_learnt_later_counts_from_then_on() {
-        let places = ConnectionSlots::new(3, 1);
-        assert_eq!(places.take(None), Ok(()));
-        assert_eq!(places.take(None), Ok(()));
+        let slots = ConnectionSlots::new(3, 1);
         let here = address("192.0.2.1");
-        assert_eq!(places.take_here(here.unwrap()), Ok(()));
-        assert_eq!(places.take_here(here.unwrap()), Err(Full::Address));
-        assert_eq!(places.take(here), Err(Full::Address));
-        places.give_back(None);
-        places.give_back(here);
-        assert_eq!(places.take(here), Ok(()));
-        assert_eq!(places.take(None), Ok(()));
-        assert_eq!(places.take(None), Ok(()));
-        assert_eq!(places.take(None), Err(Full::All));
+        let [mut first, mut second] = [slots.take(None).unwrap(), slots.take(None).unwrap()];
+        first.count_for(here.unwrap()).unwrap();
+        assert_eq!(second.count_for(here.unwrap()), Err(Full::Address));
+        assert_eq!(slots.take(here).err(), Some(Full::Address));
+        drop((first, second));
+        let _held = [here, None, None].map(|address| slots.take(address).unwrap());
+        assert_eq!(slots.take(None).err(), Some(Full::All));
     }
 }

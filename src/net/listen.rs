@@ -9,8 +9,6 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::connection;
-use crate::config::Config;
-use crate::server::{Server, StartError};
 use crate::sync::lock;
 
 /// Connections that may wait to be accepted; at std's 128, a thousand connects at the same moment
@@ -34,9 +32,12 @@ pub(crate) struct Listener {
 /// Opens what the options name: `[::]` for IPv4 too, unless an address of IPv4 with the same port
 /// is named beside it. An address of a family that the machine lacks is left out, one that is not
 /// there yet is to be tried again by [`Listener::wait`].
-pub(crate) fn open(config: &Config) -> Result<Vec<Listener>, StartError> {
-    let plain = config.listen.iter().map(|address| (*address, false));
-    let tls = config.tls_listen.iter().map(|address| (*address, true));
+pub(crate) fn open(
+    plain: &[SocketAddr],
+    tls: &[SocketAddr],
+) -> Result<Vec<Listener>, (SocketAddr, io::Error)> {
+    let plain = plain.iter().map(|address| (*address, false));
+    let tls = tls.iter().map(|address| (*address, true));
     let wanted: Vec<_> = plain.chain(tls).collect();
     let mut listeners = Vec::new();
     // Of no interest when it comes to nothing.
@@ -59,7 +60,7 @@ pub(crate) fn open(config: &Config) -> Result<Vec<Listener>, StartError> {
             Ok(socket) => listeners.push(listener(address, both, Some(Arc::new(socket)))),
             Err(error) if both && lacks_family(&error) => {
                 let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
-                let socket = bind(address, false).map_err(|error| failed(address, error))?;
+                let socket = bind(address, false).map_err(|error| (address, error))?;
                 warnings.push(format!(
                     "this machine has no IPv6: listening on {address} instead"
                 ));
@@ -67,16 +68,16 @@ pub(crate) fn open(config: &Config) -> Result<Vec<Listener>, StartError> {
             }
             Err(error) if lacks_family(&error) => {
                 warnings.push(format!("cannot listen on {address}: {error}"));
-                refused = refused.or(Some(failed(address, error)));
+                refused = refused.or(Some((address, error)));
             }
             Err(error) if is_absent(&error) => {
                 warnings.push(format!(
                     "cannot listen on {address} yet: {error}; it is tried again each second"
                 ));
                 listeners.push(listener(address, both, None));
-                refused = refused.or(Some(failed(address, error)));
+                refused = refused.or(Some((address, error)));
             }
-            Err(error) => return Err(failed(address, error)),
+            Err(error) => return Err((address, error)),
         }
     }
     let one = listeners.iter().any(|listener| listener.get().is_some());
@@ -90,10 +91,6 @@ pub(crate) fn open(config: &Config) -> Result<Vec<Listener>, StartError> {
             Ok(listeners)
         }
     }
-}
-
-fn failed(address: SocketAddr, error: io::Error) -> StartError {
-    StartError::Listen(address, error)
 }
 
 /// Whether it is `[::]`.
@@ -140,14 +137,15 @@ impl Listener {
         self.get()?.local_addr().ok()
     }
 
-    /// Waits until the address is there, as long as the server runs; None when it ends.
-    pub(crate) fn wait(&self, server: &Server) -> Option<Arc<TcpListener>> {
+    /// Waits until the address is there. `ended` waits for the server's end, so long at most, and
+    /// tells whether it has come; then the result is None.
+    pub(crate) fn wait(&self, ended: impl Fn(Duration) -> bool) -> Option<Arc<TcpListener>> {
         let mut last = None;
         loop {
             if let Some(socket) = self.get() {
                 return Some(socket);
             }
-            if server.wait_for_stop(AGAIN) {
+            if ended(AGAIN) {
                 return None;
             }
             match bind(self.address, self.both) {
@@ -156,7 +154,7 @@ impl Listener {
                     // The stop looks at the socket under this lock after it has said that it
                     // stops: either it finds the socket, or it is seen here.
                     let mut place = lock(&self.socket);
-                    if server.is_stopping() {
+                    if ended(Duration::ZERO) {
                         return None;
                     }
                     *place = Some(Arc::clone(&socket));

@@ -7,10 +7,8 @@ use std::time::Instant;
 
 use super::{Answer, LoggedIn, Outcome, Refused, Session, reply};
 use crate::auth::names;
-use crate::auth::passwords::StillWanted;
 use crate::delivery::outbox::Outbox;
 use crate::guard::log_limit::log_limited;
-use crate::net::connection::Rest;
 use crate::protocol::memory;
 use crate::protocol::{Reply, Status};
 use crate::store::users;
@@ -38,9 +36,9 @@ pub(crate) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
         _ => None,
     };
     let prepared = prepared.as_deref().map_or(password, |text| text);
-    let verdict = waiting(session, |wanted| {
-        context.hasher.verify(prepared, stored, wanted)
-    })?;
+    let verdict = session
+        .peer
+        .without_deadline(|wanted| context.hasher.verify(prepared, stored, wanted))?;
     let name = keys.last().map_or(user, |mapped| mapped);
     hold_back(session, name, account.is_some() && verdict.matches)?;
     let Some(account) = account.filter(|_| verdict.matches) else {
@@ -48,13 +46,14 @@ pub(crate) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
     };
     // What of an earlier login on this connection has arrived by now.
     session
-        .connection
+        .peer
+        .connection()
         .lock()
         .collect_acknowledgements(&context.store);
     let outbox = Outbox::new(
         account.id,
         &account.name,
-        &session.connection,
+        session.peer.connection(),
         &context.store,
         &context.threads,
     );
@@ -134,7 +133,7 @@ pub(crate) fn register(
     if taken.is_some() {
         return respond(Status::UsernameAlreadyTaken);
     }
-    let peer = session.connection.peer();
+    let peer = session.peer.address();
     let Some(permit) = context.registrations.take(peer.ip(), Instant::now()) else {
         let complaint = &context.log_limits.registrations;
         complaint.warn(format_args!(
@@ -145,7 +144,9 @@ pub(crate) fn register(
             "too many registrations from this address, try again in an hour",
         ));
     };
-    let hash = waiting(session, |wanted| context.hasher.hash(&password, wanted))?;
+    let hash = session
+        .peer
+        .without_deadline(|wanted| context.hasher.hash(&password, wanted))?;
     let account = NewAccount {
         name: name.shown,
         mapped: name.mapped,
@@ -182,7 +183,9 @@ pub(crate) fn change_password(session: &Session, old: &str, new: &str) -> Outcom
         }
     };
     let context = &session.context;
-    let fresh = waiting(session, |wanted| context.hasher.hash(&new, wanted))?;
+    let fresh = session
+        .peer
+        .without_deadline(|wanted| context.hasher.hash(&new, wanted))?;
     let user = login.user;
     let changed = context
         .store
@@ -219,7 +222,10 @@ pub(crate) fn delete(session: &Session, password: &str) -> Outcome {
 /// Replaces a hash whose parameters are not today's. The login does not depend on it.
 fn renew(session: &Session, account: &Account, password: &str) {
     let context = &session.context;
-    let Ok(fresh) = waiting(session, |wanted| context.hasher.hash(password, wanted)) else {
+    let Ok(fresh) = session
+        .peer
+        .without_deadline(|wanted| context.hasher.hash(password, wanted))
+    else {
         return;
     };
     let (user, old) = (account.id, account.password.clone());
@@ -254,7 +260,7 @@ fn check(session: &Session, password: &str) -> Result<Option<String>, Refused> {
                 let hasher = &session.context.hasher;
                 hasher.verify(&password, Some(&stored), wanted)
             };
-            waiting(session, verify)?.matches
+            session.peer.without_deadline(verify)?.matches
         }
         None => false,
     };
@@ -267,14 +273,14 @@ fn check(session: &Session, password: &str) -> Result<Option<String>, Refused> {
 /// Says in the log why a name or a password is not allowed, which the packet has no place for: each
 /// time at level debug, otherwise now and then.
 fn note_fault(session: &Session, status: Status, fault: &dyn fmt::Display) {
-    let (connection, log_limits) = (&session.connection, &session.context.log_limits);
+    let (peer, log_limits) = (&session.peer, &session.context.log_limits);
     if log::log_enabled!(log::Level::Debug) {
-        log::debug!("connection {}: {status}: {fault}", connection.id());
+        log::debug!("connection {}: {status}: {fault}", peer.id());
     } else {
         log_limits.refusals.info(format_args!(
             "connection {} from {}: {status}: {fault}",
-            connection.id(),
-            connection.peer()
+            peer.id(),
+            peer.address()
         ));
     }
 }
@@ -283,7 +289,7 @@ fn note_fault(session: &Session, status: Status, fault: &dyn fmt::Display) {
 /// ask for, with no lock, connection or hasher held. The login grace does not run meanwhile.
 fn hold_back(session: &Session, name: &str, right: bool) -> Result<(), Refused> {
     let context = &session.context;
-    let peer = session.connection.peer();
+    let peer = session.peer.address();
     let verdict = context.logins.note(peer.ip(), name, right, Instant::now());
     let pause = verdict.pause;
     if !pause.is_zero() {
@@ -292,30 +298,11 @@ fn hold_back(session: &Session, name: &str, right: bool) -> Result<(), Refused> 
              its address and {} of the name (--login-delay)",
             verdict.from_address, verdict.of_name
         ));
-        waiting(session, |_| match session.connection.rest(pause) {
-            Rest::Over => Ok(()),
-            Rest::Gone | Rest::Stopping => Err(Refused::Gone),
-        })?;
+        let rested = session.peer.without_deadline(|_| session.peer.rest(pause));
+        rested.then_some(()).ok_or(Refused::Gone)?;
     }
     if right {
         context.logins.forgive(peer.ip(), name);
     }
     Ok(())
-}
-
-/// Waits for a hash. The login grace does not run meanwhile, and the hash is dropped when the
-/// connection goes away before its turn.
-fn waiting<T, E>(
-    session: &Session,
-    work: impl FnOnce(StillWanted) -> Result<T, E>,
-) -> Result<T, E> {
-    let connection = Arc::clone(&session.connection);
-    let left = connection.time_left();
-    connection.set_deadline(None);
-    let result = work(Arc::new(move || !connection.is_gone()));
-    // An order to end the login has set a deadline of its own meanwhile.
-    if session.connection.time_left().is_none() {
-        session.connection.set_deadline(left);
-    }
-    result
 }

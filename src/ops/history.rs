@@ -78,7 +78,7 @@ pub(crate) fn received(session: &mut Session, chat: ChatId, timestamp: i64) -> O
     };
     // Under the lock, what is being written just now is either sent or not.
     let sent = {
-        let mut writing = session.connection.lock();
+        let mut writing = session.peer.connection().lock();
         login.outbox.count_explicitly(&mut writing);
         session.context.store.sent(login.user)
     };

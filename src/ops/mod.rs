@@ -19,11 +19,11 @@ use std::time::Duration;
 use crate::auth::passwords::{HashError, Hasher};
 use crate::delivery::hub::Hub;
 use crate::delivery::outbox::Outbox;
+use crate::delivery::peer::Peer;
 use crate::guard::log_limits::LogLimits;
 use crate::guard::login_throttle::{LoginThrottle, Registrations};
 use crate::guard::threads::Threads;
 use crate::ids::UserId;
-use crate::net::connection::Connection;
 use crate::protocol::memory;
 use crate::protocol::memory::{NO_MEMORY, NoMemory};
 use crate::protocol::{Reply, Request, Status};
@@ -60,8 +60,8 @@ pub(crate) struct Context {
 pub(crate) struct Session {
     /// The server's parts.
     pub(crate) context: Arc<Context>,
-    /// The connection, to be given to an outbox.
-    pub(crate) connection: Arc<Connection>,
+    /// The client at the other end.
+    pub(crate) peer: Peer,
     /// The login, if there is one.
     pub(crate) login: Option<LoggedIn>,
     /// `135` was used without a login: the next one counts by it from its first byte on.
@@ -159,7 +159,7 @@ pub(crate) type Outcome = Result<Answer, Refused>;
 /// [`message::Batch`].
 pub(crate) fn handle(session: &mut Session, request: &Request<'_>) -> Outcome {
     use Request as R;
-    if session.context.require_tls && request.has_password() && !session.connection.is_private() {
+    if session.context.require_tls && request.has_password() && !session.peer.is_private() {
         return Err(Refused::Because(
             "passwords are taken over TLS only; connect to the port that has it",
         ));

@@ -2,29 +2,24 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::SockRef;
 
+use super::admission::NO_ROOM;
 use super::{Server, forwarded, session};
-use crate::guard::connection_slots::Full;
 use crate::guard::log_limit::log_limited;
-use crate::net::connection::{Connection, Transport};
+use crate::net::connection::Connection;
 use crate::net::listen::Listener;
-use crate::protocol::Reply;
 
 /// How long accepting rests when the system is out of descriptors or memory.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
-/// The record of an alert, `internal_error` (RFC 8446, section 6.2): the one that is for a lack of
-/// something.
-const NO_ROOM: &[u8] = &[21, 3, 3, 0, 2, 2, 80];
-
 /// Accepts connections until the server stops.
 pub(crate) fn accept(server: &Arc<Server>, listener: &Listener) {
-    let Some(socket) = listener.wait(server) else {
+    let Some(socket) = listener.wait(|patience| server.wait_for_stop(patience)) else {
         return;
     };
     let mut exhausted = false;
@@ -65,37 +60,29 @@ fn is_gone(stream: &TcpStream) -> bool {
     }
 }
 
-/// Starts the session of a new connection, if there is a place for it.
+/// Starts the session of a new connection, if there is a slot for it.
 fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
     // Whose it is, a proxy says before anything else.
     let by_proxy = server.proxies.iter().any(|it| it.contains(peer.ip()));
-    let counted = (!by_proxy).then(|| peer.ip());
-    if let Err(full) = server.places.take(counted) {
-        server.turn_away(&stream, full, peer, tls);
-        return;
-    }
-    // Gives the place back whatever happens below.
-    let mut place = Slot {
-        server: Arc::clone(server),
-        counted,
-        connection: None,
+    let slot = match server.slots.take((!by_proxy).then(|| peer.ip())) {
+        Ok(slot) => slot,
+        Err(full) => return server.turn_away(&stream, full, peer, tls),
     };
     // Nobody to serve: a thread would cost ten times as much as this look.
     if is_gone(&stream) {
         return;
     }
-    let id = server.next_connection();
+    let id = server.registry.next_id();
     // A proxy's header comes before any handshake.
     let connection = match server.transport(tls && !by_proxy) {
         Ok(transport) => Arc::new(Connection::new(id, peer, stream, transport)),
         Err(error) => {
-            let complaint = &server.context.log_limits.places;
-            complaint.warn(format_args!("{peer} was turned away: {error}"));
+            let limit = &server.context.log_limits.places;
+            limit.warn(format_args!("{peer} was turned away: {error}"));
             return;
         }
     };
-    server.enter(&connection);
-    place.connection = Some(Arc::clone(&connection));
+    let registered = server.registry.enter(&connection, slot);
     if server.is_stopping() {
         // Those that the stop has looked at were told; this one may have come too late for that.
         connection.stop_reading();
@@ -103,115 +90,19 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
     let reader = {
         let (server, connection) = (Arc::clone(server), Arc::clone(&connection));
         move || match by_proxy {
-            false => session::serve(&server, connection, place),
-            true => forwarded::serve(&server, connection, place, tls),
+            false => session::serve(&server, connection, registered),
+            true => forwarded::serve(&server, connection, registered, tls),
         }
     };
     if let Err(error) = server.context.threads.spawn(format!("reader-{id}"), reader) {
-        server
-            .context
-            .log_limits
-            .places
-            .warn(format_args!("{peer} was turned away: no thread: {error}"));
+        let limit = &server.context.log_limits.places;
+        limit.warn(format_args!("{peer} was turned away: no thread: {error}"));
         // Nothing was written to it yet, so this cannot wait.
         let line = match tls && by_proxy {
             false => server.refusal("the server has no thread to spare"),
             true => NO_ROOM.to_vec(),
         };
         let _ = connection.lock().write(&line);
-    }
-}
-
-/// A connection's place among all, given back when it is dropped.
-pub(crate) struct Slot {
-    server: Arc<Server>,
-    /// The address that it is counted for, once that is known.
-    counted: Option<IpAddr>,
-    connection: Option<Arc<Connection>>,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if let Some(connection) = &self.connection {
-            self.server.leave(connection);
-        }
-        self.server.places.give_back(self.counted);
-    }
-}
-
-impl Server {
-    /// What a new connection's lines travel in. The handshake is left to its own thread.
-    fn transport(&self, tls: bool) -> io::Result<Transport> {
-        #[cfg(feature = "tls")]
-        if tls && let Some(identity) = &self.identity {
-            return Ok(Transport::Tls(Box::new(identity.begin()?)));
-        }
-        if tls {
-            // Never in clear text where somebody expects otherwise.
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        Ok(Transport::Plain)
-    }
-
-    /// Puts a connection that a proxy has made in its own name into that of who is behind it, if
-    /// there is a place for that address. Nothing has been said on it but the proxy's header.
-    pub(crate) fn forward(
-        &self,
-        by_proxy: &Arc<Connection>,
-        mut place: Slot,
-        peer: SocketAddr,
-        is_near: bool,
-        tls: bool,
-    ) -> Option<(Arc<Connection>, Slot)> {
-        let refuse = |error: io::Error| {
-            let complaint = &self.context.log_limits.places;
-            complaint.warn(format_args!("{peer} was turned away: {error}"));
-        };
-        let stream = by_proxy.stream_again().map_err(refuse).ok()?;
-        if let Err(full) = self.places.take_here(peer.ip()) {
-            self.turn_away(&stream, full, peer, tls);
-            return None;
-        }
-        place.counted = Some(peer.ip());
-        let transport = self.transport(tls).map_err(refuse).ok()?;
-        let connection = Connection::forwarded(by_proxy.id(), peer, is_near, stream, transport);
-        connection.set_deadline(by_proxy.time_left());
-        let connection = Arc::new(connection);
-        self.enter(&connection);
-        place.connection = Some(Arc::clone(&connection));
-        if self.is_stopping() {
-            connection.stop_reading();
-        }
-        Some((connection, place))
-    }
-
-    /// Tells one connection too many why, without a thread of its own.
-    fn turn_away(&self, stream: &TcpStream, full: Full, peer: SocketAddr, tls: bool) {
-        let complaint = &self.context.log_limits.places;
-        complaint.warn(format_args!("{peer} was turned away: {}", full.reason()));
-        let line = if tls {
-            // There is no session yet that a line could be sent in.
-            NO_ROOM.to_vec()
-        } else {
-            self.refusal(full.reason())
-        };
-        // Its send buffer is empty, so this cannot wait; it must not even try to.
-        if stream.set_nonblocking(true).is_ok() {
-            let _ = io::Write::write(&mut &*stream, &line);
-            // Closing with unread input would reset the connection and destroy the line.
-            let _ = stream.shutdown(std::net::Shutdown::Write);
-            let _ = io::Read::read(&mut &*stream, &mut [0; 512]);
-        }
-    }
-
-    /// The line for a connection that is turned away.
-    pub(crate) fn refusal(&self, reason: &'static str) -> Vec<u8> {
-        let mut line = Vec::new();
-        Reply::Invalid {
-            reason: self.explain.then(|| reason.into()),
-        }
-        .format(&mut line);
-        line
     }
 }
 

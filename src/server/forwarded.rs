@@ -9,11 +9,16 @@ use super::session;
 use crate::net::connection::Connection;
 use crate::net::proxy;
 use crate::net::proxy::{LONGEST, Parsed, Source};
-use crate::server::acceptor::Slot;
+use crate::server::registry::Registered;
 
 /// Reads the header of a connection of one of `--proxy-from`, and serves whoever is behind it. The
 /// time until the login runs meanwhile.
-pub(crate) fn serve(server: &Arc<Server>, connection: Arc<Connection>, place: Slot, tls: bool) {
+pub(crate) fn serve(
+    server: &Arc<Server>,
+    connection: Arc<Connection>,
+    registered: Registered,
+    tls: bool,
+) {
     connection.set_deadline(Some(server.context.login_grace));
     let proxy = connection.peer();
     let source = match header(&connection) {
@@ -36,13 +41,45 @@ pub(crate) fn serve(server: &Arc<Server>, connection: Arc<Connection>, place: Sl
         }
     };
     let (peer, is_near) = stands_for(source, proxy);
-    if let Some((connection, place)) = server.forward(&connection, place, peer, is_near, tls) {
+    if let Some((connection, registered)) =
+        forward(server, &connection, registered, peer, is_near, tls)
+    {
         log::debug!(
             "connection {} from {peer} comes through {proxy}",
             connection.id()
         );
-        session::serve(server, connection, place);
+        session::serve(server, connection, registered);
     }
+}
+
+/// Puts a connection that a proxy has made in its own name into that of who is behind it, if there
+/// is a slot for that address. Nothing has been said on it but the proxy's header.
+fn forward(
+    server: &Server,
+    by_proxy: &Connection,
+    mut registered: Registered,
+    peer: SocketAddr,
+    is_near: bool,
+    tls: bool,
+) -> Option<(Arc<Connection>, Registered)> {
+    let refuse = |error: std::io::Error| {
+        let limit = &server.context.log_limits.places;
+        limit.warn(format_args!("{peer} was turned away: {error}"));
+    };
+    let stream = by_proxy.stream_again().map_err(refuse).ok()?;
+    if let Err(full) = registered.slot.count_for(peer.ip()) {
+        server.turn_away(&stream, full, peer, tls);
+        return None;
+    }
+    let transport = server.transport(tls).map_err(refuse).ok()?;
+    let connection = Connection::forwarded(by_proxy.id(), peer, is_near, stream, transport);
+    connection.set_deadline(by_proxy.time_left());
+    let connection = Arc::new(connection);
+    registered.replace(&connection);
+    if server.is_stopping() {
+        connection.stop_reading();
+    }
+    Some((connection, registered))
 }
 
 /// Whose connection it is, and whether it has not left this machine: a proxy on another one can

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Server;
-use crate::sync::lock;
 
 /// What a server is doing, at one moment. Display is one line of `name=value`, for people and for
 /// scripts; the unit is the end of the name.
@@ -42,7 +41,7 @@ impl Figures {
         let path = store.path();
         Figures {
             uptime: server.started.elapsed(),
-            connections: lock(&server.connections).len(),
+            connections: server.registry.all().len(),
             logged_in: server.context.hub.len(),
             messages: store.figures().messages(),
             queue: store.queue_depth(),

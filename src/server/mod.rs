@@ -1,25 +1,27 @@
 //! The running server: start and stop, acceptors, sessions, periodic work.
 //!
-//! In reading order: [`Server`] here, `acceptor` (accepts connections), `forwarded` (reads a proxy's
+//! In reading order: [`Server`] here, `acceptor` (accepts connections),
+//! `admission` (what a new one gets), `registry` (all that are there), `forwarded` (reads a proxy's
 //! header), `session` (one client's loop), `sweep` (work of every second), `control` (what
 //! `plauschctl` orders), `reload` and `metrics` (SIGHUP, SIGUSR1), `health` (`plauschctl health`).
 
 mod acceptor;
+mod admission;
 mod control;
 mod forwarded;
 mod health;
 mod metrics;
+mod registry;
 mod reload;
 mod session;
 mod sweep;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -33,7 +35,6 @@ use crate::guard::log_limits::LogLimits;
 use crate::guard::login_throttle::{LoginThrottle, Registrations};
 use crate::guard::memory_budget::MemoryBudget;
 use crate::guard::threads::Threads;
-use crate::net::connection::Connection;
 use crate::net::listen;
 use crate::net::listen::Listener;
 use crate::net::proxy::Network;
@@ -44,6 +45,7 @@ use crate::store::{Store, StoreError};
 use crate::sync::lock;
 use crate::sys;
 use health::Health;
+use registry::Registry;
 
 #[cfg(feature = "tls")]
 use crate::tls::server::{FileError, Identity};
@@ -65,7 +67,7 @@ pub struct Server {
     pub(crate) context: Arc<Context>,
     explain: bool,
     limits: Limits,
-    places: ConnectionSlots,
+    slots: Arc<ConnectionSlots>,
     /// Where proxies are, whose connections begin with a header.
     proxies: Vec<Network>,
     /// Messages a second of one connection; 0 for any number.
@@ -73,8 +75,7 @@ pub struct Server {
     budget: Arc<MemoryBudget>,
     #[cfg(feature = "tls")]
     identity: Option<Identity>,
-    connections: Mutex<HashMap<u64, Arc<Connection>>>,
-    last_number: AtomicU64,
+    registry: Arc<Registry>,
     started: Instant,
     stopping: AtomicBool,
     stop: (Mutex<bool>, Condvar),
@@ -135,7 +136,8 @@ impl Server {
         }
         #[cfg(feature = "tls")]
         let identity = identity(config)?;
-        let listeners = listen::open(config)?;
+        let listeners = listen::open(&config.listen, &config.tls_listen)
+            .map_err(|(address, error)| StartError::Listen(address, error))?;
         let threads = Arc::new(Threads::new());
         let clients = max_clients(config, &threads)?;
         // What can fail comes before the store, which has threads of its own.
@@ -174,14 +176,13 @@ impl Server {
             limits: Limits {
                 media: config.max_media,
             },
-            places: ConnectionSlots::new(clients, config.max_per_ip),
+            slots: ConnectionSlots::new(clients, config.max_per_ip),
             proxies: config.proxy_from.clone(),
             rate: config.rate,
             budget: MemoryBudget::new(config.max_inflight),
             #[cfg(feature = "tls")]
             identity,
-            connections: Mutex::default(),
-            last_number: AtomicU64::new(0),
+            registry: Arc::default(),
             started: Instant::now(),
             stopping: AtomicBool::new(false),
             stop: (Mutex::new(false), Condvar::new()),
@@ -222,22 +223,6 @@ impl Server {
             .wait_timeout_while(lock(stop), patience, |stopped| !*stopped)
             .unwrap_or_else(PoisonError::into_inner);
         *stopped
-    }
-
-    fn next_connection(&self) -> u64 {
-        self.last_number.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    fn enter(&self, connection: &Arc<Connection>) {
-        lock(&self.connections).insert(connection.id(), Arc::clone(connection));
-    }
-
-    fn leave(&self, connection: &Connection) {
-        lock(&self.connections).remove(&connection.id());
-    }
-
-    fn connections(&self) -> Vec<Arc<Connection>> {
-        lock(&self.connections).values().cloned().collect()
     }
 }
 
@@ -362,12 +347,12 @@ impl Running {
         // Queued hashes are dropped: their logins could not go on anyway.
         server.context.hasher.close();
         server.budget.close();
-        for connection in server.connections() {
+        for connection in server.registry.all() {
             connection.stop_reading();
         }
         let threads = &server.context.threads;
         if !threads.wait_until_none(ORDERLY) {
-            let left = server.connections();
+            let left = server.registry.all();
             log::info!("{} connections are cut", left.len());
             for connection in left {
                 connection.abort("the server is ending");

@@ -53,7 +53,7 @@ fn system_limits(server: &Server, config: &Config) -> Result<String, String> {
     let threads = &server.context.threads;
     threads.read_limit();
     let clients = super::max_clients(config, threads).map_err(|error| error.to_string())?;
-    server.places.set_all(clients);
+    server.slots.set_all(clients);
     Ok(format!(
         "{clients} connections of {} asked for, {} threads",
         config.max_clients,

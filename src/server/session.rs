@@ -8,6 +8,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use super::Server;
+use crate::delivery::peer::Peer;
 use crate::guard::memory_budget::Share;
 use crate::guard::token_bucket::TokenBucket;
 use crate::net::connection::Connection;
@@ -17,7 +18,7 @@ use crate::ops;
 use crate::ops::message::Batch;
 use crate::protocol::line::PLAIN_LIMIT;
 use crate::protocol::{Event, LineDecoder, Refusal, Reply, Request, table};
-use crate::server::acceptor::Slot;
+use crate::server::registry::Registered;
 use crate::sync::lock;
 use crate::sys;
 use answering::{carry_out, flush, foreign, refuse, send_batch};
@@ -29,8 +30,8 @@ mod holds;
 /// Replies gathered before they are written.
 const REPLIES: usize = 16 << 10;
 
-/// Serves a connection until it ends. `place` is dropped last of all.
-pub(crate) fn serve(server: &Arc<Server>, connection: Arc<Connection>, place: Slot) {
+/// Serves a connection until it ends. `registered` is dropped last of all.
+pub(crate) fn serve(server: &Arc<Server>, connection: Arc<Connection>, registered: Registered) {
     let context = Arc::clone(&server.context);
     // A proxy's header has taken its part of the time already.
     if connection.time_left().is_none() {
@@ -49,12 +50,12 @@ pub(crate) fn serve(server: &Arc<Server>, connection: Arc<Connection>, place: Sl
         share: server.budget.share(connection.id()),
         ops: ops::Session {
             context,
-            connection,
+            peer: Peer::new(connection),
             login: None,
             will_confirm: false,
         },
         in_order: false,
-        _place: place,
+        _registered: registered,
     })
     .go_on();
 }
@@ -76,7 +77,7 @@ struct Session {
     ops: ops::Session,
     /// The peer has ended its input behind a whole line.
     in_order: bool,
-    _place: Slot,
+    _registered: Registered,
 }
 
 /// What a thread has been used for. SQL leaves up to 16 KiB on a thread's stack and 10 KiB in the
@@ -115,7 +116,7 @@ impl Session {
                 Ok(Turn::End(why)) => why.to_owned(),
                 Err(error) => error.to_string(),
             };
-            let connection = &self.ops.connection;
+            let connection = self.ops.peer.connection();
             let why = connection.why_cut().map_or(end, str::to_owned);
             log::debug!(
                 "connection {} from {} ended: {why}",
@@ -130,7 +131,7 @@ impl Session {
     fn move_on(mut self: Box<Self>) -> Option<Box<Session>> {
         self.worn = Worn::Fresh;
         let threads = Arc::clone(&self.ops.context.threads);
-        let name = format!("reader-{}", self.ops.connection.id());
+        let name = format!("reader-{}", self.ops.peer.connection().id());
         let slot = Arc::new(Mutex::new(Some(self)));
         let taken = Arc::clone(&slot);
         let moved = threads.spawn(name, move || {
@@ -173,7 +174,7 @@ impl Session {
                 Filled::Some => self.pace.fill(),
                 Filled::End => {
                     self.in_order = self.decoder.buffered() == 0
-                        && self.ops.connection.why_cut().is_none()
+                        && self.ops.peer.connection().why_cut().is_none()
                         && !self.server.is_stopping();
                     if self.in_order {
                         self.await_backlog();
@@ -247,7 +248,7 @@ impl Session {
             self.send_batch();
             self.ops.login = None;
             let grace = self.ops.context.login_grace;
-            self.ops.connection.set_deadline(Some(grace));
+            self.ops.peer.connection().set_deadline(Some(grace));
         }
         let chunk = self.input.buffered();
         let limits = self.server.limits;
@@ -363,7 +364,8 @@ impl Session {
         self.is_new &= blank;
         if self.ops.login.is_none() {
             self.ops
-                .connection
+                .peer
+                .connection()
                 .set_unended(self.decoder.lacks_line_ends());
         }
         let gathered = self.decoder.buffered();
@@ -397,6 +399,6 @@ impl Session {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        flush(&self.ops.connection, &mut self.out)
+        flush(self.ops.peer.connection(), &mut self.out)
     }
 }

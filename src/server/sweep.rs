@@ -59,7 +59,7 @@ pub(crate) fn run(server: &Arc<Server>, mut health: Health) {
         }
         round = (round + 1) % ASK_EVERY;
         let stalled = server.budget.stalled(Instant::now());
-        for connection in server.connections() {
+        for connection in server.registry.all() {
             if stalled.contains(&connection.id()) {
                 connection.abort("its long line stood still while others waited for room");
                 server.context.log_limits.inflight.warn(format_args!(
@@ -101,7 +101,8 @@ fn make_room(server: &Server) {
         return;
     }
     let mut strangers: Vec<_> = server
-        .connections()
+        .registry
+        .all()
         .into_iter()
         .filter_map(|connection| Some((connection.time_left()?, connection)))
         .collect();

@@ -53,7 +53,7 @@ pub(crate) fn carry_out(
     request: &Request<'_>,
 ) -> io::Result<()> {
     if holds::may_take_long(request) {
-        flush(&session.connection, out)?;
+        flush(session.peer.connection(), out)?;
     }
     let answer = match ops::handle(session, request) {
         Ok(answer) => answer,
@@ -70,7 +70,7 @@ pub(crate) fn carry_out(
         },
         Answer::Stream(stream) => return write_stream(session, server, out, request, stream),
         Answer::Enter(reply) => {
-            session.connection.set_deadline(None);
+            session.peer.connection().set_deadline(None);
             // An operator may have ended the login since it began.
             if session
                 .login
@@ -78,11 +78,12 @@ pub(crate) fn carry_out(
                 .is_some_and(|login| login.outbox.has_ended())
             {
                 session
-                    .connection
+                    .peer
+                    .connection()
                     .set_deadline(Some(server.context.login_grace));
             }
             reply.format(out);
-            flush(&session.connection, out)?;
+            flush(session.peer.connection(), out)?;
             if let Some(login) = &session.login {
                 login.outbox.begin();
             }
@@ -103,7 +104,7 @@ fn leave(session: &mut ops::Session, out: &mut Vec<u8>) -> io::Result<()> {
         login_grace,
         ..
     } = &*session.context;
-    let mut writing = session.connection.lock();
+    let mut writing = session.peer.connection().lock();
     if let Some(login) = session.login.take() {
         login.outbox.close(&writing);
         // What is on its way would otherwise be sent again to a login that follows at once.
@@ -111,7 +112,7 @@ fn leave(session: &mut ops::Session, out: &mut Vec<u8>) -> io::Result<()> {
         login.outbox.end_receipts(true);
         hub.leave(&login.outbox);
     }
-    session.connection.set_deadline(Some(*login_grace));
+    session.peer.connection().set_deadline(Some(*login_grace));
     let result = writing.write(out);
     out.clear();
     result
@@ -135,7 +136,7 @@ fn write_stream(
             return Ok(());
         }
     };
-    let mut writing = session.connection.lock();
+    let mut writing = session.peer.connection().lock();
     writing.write(out)?;
     out.clear();
     while more {
@@ -146,7 +147,10 @@ fn write_stream(
                 Error,
                 "half a reply was written, its connection is ended: {error}"
             );
-            session.connection.abort("the store failed within a reply");
+            session
+                .peer
+                .connection()
+                .abort("the store failed within a reply");
             io::Error::other(error)
         })?;
     }
@@ -205,7 +209,7 @@ fn refused(session: &ops::Session, server: &Server, out: &mut Vec<u8>, what: &st
         log_limited!(
             Warn,
             "connection {}: {what} failed: {error}",
-            session.connection.id()
+            session.peer.connection().id()
         );
     }
     refuse(session, server, out, &refusal(what, why));

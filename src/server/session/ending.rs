@@ -32,7 +32,7 @@ impl Session {
             // A peer that has closed for good resets as soon as something reaches it.
             if enough
                 || moved.1.elapsed() > LAST_PUSH
-                || self.ops.connection.rest(LOOK) != Rest::Over
+                || self.ops.peer.connection().rest(LOOK) != Rest::Over
             {
                 return;
             }
@@ -43,7 +43,7 @@ impl Session {
     /// only then the name is free.
     pub(crate) fn end_login(&mut self) {
         let context = &self.ops.context;
-        let connection = &self.ops.connection;
+        let connection = self.ops.peer.connection();
         let login = self.ops.login.take();
         if let Some(login) = &login {
             login.outbox.refuse();

@@ -16,7 +16,7 @@ pub(crate) fn may_take_long(request: &Request<'_>) -> bool {
 
 /// Rests until the connection may send messages again.
 pub(crate) fn rest(session: &Session, pace: &mut TokenBucket, pause: Duration) {
-    let connection = &session.connection;
+    let connection = session.peer.connection();
     session.context.log_limits.rate.warn(format_args!(
         "connection {} from {} is read more slowly: it sends more messages than --rate allows",
         connection.id(),
@@ -35,7 +35,7 @@ pub(crate) fn wait_for_room(
     chunk: &[u8],
     limit: usize,
 ) -> io::Result<()> {
-    let connection = &session.connection;
+    let connection = session.peer.connection();
     session.context.log_limits.inflight.warn(format_args!(
         "connection {} from {} waits with a long line: --max-inflight is used up",
         connection.id(),
@@ -48,7 +48,7 @@ pub(crate) fn wait_for_room(
 
 /// Says that a line was longer than it may be.
 pub(crate) fn note_long_line(session: &Session) {
-    let connection = &session.connection;
+    let connection = session.peer.connection();
     let limit = match session.login {
         Some(_) => " (--max-media)",
         None => "",
@@ -62,7 +62,7 @@ pub(crate) fn note_long_line(session: &Session) {
 
 /// Says that a connection is ended because it began as a proxy's does.
 pub(crate) fn note_header(session: &Session) {
-    let connection = &session.connection;
+    let connection = session.peer.connection();
     session.context.log_limits.proxies.warn(format_args!(
         "{} was disconnected: it began with a PROXY header, and is not one of --proxy-from",
         connection.peer()
@@ -71,7 +71,7 @@ pub(crate) fn note_header(session: &Session) {
 
 /// Says that a connection is ended for what it began with.
 pub(crate) fn note_foreign(session: &Session, why: &str) {
-    let connection = &session.connection;
+    let connection = session.peer.connection();
     session.context.log_limits.foreign.warn(format_args!(
         "connection {} from {} was ended, and nothing of it carried out: {why}",
         connection.id(),
@@ -85,7 +85,7 @@ pub(crate) fn note_refusal(session: &Session, refusal: &Refusal) {
     let Some(reason) = refusal.reason() else {
         return;
     };
-    let (connection, log_limits) = (&session.connection, &session.context.log_limits);
+    let (connection, log_limits) = (session.peer.connection(), &session.context.log_limits);
     if log::log_enabled!(log::Level::Debug) {
         log::debug!("connection {}: {reason}", connection.id());
     } else {
