@@ -42,7 +42,7 @@ pub(super) fn list(call: &Call) -> Outcome {
             .iter()
             .map(|row| {
                 json!({
-                    "id": row.id,
+                    "id": row.id.number(),
                     "name": row.name,
                     "registered": row.created,
                     "remark": remark(row),
@@ -82,7 +82,7 @@ pub(super) fn show(call: &Call) -> Outcome {
     } = details;
     if call.json {
         return Ok(json!({
-            "id": listed.id,
+            "id": listed.id.number(),
             "name": listed.name,
             "registered": listed.created,
             "remark": remark(&listed),

@@ -203,7 +203,7 @@ impl Outbox {
         let mut cursor = standing.position;
         let waiting = self.store.read(|view| {
             Ok(contacts::newest_event(view, self.user)? > cursor.event
-                || !contacts::open_requests(view, self.user, 0, 1)?.is_empty()
+                || !contacts::open_requests(view, self.user, None, 1)?.is_empty()
                 || messages::backlog(view, self.user, cursor.message, |_| false)?)
         })?;
         if !waiting {

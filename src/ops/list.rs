@@ -10,28 +10,28 @@ use crate::store::{Pin, Store, StoreError, View};
 pub(crate) const PIECE: usize = 16 << 10;
 
 /// Turns a key into its line.
-type Element = Box<dyn Fn(&View<'_>, i64, &mut Vec<u8>) -> rusqlite::Result<()>>;
+type Element<K> = Box<dyn Fn(&View<'_>, K, &mut Vec<u8>) -> rusqlite::Result<()>>;
 
 /// A list between its begin and its end packet.
-pub(crate) struct List {
+pub(crate) struct List<K> {
     store: Store,
     head: Vec<u8>,
-    keys: vec::IntoIter<i64>,
-    element: Element,
+    keys: vec::IntoIter<K>,
+    element: Element<K>,
     tail: Option<Reply<'static>>,
     _pin: Option<Pin>,
 }
 
-impl List {
+impl<K> List<K> {
     /// A list of `keys`, behind the packets of `head`. `pin` keeps its lines from being purged.
     pub(crate) fn new(
         store: &Store,
         head: &[Reply<'_>],
-        keys: Vec<i64>,
-        element: impl Fn(&View<'_>, i64, &mut Vec<u8>) -> rusqlite::Result<()> + 'static,
+        keys: Vec<K>,
+        element: impl Fn(&View<'_>, K, &mut Vec<u8>) -> rusqlite::Result<()> + 'static,
         tail: Reply<'static>,
         pin: Option<Pin>,
-    ) -> Box<List> {
+    ) -> Box<List<K>> {
         let mut bytes = Vec::new();
         for reply in head {
             reply.format(&mut bytes);
@@ -47,7 +47,7 @@ impl List {
     }
 }
 
-impl Stream for List {
+impl<K> Stream for List<K> {
     fn next(&mut self, out: &mut Vec<u8>) -> Result<bool, StoreError> {
         if self.tail.is_none() {
             return Ok(false);

@@ -246,7 +246,7 @@ pub(crate) fn load(view: &View<'_>, chat: ChatId) -> rusqlite::Result<Option<Cac
         view.prepare_cached("SELECT listed FROM member WHERE user_id = ?1 AND chat_id = ?2")?;
     let mut is_listed = |user: UserId| -> rusqlite::Result<bool> {
         Ok(listed
-            .query_row([user, chat], |row| row.get(0))
+            .query_row((user, chat), |row| row.get(0))
             .optional()?
             .unwrap_or(false))
     };

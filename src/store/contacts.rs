@@ -1,5 +1,6 @@
 //! Contacts: requests, confirmations, and the events that tell of them.
 
+use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{StoreError, Tx, asked, chats};
@@ -176,9 +177,9 @@ pub(crate) fn one(
 }
 
 /// A `233` to be sent.
-pub(crate) struct Event {
-    /// Where to go on: an event's id, or the asker's id of an open request.
-    pub(crate) key: i64,
+pub(crate) struct Event<K> {
+    /// Where to go on: an event's id, or the asker's of an open request.
+    pub(crate) key: K,
     /// Who wants, or has confirmed.
     pub(crate) name: String,
 }
@@ -189,7 +190,7 @@ pub(crate) fn events(
     user: UserId,
     after: i64,
     limit: u32,
-) -> rusqlite::Result<Vec<Event>> {
+) -> rusqlite::Result<Vec<Event<i64>>> {
     connection
         .prepare_cached(
             "SELECT e.id, u.name FROM contact_event e JOIN user u ON u.id = e.contact_id
@@ -208,7 +209,7 @@ pub(crate) fn settled_events(
     after: i64,
     upto: i64,
     limit: u32,
-) -> rusqlite::Result<Vec<Event>> {
+) -> rusqlite::Result<Vec<Event<i64>>> {
     connection
         .prepare_cached(
             "SELECT e.id, u.name FROM contact_event e JOIN user u ON u.id = e.contact_id
@@ -226,9 +227,9 @@ pub(crate) fn settled_events(
 pub(crate) fn open_requests(
     connection: &Connection,
     user: UserId,
-    after: UserId,
+    after: Option<UserId>,
     limit: u32,
-) -> rusqlite::Result<Vec<Event>> {
+) -> rusqlite::Result<Vec<Event<UserId>>> {
     connection
         .prepare_cached(
             "SELECT c.user_id, u.name FROM contact c JOIN user u ON u.id = c.user_id
@@ -239,7 +240,16 @@ pub(crate) fn open_requests(
                                AND (a.declined OR (a.quiet AND abs(?4 - a.told) < ?5)))
              ORDER BY c.user_id LIMIT ?3",
         )?
-        .query_map((user, after, limit, milliseconds(), asked::DAY), event)?
+        .query_map(
+            (
+                user,
+                after.map_or(0, UserId::number),
+                limit,
+                milliseconds(),
+                asked::DAY,
+            ),
+            event,
+        )?
         .collect()
 }
 
@@ -252,7 +262,7 @@ pub(crate) fn newest_event(connection: &Connection, user: UserId) -> rusqlite::R
         .unwrap_or(0))
 }
 
-fn event(row: &rusqlite::Row<'_>) -> rusqlite::Result<Event> {
+fn event<K: FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<Event<K>> {
     Ok(Event {
         key: row.get(0)?,
         name: row.get(1)?,

@@ -23,6 +23,7 @@ pub(crate) mod open;
 #[cfg(test)]
 mod plans;
 pub(crate) mod removal;
+mod sql_ids;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod users;

@@ -110,7 +110,7 @@ pub(crate) fn create(tx: &mut Tx<'_>, account: &NewAccount) -> Result<Option<Use
             &account.gender,
             tx.now(),
         ))?;
-    Ok(Some(tx.connection.last_insert_rowid()))
+    Ok(Some(UserId::new(tx.connection.last_insert_rowid())))
 }
 
 /// Replaces a password's hash, if it is still the one that was checked.

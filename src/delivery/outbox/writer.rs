@@ -273,17 +273,17 @@ impl Writer {
         }
         // The open ones last: a quick client may answer one as soon as it is told, and it would be
         // a settled event then.
-        let mut asker = 0;
+        let mut asker = None;
         loop {
             let page = outbox
                 .store
                 .read(|view| contacts::open_requests(view, outbox.user, asker, EVENTS))?;
             let Some(last) = page.last() else { break };
-            asker = last.key;
+            asker = Some(last.key);
             self.tell(&page, 0)?;
         }
         // All up to the newest has been told, the open requests among them.
-        self.tell(&[], newest)?;
+        self.tell::<i64>(&[], newest)?;
         outbox.told.store(newest.max(event), Ordering::Release);
         // What has come since is told like any other event.
         self.new_events()
@@ -307,7 +307,7 @@ impl Writer {
     }
 
     /// Sends `233` lines; when they have arrived, so has every event up to `event`.
-    fn tell(&mut self, events: &[contacts::Event], event: i64) -> Result<(), End> {
+    fn tell<K>(&mut self, events: &[contacts::Event<K>], event: i64) -> Result<(), End> {
         self.page.clear();
         for event in events {
             Reply::ConfirmContactAdd {

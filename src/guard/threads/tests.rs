@@ -48,18 +48,18 @@ impl World {
 #[test]
 fn a_login_waits_for_a_thread_once() {
     let mut world = World::new();
-    let (anna, bernd) = (world.login(1), world.login(2));
+    let (anna, bernd) = (world.login(UserId::new(1)), world.login(UserId::new(2)));
     assert!(!world.threads.are_short());
     for _ in 0..1000 {
         anna.look_at_events();
         bernd.look_at_events();
         bernd.start_over();
     }
-    assert_eq!(world.starved(), [1, 2]);
+    assert_eq!(world.starved(), [UserId::new(1), UserId::new(2)]);
     for _ in 0..10 {
         world.threads.sweep();
         anna.look_at_events();
-        assert_eq!(world.starved(), [1, 2]);
+        assert_eq!(world.starved(), [UserId::new(1), UserId::new(2)]);
     }
     assert!(world.threads.are_short());
 }
@@ -81,7 +81,9 @@ fn readers_leave_a_quarter_to_writers() {
 #[test]
 fn one_thread_serves_all_who_wait() {
     let mut world = World::new();
-    let logins: Vec<_> = (1..=20).map(|user| world.login(user)).collect();
+    let logins: Vec<_> = (1..=20)
+        .map(|user| world.login(UserId::new(user)))
+        .collect();
     logins.iter().for_each(|outbox| outbox.look_at_events());
     assert_eq!(world.starved().len(), 20);
     // Those who have gone need none, and must not take the thread from the others.

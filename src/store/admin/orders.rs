@@ -41,7 +41,10 @@ impl Order {
     fn from_name(name: &str) -> Option<Order> {
         match name.strip_prefix("order:")? {
             "purge" => Some(Order::Purge),
-            other => other.strip_prefix("end:")?.parse().ok().map(Order::End),
+            other => {
+                let user = other.strip_prefix("end:")?.parse().ok()?;
+                Some(Order::End(UserId::new(user)))
+            }
         }
     }
 }
@@ -107,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_name_reads_back_as_its_order() {
-        for order in [Order::End(1), Order::End(i64::MAX), Order::Purge] {
+        let end = |user| Order::End(UserId::new(user));
+        for order in [end(1), end(i64::MAX), Order::Purge] {
             assert_eq!(Order::from_name(&order.name()), Some(order));
         }
         for other in ["message", "order:", "order:end:x", "order:dance"] {

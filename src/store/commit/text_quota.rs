@@ -198,7 +198,7 @@ mod tests {
             took: Duration::from_secs_f64(took),
             waiting: Waiting {
                 bytes: 9,
-                most: Some((7, 100)),
+                most: Some((UserId::new(7), 100)),
             },
         };
         assert!(!counted(0.0, 0.1).is_over(&store));
@@ -206,16 +206,16 @@ mod tests {
         assert!(counted(2.5, 0.1).is_over(&store));
         assert!(!counted(4.0, 9.0).is_over(&store));
         assert!(counted(5.5, 9.0).is_over(&store));
-        store.note_sent(7, 100);
+        store.note_sent(UserId::new(7), 100);
         assert!(!counted(1.5, 0.1).is_over(&store));
-        store.note_sent(7, 101);
+        store.note_sent(UserId::new(7), 101);
         assert!(counted(1.5, 0.1).is_over(&store));
         assert!(!counted(0.0, 0.1).is_over(&store));
     }
 
     #[test]
     fn what_is_given_back_was_taken() {
-        let text = Texts::new(100).of(1);
+        let text = Texts::new(100).of(UserId::new(1));
         // Not counted yet: nothing fits, and nothing is made known by giving back.
         assert!(!text.add(1, 100));
         text.give_back(50);

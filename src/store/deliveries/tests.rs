@@ -1,6 +1,6 @@
 use super::*;
 
-const USER: UserId = 7;
+const USER: UserId = UserId::new(7);
 
 fn at(message: MessageId) -> Position {
     Position { message, event: 0 }

@@ -63,7 +63,11 @@ fn compare(store: &Store, users: &[UserId], chats: &[i64]) {
                            JOIN member m ON m.chat_id = c.id AND m.user_id = ?1
                            WHERE x.id > m.cleared_id AND x.lane % 2 = (c.creator_id <> ?1)
                            ORDER BY x.id";
-                assert_eq!(found, ids(view, all, &[user]), "the backlog of {user}");
+                assert_eq!(
+                    found,
+                    ids(view, all, &[user.number()]),
+                    "the backlog of {user}"
+                );
             }
             for &chat in chats {
                 let times = "SELECT timestamp FROM message WHERE lane / 2 = ?1 ORDER BY id";
@@ -77,7 +81,7 @@ fn compare(store: &Store, users: &[UserId], chats: &[i64]) {
                 }
                 for &time in times.iter().step_by(5) {
                     let creator = ids(view, "SELECT creator_id FROM chat WHERE id = ?1", &[chat]);
-                    let found = messages::newest_upto(view, creator[0], chat, time)?;
+                    let found = messages::newest_upto(view, UserId::new(creator[0]), chat, time)?;
                     let all = "SELECT max(id) FROM message WHERE lane = ?1 * 2 AND timestamp <= ?2
                                HAVING max(id) IS NOT NULL";
                     let wanted = ids(view, all, &[chat, time]).first().copied();
@@ -130,7 +134,7 @@ fn something(store: &Store, users: &[UserId], chats: &[i64], numbers: &mut Numbe
             // It can be used again.
             store
                 .write(1, move |tx| {
-                    let (creator, other) = chats::members(tx.connection, chat)?.unwrap_or((0, 0));
+                    let (creator, other) = chats::members(tx.connection, chat)?.unwrap();
                     match user {
                         user if user == creator => chats::create(tx, user, other),
                         user if user == other => chats::create(tx, user, creator),
@@ -264,7 +268,8 @@ fn what_has_gone_stays_out_of_the_index() {
     let (users, chats) = company(&scratch);
     let many = |chat| {
         let sent = scratch.send(RUN, move |tx| {
-            let (creator, _) = chats::members(tx.connection, chat)?.unwrap_or((0, 0));
+            let members = chats::members(tx.connection, chat)?;
+            let creator = members.map_or(UserId::new(0), |(creator, _)| creator);
             for _ in 0..RUN / 2 {
                 messages::send(tx, creator, chat, "x", None)?;
             }
