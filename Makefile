@@ -53,13 +53,12 @@ run: build
 	@echo
 	@exec "$(TARGET)/release/plauschd" --explain
 
-# The slow tests wait most of the time, so they run beside the others, even while those are built,
-# and more of them at once than there are cores.
+# The unit tests compute where the others wait, so they run beside each other.
 test:
-	@$(CARGO) test --test slow --no-run
-	@$(CARGO) test --test slow -- --test-threads=8 & slow=$$!; \
-	    $(CARGO) test --all-targets && $(CARGO) test --doc; others=$$?; \
-	    wait $$slow && exit $$others
+	@$(CARGO) test --no-run
+	@$(CARGO) test --lib & units=$$!; \
+	    $(CARGO) test --test all; others=$$?; \
+	    wait $$units && exit $$others
 
 check:
 	@$(CARGO) fmt --check
@@ -98,7 +97,7 @@ stress: build
 
 # Writes the tables of options into the manual pages and the completions.
 manual:
-	@PLAUSCH_WRITE=1 $(CARGO) test --test manual
+	@PLAUSCH_WRITE=1 $(CARGO) test --test all manual::
 
 # A package of what `make build` has built, by cargo-deb (cargo install cargo-deb --locked).
 deb: build

@@ -1,9 +1,6 @@
 //! Certificate and key files of every kind, right and wrong: what the server says of them at its
 //! start, and what a client says of the server that shows them. Each word comes with a cure, and
 //! none holds a byte of a key.
-#![cfg(feature = "tls")]
-
-mod support;
 
 use std::fs::Permissions;
 use std::net::{SocketAddr, TcpStream};
@@ -12,16 +9,16 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use crate::support::certificates::{self, NAMES};
+use crate::support::client::TIMEOUT;
+use crate::support::server::{TestServer, program, signal};
+use crate::support::system::TempDir;
 use plausch::tls::client::{Stream, Trust};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType,
     ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyPair, NameConstraints,
     PKCS_ECDSA_P384_SHA384, PKCS_ED25519, date_time_ymd,
 };
-use support::certificates::{self, NAMES};
-use support::client::TIMEOUT;
-use support::server::{TestServer, program, signal};
-use support::system::TempDir;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -750,7 +747,7 @@ fn a_key_is_told_to_nobody() {
         std::fs::write(&files.paths.1, text).expect("write");
         signal("HUP", server.pid());
         let said = |line: &String| line.contains("not reloaded: certificate");
-        support::system::wait_for("the file to be refused", TIMEOUT, || {
+        crate::support::system::wait_for("the file to be refused", TIMEOUT, || {
             (server.log().iter().filter(|line| said(line)).count() > number).then_some(())
         });
     }
@@ -797,7 +794,7 @@ fn a_key_that_everybody_may_read_is_named() {
         std::fs::set_permissions(&files.paths.1, Permissions::from_mode(mode)).expect("chmod");
         signal("HUP", server.pid());
         let reloaded = |line: &&String| line.contains("] reloaded: certificate");
-        support::system::wait_for("the files to be read again", TIMEOUT, || {
+        crate::support::system::wait_for("the files to be read again", TIMEOUT, || {
             (server.log().iter().filter(reloaded).count() > told).then_some(())
         });
         let log = server.log();

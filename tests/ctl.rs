@@ -1,14 +1,12 @@
 //! The operator's tool, beside a server and without one: what it changes holds from a client's next
 //! packet on, whatever else the server has to do.
 
-mod support;
-
+use crate::support::client::{Client, TIMEOUT};
+use crate::support::ctl::{Flood, ctl, ctl_with, json, refused};
+use crate::support::people::{PASSWORD, befriend, open_chat, pair, register_and_login};
+use crate::support::server::{CHEAP_SCRYPT, TestServer};
+use crate::support::system::{TempDir, wait_for};
 use std::path::Path;
-use support::client::{Client, TIMEOUT};
-use support::ctl::{Flood, ctl, ctl_with, json, refused};
-use support::people::{PASSWORD, befriend, open_chat, pair, register_and_login};
-use support::server::{CHEAP_SCRYPT, TestServer};
-use support::system::{TempDir, wait_for};
 
 #[test]
 fn accounts_change_beside_a_busy_server_and_the_next_packet_knows() {
@@ -378,12 +376,12 @@ fn a_password_for_an_account_is_utf_8_or_none() {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("chmod");
     };
     chmod(0o600);
-    let output = support::ctl::run(&database, &add("otto"), "");
+    let output = crate::support::ctl::run(&database, &add("otto"), "");
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty());
     assert_eq!(server.connect().ask("110 otto swordfish-ü"), "212 400 otto");
     chmod(0o644);
-    let output = support::ctl::run(&database, &add("olga"), "");
+    let output = crate::support::ctl::run(&database, &add("olga"), "");
     let warned = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(0), "{warned}");
     assert!(
@@ -424,7 +422,7 @@ fn a_password_for_an_account_is_utf_8_or_none() {
         CHEAP_SCRYPT,
     ];
     let program = env!("CARGO_BIN_EXE_plauschctl");
-    let mut operator = support::typist::Typist::at(program, &arguments, &[]);
+    let mut operator = crate::support::typist::Typist::at(program, &arguments, &[]);
     operator.sees("New password: ");
     for _ in 0..3 {
         operator.enters(b"swordfish-\xfc\xf6");

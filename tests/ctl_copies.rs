@@ -1,16 +1,14 @@
 //! Copies of the database, made by the operator's tool beside a server and restored without one, and
 //! removing what is old.
 
-mod support;
-
+use crate::support::client::TIMEOUT;
+use crate::support::ctl::{Flood, ctl, json, refused, run};
+use crate::support::people::pair;
+use crate::support::server::TestServer;
+use crate::support::system::{TempDir, wait_for};
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use support::client::TIMEOUT;
-use support::ctl::{Flood, ctl, json, refused, run};
-use support::people::pair;
-use support::server::TestServer;
-use support::system::{TempDir, wait_for};
 
 /// Contract, section 4: what is acknowledged is on stable storage, so it is in a copy that begins
 /// afterwards.

@@ -2,19 +2,17 @@
 //! TimeStamps (promise 3), and a reader that does not read holds up nobody and costs no memory
 //! (promise 4). A list is never interrupted (section 3).
 
-mod support;
-
+use super::support::client::{Client, TIMEOUT};
+use super::support::people::{
+    PASSWORD, Push, befriend, login_when_free, open_chat, pair, register_and_login,
+};
+use super::support::random::Random;
+use super::support::server::TestServer;
+use super::support::system::{RssWatch, Stop};
 use std::collections::BTreeSet;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
-use support::client::{Client, TIMEOUT};
-use support::people::{
-    PASSWORD, Push, befriend, login_when_free, open_chat, pair, register_and_login,
-};
-use support::random::Random;
-use support::server::TestServer;
-use support::system::{RssWatch, Stop};
 
 /// What a backlog may cost, however long it is.
 const GROWTH_KIB: u64 = 16 * 1024;

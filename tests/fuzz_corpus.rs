@@ -3,14 +3,13 @@
 
 #[path = "fuzz/check.rs"]
 mod check;
-mod support;
 
+use crate::support::random::Random;
+use crate::support::transcript;
 use check::check;
 use plausch::protocol;
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::random::Random;
-use support::transcript;
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus")

@@ -1,12 +1,10 @@
 //! `plauschctl health` and `plauschctl ping` tell the truth: of a server that is well, one that
 //! hangs, one whose disk takes nothing more, and one that is not there.
 
-mod support;
-
-use support::client::TIMEOUT;
-use support::ctl::{ctl, refused};
-use support::people::pair;
-use support::server::{TestServer, signal};
+use crate::support::client::TIMEOUT;
+use crate::support::ctl::{ctl, refused};
+use crate::support::people::pair;
+use crate::support::server::{TestServer, signal};
 
 #[test]
 fn a_server_that_is_well_or_gone() {

@@ -1,11 +1,8 @@
-//! Connections at rest are cheap: one thread each, no buffers. A program of its own, so that nothing
-//! else disturbs the figures.
+//! Connections at rest are cheap: one thread each, no buffers.
 
-mod support;
-
-use support::client::{Client, TIMEOUT};
-use support::server::TestServer;
-use support::system::{raise_open_files, threads, wait_for};
+use crate::support::client::{Client, TIMEOUT};
+use crate::support::server::TestServer;
+use crate::support::system::{raise_open_files, threads, wait_for};
 
 const CONNECTIONS: u64 = 2000;
 const EACH_KIB: f64 = 16.0;

@@ -2,11 +2,9 @@
 //! and account after they were deleted and the server was restarted. A server that did would drop
 //! new messages as old ones, or show a newcomer what was somebody else's.
 
-mod support;
-
-use support::client::Client;
-use support::people::{PASSWORD, chat_with, pair, register_and_login};
-use support::server::TestServer;
+use crate::support::client::Client;
+use crate::support::people::{PASSWORD, chat_with, pair, register_and_login};
+use crate::support::server::TestServer;
 
 fn send_media(from: &mut Client, to: &mut Client, chat: i64) -> i64 {
     from.send(&format!("115 {chat} \"see\" data:,hi"));

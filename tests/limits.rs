@@ -1,13 +1,11 @@
 //! Limits for strangers: how many connections there may be, together and from one address, how long
 //! one may stay without a login, and what happens when the system itself has no more to give.
 
-mod support;
-
+use crate::support::client::{Client, Received, TIMEOUT};
+use crate::support::people::register_and_login;
+use crate::support::server::TestServer;
+use crate::support::system::{limit_open_files, open_files, threads, wait_for};
 use std::time::{Duration, Instant};
-use support::client::{Client, Received, TIMEOUT};
-use support::people::register_and_login;
-use support::server::TestServer;
-use support::system::{limit_open_files, open_files, threads, wait_for};
 
 /// Closed at once, with no more than one 211 before.
 fn turned_away(mut client: Client) -> Vec<String> {

@@ -1,13 +1,11 @@
 //! Where a server listens: both families on `[::]`, addresses that are not there. That an address
 //! comes later, and a machine without IPv6, need network namespaces: scripts/net-listen.
 
-mod support;
-
+use crate::support::client::{Client, TIMEOUT};
+use crate::support::server::TestServer;
 use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use support::client::{Client, TIMEOUT};
-use support::server::TestServer;
 
 /// The port that the log names behind `[::]`, and the line.
 fn port_of(server: &TestServer) -> (u16, String) {

@@ -1,7 +1,8 @@
 //! What a log line begins with: it depends on what standard error is.
 
-mod support;
-
+use crate::support::client::TIMEOUT;
+use crate::support::server::{program, signal};
+use crate::support::system::{TempDir, wait_for};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd;
@@ -9,9 +10,6 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use support::client::TIMEOUT;
-use support::server::{program, signal};
-use support::system::{TempDir, wait_for};
 
 /// A server in a directory, with a warning in its log: 203.0.113.0/24 is nobody's (RFC 5737).
 fn start(directory: &TempDir, listen: &[&str], stderr: Stdio, stream: &str) -> Child {

@@ -1,15 +1,13 @@
 //! A storm of logins with the default hash, which is made to be expensive: it costs time, not memory,
-//! and nobody who is there already waits for it. A program of its own, so that nothing else disturbs.
+//! and nobody who is there already waits for it.
 
-mod support;
-
+use crate::support::client::Client;
+use crate::support::server::TestServer;
+use crate::support::system::{RssWatch, Stop};
 use std::net::TcpListener;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
-use support::client::Client;
-use support::server::TestServer;
-use support::system::{RssWatch, Stop};
 
 const USERS: usize = 64;
 const MEMORY_KIB: u64 = 96 * 1024;

@@ -1,17 +1,15 @@
 //! A start that takes long: a large database of an older version is upgraded. The service manager
 //! is asked to wait, the log says what is being done, and SIGTERM ends it.
 
-mod support;
-
+use crate::support::client::TIMEOUT;
+use crate::support::server::{STOP_TIMEOUT, program, signal};
+use crate::support::system::{TempDir, wait_for};
 use rusqlite::Connection;
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use support::client::TIMEOUT;
-use support::server::{STOP_TIMEOUT, program, signal};
-use support::system::{TempDir, wait_for};
 
 /// The last version whose upgrade writes a row for each message.
 const OLD: i64 = 3;

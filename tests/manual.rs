@@ -1,8 +1,6 @@
 //! The manual pages and the completions say what `--help` says, which comes from the tables of
 //! options, in a build with TLS. `make manual` (`PLAUSCH_WRITE=1`) writes into them what this test would miss.
 
-#![cfg(feature = "tls")]
-
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,11 +1,9 @@
 //! Media of every size (contract, section 2): kept and given back byte for byte up to the limit, one
 //! byte more is refused and costs nothing else; members of the chat may fetch it, nobody else.
 
-mod support;
-
-use support::client::Client;
-use support::people::{pair, register_and_login};
-use support::server::TestServer;
+use crate::support::client::Client;
+use crate::support::people::{pair, register_and_login};
+use crate::support::server::TestServer;
 
 const MIB: usize = 1024 * 1024;
 const MAX: usize = 8 * MIB;

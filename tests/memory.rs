@@ -1,12 +1,10 @@
 //! The system has no memory to give for what a connection sends: that line is refused, and nobody
 //! else notices. `scripts/faults-limits` tries the same with a storm, from the start on.
 
-mod support;
-
+use crate::support::people::pair;
+use crate::support::server::TestServer;
+use crate::support::system::{limit_writable_memory, wait_for, writable_memory};
 use std::time::{Duration, Instant};
-use support::people::pair;
-use support::server::TestServer;
-use support::system::{limit_writable_memory, wait_for, writable_memory};
 
 /// What the server leaves free for small things, see src/protocol/memory.rs.
 const HEADROOM: u64 = 4 << 20;

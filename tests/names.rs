@@ -2,18 +2,16 @@
 //! logged in by another form of the same name, or refused with its reason. And accounts from before
 //! today's rules: they stay usable, and the operator is told what is odd about them.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::time::{Duration, Instant};
 
+use crate::support::client::{Client, TIMEOUT};
+use crate::support::ctl::{ctl, refused};
+use crate::support::people::PASSWORD;
+use crate::support::server::{CHEAP_SCRYPT, TestServer};
 use rusqlite::Connection;
-use support::client::{Client, TIMEOUT};
-use support::ctl::{ctl, refused};
-use support::people::PASSWORD;
-use support::server::{CHEAP_SCRYPT, TestServer};
 
 const TABLE: &str = include_str!("data/names.txt");
 

@@ -1,16 +1,14 @@
 //! Peers whose network misbehaves: connections that are reset, bytes that come and go one by one.
 //! Cut cables and slow lines need network namespaces: scripts/net-cut and scripts/net-slow.
 
-mod support;
-
+use crate::support::client::{Client, Received, TIMEOUT};
+use crate::support::people::{Push, login_when_free, pair, register_and_login};
+use crate::support::server::TestServer;
+use crate::support::system::wait_for;
 use rusqlite::{Connection, OpenFlags};
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::Write;
 use std::time::Duration;
-use support::client::{Client, Received, TIMEOUT};
-use support::people::{Push, login_when_free, pair, register_and_login};
-use support::server::TestServer;
-use support::system::wait_for;
 
 /// Closes with a reset (RST) instead of an orderly end.
 fn reset(client: Client) {

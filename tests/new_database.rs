@@ -1,14 +1,12 @@
 //! A database that is not there: it is made, loudly, and a second one never is where `--marker` says
 //! that there was one.
 
-mod support;
-
+use crate::support::client::TIMEOUT;
+use crate::support::people::{pair, register_and_login};
+use crate::support::server::{self, TestServer};
+use crate::support::system::TempDir;
 use std::fs;
 use std::path::Path;
-use support::client::TIMEOUT;
-use support::people::{pair, register_and_login};
-use support::server::{self, TestServer};
-use support::system::TempDir;
 
 /// A server that must not start; the line with which it ends.
 fn refused(database: &Path, marker: &Path) -> String {

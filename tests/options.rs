@@ -2,15 +2,13 @@
 //! and exit code 2 for a wrong option, 1 where the server cannot start; reasons and the log tell no
 //! secrets.
 
-mod support;
-
+use crate::support::client::{Client, TIMEOUT};
+use crate::support::people::{PASSWORD, pair};
+use crate::support::server::{TestServer, program};
+use crate::support::system::{TempDir, wait_for};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
-use support::client::{Client, TIMEOUT};
-use support::people::{PASSWORD, pair};
-use support::server::{TestServer, program};
-use support::system::{TempDir, wait_for};
 
 /// Runs the server until it ends by itself, which it must do soon.
 fn run(arguments: &[&str]) -> Output {

@@ -1,11 +1,9 @@
 //! The table in the code, docs/PROTOCOL.md and the transcripts name the same packets, and the
 //! transcripts show every answer that the contract lists.
 
-mod support;
-
+use crate::support::transcript::{self, Action, Step};
 use plausch::protocol::table::{PACKETS, Sender};
 use std::collections::BTreeSet;
-use support::transcript::{self, Action, Step};
 
 /// Every reply with every status that it may have (docs/PROTOCOL.md; those from 240 on are our own).
 const REPLIES: &[(u16, &[u16])] = &[

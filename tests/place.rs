@@ -1,8 +1,11 @@
 //! The database is deleted, moved or replaced under the running server, or another one is begun
 //! beside it: nothing is acknowledged that a restart would not find.
 
-mod support;
-
+use crate::support::client::{Client, Received, TIMEOUT};
+use crate::support::ctl::ctl;
+use crate::support::people::{Push, pair};
+use crate::support::server::{CHEAP_SCRYPT, STOP_TIMEOUT, TestServer, program, signal};
+use crate::support::system::{TempDir, wait_for};
 use rusqlite::Connection;
 use std::ffi::OsString;
 use std::fs;
@@ -12,11 +15,6 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use support::client::{Client, Received, TIMEOUT};
-use support::ctl::ctl;
-use support::people::{Push, pair};
-use support::server::{CHEAP_SCRYPT, STOP_TIMEOUT, TestServer, program, signal};
-use support::system::{TempDir, wait_for};
 
 /// The documented exit code of a server whose database was taken away.
 const LOST: i32 = 74;

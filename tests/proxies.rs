@@ -1,13 +1,11 @@
 //! `--proxy-from`: a proxy says by a header whose a connection is, and from then on that address
 //! counts. The proxy of these tests is 127.0.0.9; everybody else of this machine is nobody's proxy.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
-use support::client::{Client, TIMEOUT};
-use support::people::PASSWORD;
-use support::server::TestServer;
+use crate::support::client::{Client, TIMEOUT};
+use crate::support::people::PASSWORD;
+use crate::support::server::TestServer;
 
 const PROXY: u8 = 9;
 
@@ -82,10 +80,10 @@ fn the_address_of_the_header_counts() {
 
     // Who goes makes room for one of that address.
     anna.close();
-    support::system::wait_for("a place of 192.0.2.7", TIMEOUT, || {
+    crate::support::system::wait_for("a place of 192.0.2.7", TIMEOUT, || {
         let mut next = through(&server, &v1("192.0.2.7"));
         next.send_raw_if_open(b"134 hello\r\n");
-        matches!(next.next(TIMEOUT), support::client::Received::Line(line) if line == "247 hello")
+        matches!(next.next(TIMEOUT), crate::support::client::Received::Line(line) if line == "247 hello")
             .then_some(())
     });
     // Nobody else needs a header.
@@ -249,9 +247,9 @@ mod tls {
     use std::io::{Read, Write};
     use std::net::{SocketAddr, TcpStream};
 
+    use crate::support::certificates::{self, NAMES, Validity, authority, trust};
+    use crate::support::system::TempDir;
     use plausch::tls::client::Stream;
-    use support::certificates::{self, NAMES, Validity, authority, trust};
-    use support::system::TempDir;
 
     use super::*;
 

@@ -1,14 +1,12 @@
 //! What counts as received (contract, section 6, `135`): where the first `135` of a login sets the
 //! position, what the next login begins with, and what must not be removed meanwhile.
 
-mod support;
-
+use crate::support::client::{Client, TIMEOUT};
+use crate::support::ctl::ctl;
+use crate::support::people::{PASSWORD, Push, login_when_free, pair};
+use crate::support::server::TestServer;
+use crate::support::system::wait_for;
 use std::time::Duration;
-use support::client::{Client, TIMEOUT};
-use support::ctl::ctl;
-use support::people::{PASSWORD, Push, login_when_free, pair};
-use support::server::TestServer;
-use support::system::wait_for;
 
 /// Messages that have come, with nothing behind them.
 fn receive(client: &mut Client, texts: &[&str]) -> Vec<Push> {

@@ -1,13 +1,11 @@
 //! What a server keeps, for how long, and how much of it. Databases are aged by writing old
 //! TimeStamps into them while the server is stopped.
 
-mod support;
-
-use support::client::{Client, TIMEOUT};
-use support::ctl::{ctl, run};
-use support::people::{Push, befriend, pair, register_and_login};
-use support::server::TestServer;
-use support::system::wait_for;
+use crate::support::client::{Client, TIMEOUT};
+use crate::support::ctl::{ctl, run};
+use crate::support::people::{Push, befriend, pair, register_and_login};
+use crate::support::server::TestServer;
+use crate::support::system::wait_for;
 
 const DAY: i64 = 24 * 3_600 * 1_000;
 
@@ -284,8 +282,8 @@ fn a_user_has_room_for_so_much_media() {
         client.send(&format!("114 {chat}"));
         client.expect("218 400");
     }
-    let chat = support::people::open_chat(&mut hans, &maria);
-    support::system::wait_for("the media's room is free", TIMEOUT, || {
+    let chat = crate::support::people::open_chat(&mut hans, &maria);
+    crate::support::system::wait_for("the media's room is free", TIMEOUT, || {
         let line = format!("115 {chat} \"see\" {}", "x".repeat(204_800));
         (hans.ask(&line) == "219 400").then_some(())
     });
@@ -368,12 +366,12 @@ fn a_database_may_be_so_large() {
         client.send(&format!("114 {chat}"));
         client.expect("218 400");
     }
-    support::system::wait_for("there is room", TIMEOUT, || {
+    crate::support::system::wait_for("there is room", TIMEOUT, || {
         (hans.ask("113 maria") == "217 400").then_some(())
     });
-    let chat = support::people::chat_with(&mut hans, "maria");
+    let chat = crate::support::people::chat_with(&mut hans, "maria");
     for _ in 0..kept.len() / 2 {
-        support::system::wait_for("there is room for a message", TIMEOUT, || {
+        crate::support::system::wait_for("there is room for a message", TIMEOUT, || {
             (hans.ask(&format!("115 {chat} {text}")) == "219 400").then_some(())
         });
         assert!(matches!(Push::parse(&maria.recv()), Some(push) if push.message == text));

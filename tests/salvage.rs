@@ -1,14 +1,12 @@
 //! `plauschctl salvage`: what is undamaged is saved, whatever else the file has come to.
 
-mod support;
-
 use std::path::Path;
 
-use support::ctl::{ctl, json, refused, run};
-use support::people::pair;
-use support::random::Random;
-use support::server::TestServer;
-use support::system::TempDir;
+use crate::support::ctl::{ctl, json, refused, run};
+use crate::support::people::pair;
+use crate::support::random::Random;
+use crate::support::server::TestServer;
+use crate::support::system::TempDir;
 
 const PAGE: usize = 8192;
 const MESSAGES: usize = 2_000;

@@ -1,15 +1,13 @@
 //! What somebody learns who is not meant to: from the time of an answer, from ids that are not
 //! theirs, from the server's memory, its core dumps and its files.
 
-mod support;
-
+use crate::support::client::{Client, TIMEOUT};
+use crate::support::people::{pair, register_and_login};
+use crate::support::server::TestServer;
+use crate::support::system::wait_for;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::time::{Duration, Instant};
-use support::client::{Client, TIMEOUT};
-use support::people::{pair, register_and_login};
-use support::server::TestServer;
-use support::system::wait_for;
 
 /// How often each of the texts is in a process's memory; `None` where the system forbids to look.
 fn count_in_memory(pid: u32, texts: &[&str]) -> Option<Vec<usize>> {

@@ -1,16 +1,14 @@
 //! SIGTERM ends the server within 10 seconds with exit code 0, whatever the clients do, and what was
 //! acknowledged is kept (contract, section 4, promises 1 and 7). So it is by SIGKILL (promise 1).
 
-mod support;
-
+use super::support::client::{Client, Received, TIMEOUT};
+use super::support::people::{Push, pair, register_and_login};
+use super::support::server::TestServer;
+use super::support::system::wait_for;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::client::{Client, Received, TIMEOUT};
-use support::people::{Push, pair, register_and_login};
-use support::server::TestServer;
-use support::system::wait_for;
 
 /// Long enough for every test here; a scope waits for its threads, so a flood without an end would
 /// make a failing test hang.

@@ -1,11 +1,9 @@
 //! What an operator asks a running server for: figures (SIGUSR1) and reading again (SIGHUP).
 
-mod support;
-
-use support::client::TIMEOUT;
-use support::people::pair;
-use support::server::{TestServer, signal};
-use support::system::take_open_files;
+use crate::support::client::TIMEOUT;
+use crate::support::people::pair;
+use crate::support::server::{TestServer, signal};
+use crate::support::system::take_open_files;
 
 /// The value of `name=value` in a line of figures.
 fn figure(line: &str, name: &str) -> f64 {

@@ -1,12 +1,10 @@
 //! A client that knows the table alone: whatever it sends, right or wrong, it never meets a number
 //! that the table does not have.
 
-mod support;
-
+use crate::support::client::Client;
+use crate::support::people::PASSWORD;
+use crate::support::server::TestServer;
 use std::collections::BTreeSet;
-use support::client::Client;
-use support::people::PASSWORD;
-use support::server::TestServer;
 
 /// The packets of the server, as the table numbers them.
 const PACKETS: &[u16] = &[

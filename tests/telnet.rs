@@ -1,12 +1,10 @@
 //! People with telnet, and pages in browsers: what cannot be said line by line in `transcripts`
 //! (`telnet`, `line_ends` and `other_protocols`).
 
-mod support;
-
+use crate::support::client::{Client, TIMEOUT};
+use crate::support::people::{Push, pair};
+use crate::support::server::TestServer;
 use std::time::Duration;
-use support::client::{Client, TIMEOUT};
-use support::people::{Push, pair};
-use support::server::TestServer;
 
 const IAC: u8 = 255;
 

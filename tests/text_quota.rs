@@ -1,12 +1,10 @@
 //! The allowance of text that waits to be received (`--text-quota`).
 
-mod support;
-
-use support::client::{Client, TIMEOUT};
-use support::ctl::json;
-use support::people::{befriend, open_chat, pair, register_and_login};
-use support::server::TestServer;
-use support::system::wait_for;
+use crate::support::client::{Client, TIMEOUT};
+use crate::support::ctl::json;
+use crate::support::people::{befriend, open_chat, pair, register_and_login};
+use crate::support::server::TestServer;
+use crate::support::system::wait_for;
 
 const REFUSED: &str =
     "211 115 MessageSend: too much of your text waits to be received; try again later";

@@ -1,21 +1,18 @@
 //! TLS itself: certificates, handshakes that go wrong, who is let in where. What is said over it is
-//! tested by the programs whose names begin with `tls_`.
-#![cfg(feature = "tls")]
-
-mod support;
+//! tested by `over_tls.rs`.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
 
+use crate::support::certificates::{self, Authority, NAMES, Validity, authority, trust, trust_in};
+use crate::support::client::{Client, TIMEOUT};
+use crate::support::link::Link;
+use crate::support::people::{PASSWORD, pair, register_and_login};
+use crate::support::server::{TestServer, program, signal};
+use crate::support::system::TempDir;
 use plausch::tls::client::{ConnectError, Stream, Trust};
-use support::certificates::{self, Authority, NAMES, Validity, authority, trust, trust_in};
-use support::client::{Client, TIMEOUT};
-use support::link::Link;
-use support::people::{PASSWORD, pair, register_and_login};
-use support::server::{TestServer, program, signal};
-use support::system::TempDir;
 
 /// A server with a plain port and one with TLS, and the files of its certificate.
 struct Both {
@@ -94,8 +91,8 @@ fn plain_and_tls_talk_to_each_other() {
     anna.register("anna");
     anna.login("anna");
     let mut bernd = register_and_login(&both.server, "bernd");
-    support::people::befriend(&mut anna, &mut bernd);
-    let chat = support::people::open_chat(&mut anna, &bernd);
+    crate::support::people::befriend(&mut anna, &mut bernd);
+    let chat = crate::support::people::open_chat(&mut anna, &bernd);
     anna.say(chat, "sealed");
     assert_eq!(bernd.recv_push().message, "sealed");
     bernd.say(chat, "plain");

@@ -1,9 +1,7 @@
 //! One test for each conversation in `tests/transcripts`. Their README says how they are written;
 //! `PLAUSCH_SERVER=host:port` runs them against a server that is already there.
 
-mod support;
-
-use support::transcript;
+use super::support::transcript;
 
 macro_rules! transcripts {
     ($($name:ident)*) => {

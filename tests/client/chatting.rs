@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::person::{Person, anna_with_bernd, command, command_with_echo};
+use super::person::{Person, anna_with_bernd, command, command_with_echo};
 use crate::support::people::{PASSWORD, Push, befriend, open_chat, pair, register_and_login};
 use crate::support::server::TestServer;
 use crate::support::system::TempDir;

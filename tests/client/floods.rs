@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::person::Person;
+use super::person::Person;
 use crate::support::client::Client;
 use crate::support::people::{login_when_free, pair};
 use crate::support::server::TestServer;

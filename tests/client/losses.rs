@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::person::{Person, anna_with_bernd, free_address};
-use crate::relay::Relay;
+use super::person::{Person, anna_with_bernd, free_address};
+use super::relay::Relay;
 use crate::support::client::Client;
 use crate::support::ctl::ctl;
 use crate::support::people::{PASSWORD, login_when_free, pair};

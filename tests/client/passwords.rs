@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::person::{PROGRAM, command};
+use super::person::{PROGRAM, command};
 use crate::support::client::TIMEOUT;
 use crate::support::people::{PASSWORD, pair};
 use crate::support::server::TestServer;

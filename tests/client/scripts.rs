@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-use crate::person::{command, free_address};
-use crate::relay::Relay;
+use super::person::{command, free_address};
+use super::relay::Relay;
 use crate::support::client::TIMEOUT;
 use crate::support::people::{befriend, login_when_free, open_chat, pair, register_and_login};
 use crate::support::server::TestServer;

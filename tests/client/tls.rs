@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use crate::person::{Person, command};
+use super::person::{Person, command};
 use crate::support::certificates::{self, Authority, NAMES, Validity, authority};
 use crate::support::client::TIMEOUT;
 use crate::support::people::pair;

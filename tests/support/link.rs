@@ -1,6 +1,6 @@
 //! What a test's connection travels in: TCP as it is, or TLS over it.
 //!
-//! A test program whose name begins with `tls_` speaks TLS wherever it connects: so the same tests
+//! Below `over_tls.rs` that is TLS wherever a test connects: so the same tests
 //! are run once over each.
 
 use std::io::{Read, Result, Write};
@@ -11,9 +11,9 @@ use super::certificates;
 #[cfg(feature = "tls")]
 use plausch::tls::client::Stream;
 
-/// Whether this test program speaks TLS.
+/// Whether the tests that use this speak TLS.
 pub fn wants_tls() -> bool {
-    module_path!().starts_with("tls_")
+    module_path!().contains("::over_tls::")
 }
 
 /// One of possibly several handles to the same connection.
@@ -25,7 +25,7 @@ pub enum Link {
 }
 
 impl Link {
-    /// Makes the handshake, if this program speaks TLS.
+    /// Makes the handshake, if these tests speak TLS.
     pub fn over(stream: TcpStream) -> Result<Link> {
         #[cfg(feature = "tls")]
         if wants_tls() {

@@ -2,9 +2,6 @@
 //! and the runner of the transcripts. Nothing here looks into the server: it is started as a
 //! program, spoken to over TCP, and watched through its log and /proc.
 
-// Each test program takes what it needs of this, and none takes all.
-#![allow(dead_code)]
-
 #[cfg(feature = "tls")]
 pub mod certificates;
 pub mod client;

@@ -1,8 +1,4 @@
 //! The real `plausch`, in a pseudo-terminal and in scripts, against the real server.
-#![cfg(feature = "client")]
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod person;
 mod relay;
