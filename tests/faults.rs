@@ -296,7 +296,7 @@ fn a_disk_that_takes_no_more_does_not_flood_the_log() {
         maria.ask("132 wrong-password another-one");
     }
     let before = complaints(&server).len();
-    let woken = times_woken(&server, "committer");
+    let woken = times_woken(&server, "maintenance");
     // In this time the server tried again 300 times.
     match hans.next(Duration::from_secs(3)) {
         Received::TimedOut => {}
@@ -307,7 +307,7 @@ fn a_disk_that_takes_no_more_does_not_flood_the_log() {
     assert!(said.len() <= few(began), "{} lines: {said:#?}", said.len());
     assert!(said.len() - before <= 6, "{before}: {said:#?}");
     // Saving positions, the index, the log and purging are tried once a second.
-    let woken = times_woken(&server, "committer") - woken;
+    let woken = times_woken(&server, "maintenance") - woken;
     assert!(woken < 60, "{woken}");
 }
 

@@ -36,7 +36,7 @@ pub(super) fn is_gender(text: &str) -> bool {
 
 pub(super) fn list(call: &Call) -> Outcome {
     let database = Database::open(call)?;
-    let accounts = database.named(database.beside.read(queries::accounts))?;
+    let accounts = database.named(database.beside.read(|moment| queries::accounts(moment)))?;
     if call.json {
         let rows: Vec<_> = accounts
             .iter()
@@ -136,7 +136,7 @@ pub(super) fn passwd(call: &Call) -> Outcome {
     let fresh = hashed(call)?;
     // The owner may have changed it meanwhile; the operator's wins.
     let placed = database.beside.write(|tx| {
-        let Some(now) = users::by_id(tx.connection, account.id)? else {
+        let Some(now) = users::by_id(&*tx, account.id)? else {
             return Ok(None);
         };
         users::set_password(tx, now.id, &now.password, &fresh)?;
@@ -202,7 +202,7 @@ pub(super) fn delete(call: &Call) -> Outcome {
         }
     }
     let placed = database.beside.write(|tx| {
-        let Some(now) = users::by_id(tx.connection, account.id)? else {
+        let Some(now) = users::by_id(&*tx, account.id)? else {
             return Ok(None);
         };
         users::delete(tx, now.id, &now.password)?;

@@ -9,25 +9,25 @@ use crate::store::admin::{check as store_check, statistics};
 
 pub(super) fn stats(call: &Call) -> Outcome {
     let database = Database::open(call)?;
-    let census = database
+    let statistics = database
         .beside
         .view(|connection| statistics::count(connection, &database.path));
-    let census = database.named(census)?;
+    let statistics = database.named(statistics)?;
     let live = database.beside.is_live();
     let live = database.named(live)?;
     if call.json {
         return Ok(json!({
-            "users": census.users,
-            "contacts": census.contacts,
-            "chats": census.chats,
-            "messages": census.messages,
-            "undelivered": census.undelivered,
-            "media": census.media,
-            "media_bytes": census.media_bytes,
-            "database_bytes": census.database_bytes,
-            "free_bytes": census.free_bytes,
-            "wal_bytes": census.wal_bytes,
-            "schema_version": census.schema_version,
+            "users": statistics.users,
+            "contacts": statistics.contacts,
+            "chats": statistics.chats,
+            "messages": statistics.messages,
+            "undelivered": statistics.undelivered,
+            "media": statistics.media,
+            "media_bytes": statistics.media_bytes,
+            "database_bytes": statistics.database_bytes,
+            "free_bytes": statistics.free_bytes,
+            "wal_bytes": statistics.wal_bytes,
+            "schema_version": statistics.schema_version,
             "server_running": live,
         })
         .to_string());
@@ -42,32 +42,32 @@ pub(super) fn stats(call: &Call) -> Outcome {
          contacts     {} pairs\nchats        {}\nmessages     {}\nundelivered  {}\n\
          media        {} with {}\nsize         {}, of which {} free\nlog          {}",
         database.path.display(),
-        census.schema_version,
-        census.users,
-        census.contacts,
-        census.chats,
-        census.messages,
-        census.undelivered,
-        census.media,
-        size(census.media_bytes),
-        size(census.database_bytes),
-        size(census.free_bytes),
-        size(census.wal_bytes),
+        statistics.schema_version,
+        statistics.users,
+        statistics.contacts,
+        statistics.chats,
+        statistics.messages,
+        statistics.undelivered,
+        statistics.media,
+        size(statistics.media_bytes),
+        size(statistics.database_bytes),
+        size(statistics.free_bytes),
+        size(statistics.wal_bytes),
     ))
 }
 
 pub(super) fn check(call: &Call) -> Outcome {
     let database = Database::open_to_read(call)?;
     let mut progress = Progress::new(call.quiet);
-    let log_limits = database.beside.read(|connection| {
-        store_check::log_limits(connection, |what| progress.show(format!("looking: {what}")))
+    let problems = database.beside.read(|connection| {
+        store_check::problems(connection, |what| progress.show(format!("looking: {what}")))
     });
-    let log_limits = database.named(log_limits)?;
+    let problems = database.named(problems)?;
     drop(progress);
-    if log_limits.is_empty() {
+    if problems.is_empty() {
         Ok("ok".to_owned())
     } else {
-        Err(Failure::Found(log_limits.join("\n")))
+        Err(Failure::Found(problems.join("\n")))
     }
 }
 

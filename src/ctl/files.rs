@@ -60,10 +60,10 @@ pub(super) fn salvage(call: &Call) -> Outcome {
              missing"
         ));
     }
-    if salvaged.log_limits.is_empty() {
+    if salvaged.problems.is_empty() {
         return Ok(format!("{text}\n{} is whole", new.display()));
     }
-    let found = salvaged.log_limits.join("\n");
+    let found = salvaged.problems.join("\n");
     Err(Failure::Found(format!("{text}\n{found}")))
 }
 

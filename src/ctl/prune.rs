@@ -12,6 +12,7 @@ use crate::ctl::options::Call;
 use crate::store::admin::orders;
 use crate::store::admin::orders::Order;
 use crate::store::admin::queries;
+use crate::store::removal::retention;
 
 /// Chats, and media, of one transaction: some milliseconds.
 const STEP: u32 = 64;
@@ -40,7 +41,7 @@ pub(super) fn prune(call: &Call) -> Outcome {
     // A person has looked at the clock.
     let noted = database
         .beside
-        .write(|tx| Ok(queries::note_retained(tx.connection, tx.now())?));
+        .write(|tx| Ok(retention::note_retained(&*tx, tx.now())?));
     database.named(noted)?;
     if messages + media == 0 {
         return Ok(format!("{what} are removed"));

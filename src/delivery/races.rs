@@ -1,5 +1,5 @@
 //! What threads hand over to each other, in many orders of their steps: hub, outbox, writer and
-//! the committer's lead, on a real store and real sockets, under shuttle's scheduler. Run by
+//! the leader's hand-over, on a real store and real sockets, under shuttle's scheduler. Run by
 //! `cargo test --features shuttle races`; `PLAUSCH_ORDERS` says how many orders are tried
 //! (default 500 of each kind), `PLAUSCH_SEED` where they begin.
 //!
@@ -167,7 +167,7 @@ fn shutdown_against_commit() {
     });
 }
 
-/// Everybody leads now and then, and the committer takes its turns: each sees its own at once.
+/// Everybody leads now and then, and the maintenance thread takes its turns: each sees its own at once.
 #[test]
 fn the_lead_is_handed_over() {
     orders(|| {

@@ -46,7 +46,8 @@ pub(crate) fn request(session: &Session, chat: ChatId, before: i64, count: u32) 
         ],
         keys,
         move |view, key, out| {
-            let found = messages::one(view, key, |message| {
+            // The pin keeps the server itself from purging it; another program may have.
+            messages::one(view, key, |message| {
                 let sender = if message.to_creator { &other } else { &creator };
                 Reply::HistoryElement {
                     chat: message.chat,
@@ -56,9 +57,7 @@ pub(crate) fn request(session: &Session, chat: ChatId, before: i64, count: u32) 
                     media: message.media,
                 }
                 .format(out);
-            })?;
-            // The pin keeps the server itself from purging it; another program may have.
-            found.ok_or(rusqlite::Error::QueryReturnedNoRows)
+            })
         },
         Reply::HistoryEnd,
         Some(pin),

@@ -4,13 +4,13 @@ use std::vec;
 
 use super::Stream;
 use crate::protocol::Reply;
-use crate::store::{Pin, Store, StoreError, View};
+use crate::store::{self, Pin, Store, StoreError, View};
 
 /// Bytes of one piece of a reply.
 pub(crate) const PIECE: usize = 16 << 10;
 
 /// Turns a key into its line.
-type Element<K> = Box<dyn Fn(&View<'_>, K, &mut Vec<u8>) -> rusqlite::Result<()>>;
+type Element<K> = Box<dyn Fn(&View<'_>, K, &mut Vec<u8>) -> store::Result<()>>;
 
 /// A list between its begin and its end packet.
 pub(crate) struct List<K> {
@@ -28,7 +28,7 @@ impl<K> List<K> {
         store: &Store,
         head: &[Reply<'_>],
         keys: Vec<K>,
-        element: impl Fn(&View<'_>, K, &mut Vec<u8>) -> rusqlite::Result<()> + 'static,
+        element: impl Fn(&View<'_>, K, &mut Vec<u8>) -> store::Result<()> + 'static,
         tail: Reply<'static>,
         pin: Option<Pin>,
     ) -> Box<List<K>> {

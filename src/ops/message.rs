@@ -12,7 +12,7 @@ use crate::store::chats;
 use crate::store::chats::Access;
 use crate::store::messages;
 use crate::store::messages::{Insert, Kept, Sent};
-use crate::store::{Newest, StoreError, contacts};
+use crate::store::{self, Newest, StoreError, View, contacts};
 
 /// Messages of one batch at most.
 const BATCH_MESSAGES: usize = 256;
@@ -114,7 +114,7 @@ pub(crate) fn send_batch(
     let sent = store.send(allowed, move |tx| {
         let room = tx.has_room()?;
         if room {
-            let mut insert = Insert::new(tx.connection)?;
+            let mut insert = Insert::new(tx)?;
             for item in taken.items.iter_mut().take(allowed) {
                 let body = taken.text.get(item.body.clone()).unwrap_or("");
                 let sent = messages::send_by(tx, &mut insert, sender, item.chat, body, None)?;
@@ -168,7 +168,7 @@ fn statuses(
         let chats = items.iter().map(|item| item.chat);
         chats
             .map(|chat| refusal(view, sender, chat))
-            .collect::<rusqlite::Result<Vec<_>>>()
+            .collect::<store::Result<Vec<_>>>()
     });
     // What cannot be looked up is refused all the same.
     let found = found.unwrap_or_else(|_| vec![None; items.len()]);
@@ -230,11 +230,7 @@ pub(crate) fn send(session: &Session, chat: ChatId, message: &str, data: Option<
 }
 
 /// Why a user cannot send into a chat now.
-fn refusal(
-    view: &rusqlite::Connection,
-    user: UserId,
-    chat: ChatId,
-) -> rusqlite::Result<Option<Status>> {
+fn refusal(view: &View<'_>, user: UserId, chat: ChatId) -> store::Result<Option<Status>> {
     Ok(match chats::access(view, user, chat)? {
         Access::NotFound => Some(Status::ChatNotFound),
         Access::Denied => Some(Status::ChatPermissionDenied),

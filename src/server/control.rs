@@ -107,7 +107,7 @@ fn obey(server: &Server, order: Order) {
             outbox.end_receipts(false);
             context.hub.leave(&outbox);
         }
-        // Done along with the removal, within the committer.
+        // Done along with the removal, by the maintenance thread.
         Order::Purge => log::info!("the operator wants something purged"),
     }
 }

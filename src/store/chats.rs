@@ -2,22 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{StoreError, Tx, contacts, messages, users};
+use super::{Source, StoreError, Tx, contacts, users};
 use crate::ids::{ChatId, MessageId, UserId};
+use crate::store::commit::cache::CachedChat;
 use crate::store::lanes::View;
-
-/// What sending into a chat depends on, kept by the committer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CachedChat {
-    pub(crate) creator: UserId,
-    pub(crate) other: UserId,
-    /// The TimeStamp of the newest message ever, 0 before the first.
-    pub(crate) last_timestamp: i64,
-    /// Both accounts are there and are contacts.
-    pub(crate) open: bool,
-    /// Whether the chat is in the creator's list and in the other's.
-    pub(crate) listed: [bool; 2],
-}
 
 /// The direction of messages to the creator (`to_creator`) or to the other member of a chat.
 pub(crate) fn lane(chat: ChatId, to_creator: bool) -> i64 {
@@ -41,11 +29,8 @@ pub(crate) enum Access {
 }
 
 /// What `chat` is to `user`.
-pub(crate) fn access(
-    connection: &Connection,
-    user: UserId,
-    chat: ChatId,
-) -> rusqlite::Result<Access> {
+pub(crate) fn access(source: &impl Source, user: UserId, chat: ChatId) -> rusqlite::Result<Access> {
+    let connection = source.connection();
     let Some((creator, other)) = members(connection, chat)? else {
         return Ok(Access::NotFound);
     };
@@ -68,8 +53,9 @@ pub(crate) fn access(
 }
 
 /// The chats in a user's list, oldest first.
-pub(crate) fn of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<ChatId>> {
-    connection
+pub(crate) fn of(source: &impl Source, user: UserId) -> rusqlite::Result<Vec<ChatId>> {
+    source
+        .connection()
         .prepare_cached(
             "SELECT chat_id FROM member WHERE user_id = ?1 AND listed = 1 ORDER BY chat_id",
         )?
@@ -78,7 +64,8 @@ pub(crate) fn of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<
 }
 
 /// The names of a chat's creator and other member, as shown.
-pub(crate) fn names(connection: &Connection, chat: ChatId) -> rusqlite::Result<(String, String)> {
+pub(crate) fn names(source: &impl Source, chat: ChatId) -> rusqlite::Result<(String, String)> {
+    let connection = source.connection();
     let (creator, other) =
         members(connection, chat)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     Ok((
@@ -89,10 +76,11 @@ pub(crate) fn names(connection: &Connection, chat: ChatId) -> rusqlite::Result<(
 
 /// The ids of a chat's creator and other member.
 pub(crate) fn members(
-    connection: &Connection,
+    source: &impl Source,
     chat: ChatId,
 ) -> rusqlite::Result<Option<(UserId, UserId)>> {
-    connection
+    source
+        .connection()
         .prepare_cached("SELECT creator_id, other_id FROM chat WHERE id = ?1")?
         .query_row([chat], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()
@@ -119,7 +107,7 @@ pub(crate) fn create(
     if !contacts::confirmed(connection, user, contact)? {
         return Ok(Created::NotConfirmed);
     }
-    if let Some(chat) = between(connection, user, contact)? {
+    if let Some(chat) = tx.chat_between(user, contact)? {
         list(tx, user, chat)?;
         return Ok(Created::Listed);
     }
@@ -142,7 +130,7 @@ pub(crate) fn list(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), St
     tx.connection
         .prepare_cached("UPDATE member SET listed = 1 WHERE user_id = ?1 AND chat_id = ?2")?
         .execute((user, chat))?;
-    tx.memory.chats.remove(&chat);
+    tx.cache.chats.remove(&chat);
     Ok(())
 }
 
@@ -186,7 +174,7 @@ pub(crate) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), S
                 )?
                 .execute((user, chat, newest))?;
             // The newest message may be purged some day; TimeStamps must not go back then.
-            let last = messages::last_timestamp(&tx.view(), chat)?;
+            let last = last_timestamp(&tx.view(), chat)?;
             connection
                 .prepare_cached("UPDATE chat SET last_timestamp = ?2 WHERE id = ?1")?
                 .execute((chat, last))?;
@@ -213,28 +201,23 @@ pub(crate) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), S
         purge.execute((lane(chat, false), upto))?;
         tx.purge_soon();
     }
-    tx.memory.chats.remove(&chat);
+    tx.cache.chats.remove(&chat);
     Ok(())
 }
 
-/// The chat of two users, if there is one.
-pub(crate) fn between(
-    connection: &Connection,
-    a: UserId,
-    b: UserId,
-) -> rusqlite::Result<Option<ChatId>> {
-    connection
-        .prepare_cached("SELECT chat_id FROM member WHERE user_id = ?1 AND other_id = ?2")?
-        .query_row([a, b], |row| row.get(0))
-        .optional()
-}
-
-/// Makes the committer look the chat of two users up again before the next message.
-pub(crate) fn forget_pair(tx: &mut Tx<'_>, a: UserId, b: UserId) -> Result<(), StoreError> {
-    if let Some(chat) = between(tx.connection, a, b)? {
-        tx.memory.chats.remove(&chat);
+/// The TimeStamp that the next message of a chat must pass.
+pub(crate) fn last_timestamp(view: &View<'_>, chat: ChatId) -> rusqlite::Result<i64> {
+    let mut last = view
+        .connection
+        .prepare_cached("SELECT last_timestamp FROM chat WHERE id = ?1")?
+        .query_row([chat], |row| row.get(0))
+        .optional()?
+        .unwrap_or(0);
+    for to_creator in [true, false] {
+        let newest = view.newest(lane(chat, to_creator), MessageId::MAX)?;
+        last = last.max(newest.map_or(0, |(_, timestamp)| timestamp));
     }
-    Ok(())
+    Ok(last)
 }
 
 /// Reads what [`CachedChat`] keeps; None when there is no such chat.
@@ -242,8 +225,9 @@ pub(crate) fn load(view: &View<'_>, chat: ChatId) -> rusqlite::Result<Option<Cac
     let Some((creator, other)) = members(view, chat)? else {
         return Ok(None);
     };
-    let mut listed =
-        view.prepare_cached("SELECT listed FROM member WHERE user_id = ?1 AND chat_id = ?2")?;
+    let mut listed = view
+        .connection
+        .prepare_cached("SELECT listed FROM member WHERE user_id = ?1 AND chat_id = ?2")?;
     let mut is_listed = |user: UserId| -> rusqlite::Result<bool> {
         Ok(listed
             .query_row((user, chat), |row| row.get(0))
@@ -253,9 +237,9 @@ pub(crate) fn load(view: &View<'_>, chat: ChatId) -> rusqlite::Result<Option<Cac
     Ok(Some(CachedChat {
         creator,
         other,
-        last_timestamp: messages::last_timestamp(view, chat)?,
-        open: contacts::exists(view, creator)?
-            && contacts::exists(view, other)?
+        last_timestamp: last_timestamp(view, chat)?,
+        open: users::exists(view, creator)?
+            && users::exists(view, other)?
             && contacts::confirmed(view, creator, other)?,
         listed: [is_listed(creator)?, is_listed(other)?],
     }))

@@ -3,7 +3,7 @@
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{StoreError, Tx, asked, chats};
+use super::{Source, StoreError, Tx, asked, users};
 use crate::ids::UserId;
 use crate::store::commit::tx::milliseconds;
 
@@ -43,7 +43,7 @@ pub(crate) fn request(
     online: bool,
 ) -> Result<Requested, StoreError> {
     let connection = tx.connection;
-    if !exists(connection, contact)? || !exists(connection, user)? {
+    if !users::exists(connection, contact)? || !users::exists(connection, user)? {
         return Ok(Requested::Nobody);
     }
     if wants(connection, user, contact)? {
@@ -69,7 +69,7 @@ pub(crate) fn request(
                  WHERE (user_id = ?1 AND contact_id = ?2) OR (user_id = ?2 AND contact_id = ?1)",
             )?
             .execute((user, contact, tx.now()))?;
-        chats::forget_pair(tx, user, contact)?;
+        tx.forget_chat_between(user, contact)?;
     } else if !asked::is_told(tx, user, contact, online)? {
         return Ok(Requested::Quietly);
     }
@@ -135,13 +135,14 @@ pub(crate) fn remove(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<b
         .prepare_cached("DELETE FROM contact_event WHERE user_id = ?1 AND contact_id = ?2")?;
     events.execute((user, contact))?;
     events.execute((contact, user))?;
-    chats::forget_pair(tx, user, contact)?;
+    tx.forget_chat_between(user, contact)?;
     Ok(true)
 }
 
 /// Whether both sides want it.
-pub(crate) fn confirmed(connection: &Connection, a: UserId, b: UserId) -> rusqlite::Result<bool> {
-    connection
+pub(crate) fn confirmed(source: &impl Source, a: UserId, b: UserId) -> rusqlite::Result<bool> {
+    source
+        .connection()
         .prepare_cached(
             "SELECT 1 FROM contact WHERE user_id = ?1 AND contact_id = ?2 AND since IS NOT NULL",
         )?
@@ -149,8 +150,9 @@ pub(crate) fn confirmed(connection: &Connection, a: UserId, b: UserId) -> rusqli
 }
 
 /// The confirmed contacts of a user, by id.
-pub(crate) fn of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<UserId>> {
-    connection
+pub(crate) fn of(source: &impl Source, user: UserId) -> rusqlite::Result<Vec<UserId>> {
+    source
+        .connection()
         .prepare_cached(
             "SELECT c.contact_id FROM contact c JOIN user u ON u.id = c.contact_id
              WHERE c.user_id = ?1 AND c.since IS NOT NULL AND u.mapped IS NOT NULL
@@ -162,16 +164,17 @@ pub(crate) fn of(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<
 
 /// One contact of a user; since is 0 when the contact ended a moment ago.
 pub(crate) fn one(
-    connection: &Connection,
+    source: &impl Source,
     user: UserId,
     contact: UserId,
 ) -> rusqlite::Result<Contact> {
+    let connection = source.connection();
     let since: Option<Option<i64>> = connection
         .prepare_cached("SELECT since FROM contact WHERE user_id = ?1 AND contact_id = ?2")?
         .query_row((user, contact), |row| row.get(0))
         .optional()?;
     Ok(Contact {
-        name: super::users::shown_name(connection, contact)?,
+        name: users::shown_name(connection, contact)?,
         since: since.flatten().unwrap_or(0),
     })
 }
@@ -186,12 +189,13 @@ pub(crate) struct Event<K> {
 
 /// Contact events of a user above `after`, oldest first, at most `limit`.
 pub(crate) fn events(
-    connection: &Connection,
+    source: &impl Source,
     user: UserId,
     after: i64,
     limit: u32,
 ) -> rusqlite::Result<Vec<Event<i64>>> {
-    connection
+    source
+        .connection()
         .prepare_cached(
             "SELECT e.id, u.name FROM contact_event e JOIN user u ON u.id = e.contact_id
              WHERE e.user_id = ?1 AND e.id > ?2 AND u.mapped IS NOT NULL
@@ -204,13 +208,14 @@ pub(crate) fn events(
 /// Contact events of a user up to `upto` that are not open requests: those are told at each login
 /// anyway, see [`open_requests`].
 pub(crate) fn settled_events(
-    connection: &Connection,
+    source: &impl Source,
     user: UserId,
     after: i64,
     upto: i64,
     limit: u32,
 ) -> rusqlite::Result<Vec<Event<i64>>> {
-    connection
+    source
+        .connection()
         .prepare_cached(
             "SELECT e.id, u.name FROM contact_event e JOIN user u ON u.id = e.contact_id
              WHERE e.user_id = ?1 AND e.id > ?2 AND e.id <= ?3 AND u.mapped IS NOT NULL
@@ -225,12 +230,13 @@ pub(crate) fn settled_events(
 /// Who wants `user` and has no answer yet, by the asker's id, above `after`; without those of whom
 /// `user` is not to be told, see `asked`.
 pub(crate) fn open_requests(
-    connection: &Connection,
+    source: &impl Source,
     user: UserId,
     after: Option<UserId>,
     limit: u32,
 ) -> rusqlite::Result<Vec<Event<UserId>>> {
-    connection
+    source
+        .connection()
         .prepare_cached(
             "SELECT c.user_id, u.name FROM contact c JOIN user u ON u.id = c.user_id
              WHERE c.contact_id = ?1 AND c.since IS NULL AND c.user_id > ?2
@@ -254,8 +260,9 @@ pub(crate) fn open_requests(
 }
 
 /// The newest contact event of a user, 0 when there is none.
-pub(crate) fn newest_event(connection: &Connection, user: UserId) -> rusqlite::Result<i64> {
-    Ok(connection
+pub(crate) fn newest_event(source: &impl Source, user: UserId) -> rusqlite::Result<i64> {
+    Ok(source
+        .connection()
         .prepare_cached("SELECT id FROM contact_event WHERE user_id = ?1 ORDER BY id DESC LIMIT 1")?
         .query_row([user], |row| row.get(0))
         .optional()?
@@ -267,11 +274,4 @@ fn event<K: FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<Event<K>> {
         key: row.get(0)?,
         name: row.get(1)?,
     })
-}
-
-/// Whether the account is there (not a tombstone).
-pub(crate) fn exists(connection: &Connection, user: UserId) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT 1 FROM user WHERE id = ?1 AND mapped IS NOT NULL")?
-        .exists([user])
 }

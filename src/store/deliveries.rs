@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{StoreError, Tx, asked};
+use super::{Source, StoreError, Tx, asked};
 use crate::ids::{MessageId, UserId};
 use crate::store::commit::tx::milliseconds;
 
@@ -318,8 +318,9 @@ pub(crate) fn receive_explicitly(
 }
 
 /// Whether the last login of `user` has used `135`, as far as that is saved.
-pub(crate) fn is_explicit(connection: &Connection, user: UserId) -> rusqlite::Result<bool> {
-    connection
+pub(crate) fn is_explicit(source: &impl Source, user: UserId) -> rusqlite::Result<bool> {
+    source
+        .connection()
         .prepare_cached("SELECT 1 FROM explicit_receipt WHERE user_id = ?1")?
         .exists([user])
 }
@@ -341,10 +342,11 @@ pub(crate) fn forget_starts(connection: &Connection) -> rusqlite::Result<()> {
 /// A login that has had something since before `settled` (milliseconds since 1970) holds nothing any
 /// more: whoever wants to count by `135` has begun by then, and a person may stay logged in for years.
 pub(crate) fn surely(
-    connection: &Connection,
+    source: &impl Source,
     user: UserId,
     settled: i64,
 ) -> rusqlite::Result<MessageId> {
+    let connection = source.connection();
     let start = connection
         .prepare_cached("SELECT message_id FROM login_start WHERE user_id = ?1 AND since > ?2")?
         .query_row((user, settled), |row| row.get(0))
@@ -353,8 +355,9 @@ pub(crate) fn surely(
 }
 
 /// The saved position; 0 when nothing has arrived yet.
-pub(crate) fn saved(connection: &Connection, user: UserId) -> rusqlite::Result<MessageId> {
-    Ok(connection
+pub(crate) fn saved(source: &impl Source, user: UserId) -> rusqlite::Result<MessageId> {
+    Ok(source
+        .connection()
         .prepare_cached("SELECT message_id FROM delivery WHERE user_id = ?1")?
         .query_row([user], |row| row.get(0))
         .optional()?

@@ -3,9 +3,10 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::chats;
-use super::{StoreError, Tx, messages};
+use super::{Source, StoreError, Tx, messages};
 use crate::ids::{ChatId, MediaId, MessageId, UserId};
 use crate::store::chats::Access;
+use crate::store::commit::quota;
 
 /// Bytes of one part, a little less where a character would be cut.
 pub(crate) const PART: usize = 64 << 10;
@@ -33,11 +34,8 @@ pub(crate) enum Lookup {
 }
 
 /// Looks media up for a user.
-pub(crate) fn find(
-    connection: &Connection,
-    user: UserId,
-    media: MediaId,
-) -> rusqlite::Result<Lookup> {
+pub(crate) fn find(source: &impl Source, user: UserId, media: MediaId) -> rusqlite::Result<Lookup> {
+    let connection = source.connection();
     let row: Option<(ChatId, MessageId, bool)> = connection
         .prepare_cached(
             "SELECT chat_id, message_id, quoted FROM media
@@ -67,11 +65,12 @@ pub(crate) fn find(
 
 /// One part of media; None behind the last one.
 pub(crate) fn part(
-    connection: &Connection,
+    source: &impl Source,
     media: MediaId,
     part: u32,
 ) -> rusqlite::Result<Option<String>> {
-    connection
+    source
+        .connection()
         .prepare_cached("SELECT data FROM media_part WHERE media_id = ?1 AND part = ?2")?
         .query_row((media, part), |row| row.get(0))
         .optional()
@@ -85,8 +84,12 @@ pub(crate) fn begin(
     size: usize,
     quoted: bool,
 ) -> Result<Option<MediaId>, StoreError> {
-    if !tx.has_quota(owner, size as u64)? {
-        return Ok(None);
+    let limits = tx.cache.limits;
+    if limits.media_quota > 0 {
+        let used = used(tx.connection, owner)?;
+        if !quota::has_media_quota(&limits, owner, used, size as u64) {
+            return Ok(None);
+        }
     }
     tx.connection
         .prepare_cached(
@@ -94,7 +97,7 @@ pub(crate) fn begin(
         )?
         .execute((owner, chat, i64::try_from(size).unwrap_or(i64::MAX), quoted))?;
     let media = tx.connection.last_insert_rowid();
-    tx.memory.uploading.insert(media);
+    tx.cache.uploading.insert(media);
     Ok(Some(media))
 }
 
@@ -140,12 +143,12 @@ pub(crate) fn finish(
         }
         _ => tx.purge_soon(),
     }
-    tx.memory.uploading.remove(&media);
+    tx.cache.uploading.remove(&media);
     Ok(sent)
 }
 
 /// Gives an upload up; its parts are purged.
 pub(crate) fn abandon(tx: &mut Tx<'_>, media: MediaId) {
-    tx.memory.uploading.remove(&media);
+    tx.cache.uploading.remove(&media);
     tx.purge_soon();
 }

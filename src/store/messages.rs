@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::chats;
 use super::{StoreError, Tx};
@@ -52,7 +52,7 @@ pub(crate) fn send(
     body: &str,
     media: Option<MediaId>,
 ) -> Result<Sent, StoreError> {
-    let mut insert = Insert::new(tx.connection)?;
+    let mut insert = Insert::new(tx)?;
     send_by(tx, &mut insert, sender, chat, body, media)
 }
 
@@ -61,8 +61,8 @@ pub(crate) struct Insert<'c>(rusqlite::CachedStatement<'c>);
 
 impl<'c> Insert<'c> {
     /// Prepares the statement.
-    pub(crate) fn new(connection: &'c Connection) -> rusqlite::Result<Insert<'c>> {
-        connection
+    pub(crate) fn new(tx: &Tx<'c>) -> rusqlite::Result<Insert<'c>> {
+        tx.connection
             .prepare_cached(
                 "INSERT INTO message (id, lane, timestamp, body, media_id)
                  VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -80,7 +80,7 @@ pub(crate) fn send_by(
     body: &str,
     media: Option<MediaId>,
 ) -> Result<Sent, StoreError> {
-    let known = match tx.memory.chats.get(&chat) {
+    let known = match tx.cache.chats.get(&chat) {
         Some(known) => *known,
         None => match chats::load(&tx.view(), chat)? {
             Some(known) => known,
@@ -89,7 +89,7 @@ pub(crate) fn send_by(
     };
     let from_creator = sender == known.creator;
     if !from_creator && sender != known.other {
-        tx.memory.chats.insert(chat, known);
+        tx.cache.chats.insert(chat, known);
         return Ok(Sent::Denied);
     }
     let (mine, theirs) = if from_creator { (0, 1) } else { (1, 0) };
@@ -107,7 +107,7 @@ pub(crate) fn send_by(
     let mut known = known;
     if !known.listed[theirs] {
         chats::list(tx, recipient, chat)?;
-        tx.memory.relisted.push((recipient, chat));
+        tx.cache.relisted.push((recipient, chat));
         known.listed[theirs] = true;
     }
     let id = tx.next_message();
@@ -121,9 +121,9 @@ pub(crate) fn send_by(
     }
     let lane = lane(chat, !from_creator);
     insert.0.execute((id, lane, timestamp, body, media))?;
-    tx.memory.pending.push((lane, id));
+    tx.cache.added.push((lane, id));
     known.last_timestamp = timestamp;
-    tx.memory.chats.insert(chat, known);
+    tx.cache.chats.insert(chat, known);
     Ok(Sent::Kept(Kept {
         id,
         timestamp,
@@ -138,39 +138,6 @@ pub(crate) fn take_back(connection: &Connection, first: MessageId) -> rusqlite::
     connection
         .prepare_cached("DELETE FROM message WHERE id >= ?1")?
         .execute([first])?;
-    Ok(())
-}
-
-/// The TimeStamp that the next message of a chat must pass.
-pub(crate) fn last_timestamp(view: &View<'_>, chat: ChatId) -> rusqlite::Result<i64> {
-    let mut last = view
-        .prepare_cached("SELECT last_timestamp FROM chat WHERE id = ?1")?
-        .query_row([chat], |row| row.get(0))
-        .optional()?
-        .unwrap_or(0);
-    for to_creator in [true, false] {
-        let newest = view.newest(lane(chat, to_creator), MessageId::MAX)?;
-        last = last.max(newest.map_or(0, |(_, timestamp)| timestamp));
-    }
-    Ok(last)
-}
-
-/// An id that no message has passed.
-pub(crate) fn high_water(connection: &Connection) -> rusqlite::Result<MessageId> {
-    let stored: MessageId = connection.query_row(
-        "SELECT value FROM counter WHERE name = 'message'",
-        [],
-        |row| row.get(0),
-    )?;
-    let newest: Option<MessageId> =
-        connection.query_row("SELECT max(id) FROM message", [], |row| row.get(0))?;
-    Ok(stored.max(newest.unwrap_or(0)))
-}
-
-pub(crate) fn set_high_water(connection: &Connection, id: MessageId) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("UPDATE counter SET value = max(value, ?1) WHERE name = 'message'")?
-        .execute([id])?;
     Ok(())
 }
 
@@ -202,7 +169,7 @@ pub(crate) fn backlog(
     mut each: impl FnMut(Stored<'_>) -> bool,
 ) -> rusqlite::Result<bool> {
     let mut heads = BinaryHeap::new();
-    let mut lanes = view.prepare_cached(
+    let mut lanes = view.connection.prepare_cached(
         "SELECT m.chat_id, m.cleared_id, c.creator_id FROM member m JOIN chat c ON c.id = m.chat_id
          WHERE m.user_id = ?1",
     )?;
@@ -282,13 +249,14 @@ pub(crate) fn history(
     Ok(ids)
 }
 
-/// One message of a chat by its id, handed to `f`; None when it is gone.
+/// One message of a chat by its id, handed to `f`; an error when it is gone.
 pub(crate) fn one<T>(
     view: &View<'_>,
     id: MessageId,
     f: impl FnOnce(Stored<'_>) -> T,
-) -> rusqlite::Result<Option<T>> {
-    view.message(id, |row| Ok(f(stored(row)?)))
+) -> rusqlite::Result<T> {
+    view.message(id, |row| Ok(f(stored(row)?)))?
+        .ok_or(rusqlite::Error::QueryReturnedNoRows)
 }
 
 /// The newest message to a member of a chat at or before a TimeStamp, for `135`.

@@ -23,6 +23,7 @@ pub(crate) mod open;
 #[cfg(test)]
 mod plans;
 pub(crate) mod removal;
+mod source;
 mod sql_ids;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -36,16 +37,19 @@ use std::time::Duration;
 
 use crate::ids::{ChatId, MessageId, UserId};
 use crate::sync::lock;
-use commit::queue::{Undo, WriteQueue};
+use admin::orders;
+pub(crate) use commit::cache::Newest;
+use commit::maintenance::{self, Maintenance};
+use commit::queue::WriteQueue;
 pub use commit::quota::Limits;
-use commit::text_quota;
-pub(crate) use commit::tx::{Newest, Tx};
-use commit::worker::{self, Maintenance};
+pub(crate) use commit::tx::Tx;
+use commit::{Undo, WriteConnection, text_quota};
 use deliveries::{Deliveries, LoginNumber, Position, Standing};
 pub use error::StoreError;
 use lanes::PendingIndex;
 pub(crate) use lanes::View;
-use open::pool;
+use open::pool::{self, Pool};
+use source::{Moment, Source};
 
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -58,7 +62,7 @@ pub struct Options {
     /// A file that is made along with the database. Where it is and the database is not, none is made:
     /// its disk is not mounted, say.
     pub marker: Option<PathBuf>,
-    /// Connections for reading; the committer has one more for itself.
+    /// Connections for reading; there is one more that writes.
     pub readers: u32,
     /// How long the database is looked through for damage at the start, at most; zero for not.
     pub check: Duration,
@@ -71,6 +75,9 @@ pub struct Options {
     pub stop: Arc<std::sync::atomic::AtomicBool>,
 }
 
+/// What a statement gives; other rooms need not know whose error it is.
+pub(crate) type Result<T, E = rusqlite::Error> = std::result::Result<T, E>;
+
 /// The database of one server: a cheap handle, shared by all threads.
 #[derive(Clone)]
 pub struct Store {
@@ -79,24 +86,24 @@ pub struct Store {
 
 struct Inner {
     path: PathBuf,
-    pool: r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>,
+    pool: Pool,
     jobs: Arc<WriteQueue>,
     shared: Arc<Shared>,
-    committer: Mutex<Option<Maintenance>>,
+    maintenance: Mutex<Option<Maintenance>>,
     texts: text_quota::Texts,
     /// Keep other servers away. Last, since closing the first gives up SQLite's locks of this process
     /// too.
     _locks: (Arc<File>, Option<File>),
 }
 
-/// What the committer shares with the threads that call it.
+/// What the writing connection shares with all threads.
 #[derive(Default)]
 pub(crate) struct Shared {
     /// All messages up to this id are either visible to a read that begins now, or never will be.
     committed: AtomicI64,
     deliveries: Mutex<Deliveries>,
     /// What is committed and not in the index of the lanes. Replaced before `committed` moves.
-    tail: Mutex<Arc<PendingIndex>>,
+    pending_index: Mutex<Arc<PendingIndex>>,
     /// A sync may have failed; the log is to be settled before anything is acknowledged.
     suspect: AtomicBool,
     /// One of the database's files was taken away; nothing is read or written any more.
@@ -109,7 +116,7 @@ pub(crate) struct Shared {
 }
 
 impl Store {
-    /// Opens (or creates, or upgrades) the database and starts the committer.
+    /// Opens (or creates, or upgrades) the database and starts the maintenance thread.
     ///
     /// # Errors
     /// When the file cannot be opened, is no database of Plausch, is damaged, or was written by a
@@ -124,20 +131,24 @@ impl Store {
         } = pool::open(options)?;
         let file = Arc::new(file);
         let shared = Arc::new(Shared::default());
-        let opened = worker::Opened {
-            pool: pool.clone(),
-            path: path.clone(),
-            file: Arc::clone(&file),
+        // Before anybody can log in.
+        orders::forget(&*pool.get()?)?;
+        let worker = WriteConnection::open(
+            &pool,
+            &path,
+            Arc::clone(&file),
             place,
-        };
-        let (jobs, committer) = worker::start(opened, options, Arc::clone(&shared))?;
+            options,
+            Arc::clone(&shared),
+        )?;
+        let (jobs, maintenance) = maintenance::start(&pool, worker)?;
         Ok(Store {
             inner: Arc::new(Inner {
                 path,
                 pool,
                 jobs,
                 shared,
-                committer: Mutex::new(Some(committer)),
+                maintenance: Mutex::new(Some(maintenance)),
                 texts: text_quota::Texts::new(options.limits.text_quota),
                 _locks: (file, log),
             }),
@@ -163,14 +174,14 @@ impl Store {
         }
         let connection = self.inner.pool.get()?;
         // Before the transaction begins, see `lanes`.
-        let tail = Arc::clone(&lock(&self.inner.shared.tail));
+        let pending = Arc::clone(&lock(&self.inner.shared.pending_index));
         let moment = connection.unchecked_transaction()?;
-        let value = f(&View::new(&moment, &tail, &[]))?;
+        let value = f(&View::new(&moment, &pending, &[]))?;
         moment.commit()?;
         Ok(value)
     }
 
-    /// Runs `f` in the committer's current transaction and returns after its COMMIT.
+    /// Runs `f` in the next group's transaction and returns after its COMMIT.
     ///
     /// `rows` is about how many rows `f` writes; it bounds the size of a group.
     pub(crate) fn write<T: Send + 'static>(
@@ -318,20 +329,20 @@ impl Store {
         }
     }
 
-    /// Jobs that wait for the committer, for figures.
+    /// Jobs that wait, for figures.
     pub(crate) fn queue_depth(&self) -> usize {
         self.inner.jobs.waiting()
     }
 
     /// Finishes all jobs taken so far, saves positions, checkpoints the write-ahead log and ends
-    /// the committer; later writes fail with [`StoreError::Stopped`].
+    /// the maintenance thread; later writes fail with [`StoreError::Stopped`].
     ///
     /// Of a store that is lost it saves what can be saved and ends the process, with exit code 74:
     /// closing its connections would remove files by their names, which may be another's now.
     pub fn stop(&self) {
-        let committer = lock(&self.inner.committer).take();
-        if let Some(committer) = committer {
-            committer.stop(&self.inner.jobs);
+        let maintenance = lock(&self.inner.maintenance).take();
+        if let Some(maintenance) = maintenance {
+            maintenance.stop(&self.inner.jobs);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Accounts.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::OptionalExtension;
 
-use super::{StoreError, Tx};
+use super::{Source, StoreError, Tx};
 use crate::ids::UserId;
 
 /// What a login needs to know of an account.
@@ -33,9 +33,10 @@ pub(crate) struct NewAccount {
 /// The account of the first key that one has. A key is a mapped name, or the name itself of an
 /// account that has had to give its mapped name up; see [`names`](super::open::names).
 pub(crate) fn by_name(
-    connection: &Connection,
+    source: &impl Source,
     keys: &[impl AsRef<str>],
 ) -> rusqlite::Result<Option<Account>> {
+    let connection = source.connection();
     match id_of(connection, keys)? {
         Some(user) => by_id(connection, user),
         None => Ok(None),
@@ -43,8 +44,9 @@ pub(crate) fn by_name(
 }
 
 /// The account of an id, unless it was deleted.
-pub(crate) fn by_id(connection: &Connection, user: UserId) -> rusqlite::Result<Option<Account>> {
-    connection
+pub(crate) fn by_id(source: &impl Source, user: UserId) -> rusqlite::Result<Option<Account>> {
+    source
+        .connection()
         .prepare_cached("SELECT id, name, password FROM user WHERE id = ?1 AND mapped IS NOT NULL")?
         .query_row([user], |row| {
             Ok(Account {
@@ -58,10 +60,12 @@ pub(crate) fn by_id(connection: &Connection, user: UserId) -> rusqlite::Result<O
 
 /// The id of the first key that an account has; see [`by_name`].
 pub(crate) fn id_of(
-    connection: &Connection,
+    source: &impl Source,
     keys: &[impl AsRef<str>],
 ) -> rusqlite::Result<Option<UserId>> {
-    let mut statement = connection.prepare_cached("SELECT id FROM user WHERE mapped = ?1")?;
+    let mut statement = source
+        .connection()
+        .prepare_cached("SELECT id FROM user WHERE mapped = ?1")?;
     for key in keys {
         let found = statement.query_row([key.as_ref()], |row| row.get(0));
         if let Some(id) = found.optional()? {
@@ -71,10 +75,19 @@ pub(crate) fn id_of(
     Ok(None)
 }
 
+/// Whether the account is there (not a tombstone).
+pub(crate) fn exists(source: &impl Source, user: UserId) -> rusqlite::Result<bool> {
+    source
+        .connection()
+        .prepare_cached("SELECT 1 FROM user WHERE id = ?1 AND mapped IS NOT NULL")?
+        .exists([user])
+}
+
 /// The name as it is shown to others: a deleted account's has a `~` in front, which no account
 /// can have.
-pub(crate) fn shown_name(connection: &Connection, user: UserId) -> rusqlite::Result<String> {
-    connection
+pub(crate) fn shown_name(source: &impl Source, user: UserId) -> rusqlite::Result<String> {
+    source
+        .connection()
         .prepare_cached(
             "SELECT CASE WHEN mapped IS NULL THEN '~' || name ELSE name END
              FROM user WHERE id = ?1",
@@ -83,8 +96,9 @@ pub(crate) fn shown_name(connection: &Connection, user: UserId) -> rusqlite::Res
 }
 
 /// All accounts but `user`, in code point order of their mapped names.
-pub(crate) fn others(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<UserId>> {
-    connection
+pub(crate) fn others(source: &impl Source, user: UserId) -> rusqlite::Result<Vec<UserId>> {
+    source
+        .connection()
         .prepare_cached(
             "SELECT id FROM user WHERE mapped IS NOT NULL AND id <> ?1 ORDER BY mapped",
         )?
@@ -150,7 +164,7 @@ pub(crate) fn delete(tx: &mut Tx<'_>, user: UserId, password: &str) -> Result<bo
     connection
         .prepare_cached("INSERT INTO departure (user_id) VALUES (?1)")?
         .execute([user])?;
-    tx.memory
+    tx.cache
         .chats
         .retain(|_, chat| chat.creator != user && chat.other != user);
     tx.purge_soon();

@@ -13,12 +13,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::orders;
 use crate::store::admin::orders::Placed;
-use crate::store::commit::tx::WriterCache;
+use crate::store::commit::cache::WriterCache;
 use crate::store::lanes;
 use crate::store::lanes::PendingIndex;
 use crate::store::open::{place, schema};
 use crate::store::removal::purge;
-use crate::store::{StoreError, Tx, View};
+use crate::store::{Moment, StoreError, Tx, View};
 
 /// How often a lock that a busy server holds is tried for, and how often in all: about a minute.
 ///
@@ -92,10 +92,10 @@ impl AdminAccess {
     /// Runs `f` on one moment of the database.
     pub(crate) fn read<T>(
         &self,
-        f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+        f: impl FnOnce(&Moment<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         let moment = self.connection.unchecked_transaction()?;
-        let value = f(&moment)?;
+        let value = f(&Moment(&moment))?;
         moment.commit()?;
         Ok(value)
     }
@@ -105,9 +105,9 @@ impl AdminAccess {
         &self,
         f: impl FnOnce(&View<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        self.read(|connection| {
-            let tail = PendingIndex::load(connection)?;
-            f(&View::new(connection, &tail, &[]))
+        self.read(|Moment(connection)| {
+            let pending = PendingIndex::load(connection)?;
+            f(&View::new(connection, &pending, &[]))
         })
     }
 
@@ -117,14 +117,14 @@ impl AdminAccess {
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         // Under load that is a lot, which is not to be read while a server waits.
-        let tail = PendingIndex::load(&self.connection)?;
+        let pending = PendingIndex::load(&self.connection)?;
         let transaction = self
             .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut memory = WriterCache::beside(&transaction, tail.caught_up(&transaction)?)?;
+        let mut cache = WriterCache::load(&transaction, pending.caught_up(&transaction)?)?;
         let value = f(&mut Tx {
             connection: &transaction,
-            memory: &mut memory,
+            cache: &mut cache,
         })?;
         transaction.commit()?;
         Ok(value)
@@ -138,7 +138,10 @@ impl AdminAccess {
     ) -> Result<Obeyed, StoreError> {
         let end = Instant::now() + patience;
         loop {
-            if !self.read(orders::waiting)?.contains(&placed) {
+            if !self
+                .read(|moment| orders::waiting(moment))?
+                .contains(&placed)
+            {
                 return Ok(Obeyed::Yes);
             }
             if !self.is_live()? {
@@ -169,12 +172,12 @@ impl AdminAccess {
     }
 
     fn purge_all(&mut self) -> Result<(), StoreError> {
-        // What a crash has left in the tail would be looked through for each message.
+        // What a crash has left pending would be looked through for each message.
         self.write(|tx| lanes::index_all(tx.connection))?;
         loop {
             let left = self.write(|tx| {
                 let deadline = Instant::now() + PURGE_SLICE;
-                purge::step(tx.connection, tx.memory, |_| false, deadline)
+                purge::step(tx, |_| false, deadline)
             })?;
             if left == purge::Left::Nothing {
                 return Ok(());

@@ -3,6 +3,8 @@
 
 use rusqlite::Connection;
 
+use crate::store::Source;
+
 /// Complaints of one kind that are listed one by one.
 const EACH: usize = 20;
 
@@ -118,10 +120,11 @@ const INVARIANTS: &[Invariant] = &[
 
 /// Everything that is wrong, one text each; empty when all is well. `each` is told what is being
 /// looked at.
-pub(crate) fn log_limits(
-    connection: &Connection,
+pub(crate) fn problems(
+    source: &impl Source,
     mut each: impl FnMut(&str),
 ) -> rusqlite::Result<Vec<String>> {
+    let connection = source.connection();
     let mut found = Vec::new();
     each("the file itself");
     texts(connection, "PRAGMA integrity_check(100)", |text| {
@@ -224,7 +227,7 @@ mod tests {
     #[test]
     fn a_sound_database_gives_no_complaint() {
         let mut looked = 0;
-        let found = log_limits(&sound(), |_| looked += 1).unwrap();
+        let found = problems(&sound(), |_| looked += 1).unwrap();
         assert_eq!(found, Vec::<String>::new());
         assert_eq!(looked, INVARIANTS.len() + 2);
     }
@@ -235,7 +238,7 @@ mod tests {
         for (broken, invariant) in BREAKS.iter().zip(INVARIANTS) {
             let connection = sound();
             connection.execute_batch(broken).unwrap();
-            let found = log_limits(&connection, |_| {}).unwrap().join("\n");
+            let found = problems(&connection, |_| {}).unwrap().join("\n");
             assert!(found.contains(invariant.what), "{broken}: {found}");
         }
     }
@@ -248,10 +251,7 @@ mod tests {
             .execute_batch(include_str!("../../../tests/data/schema-2.sql"))
             .unwrap();
         connection.pragma_update(None, "user_version", 2).unwrap();
-        assert_eq!(
-            log_limits(&connection, |_| {}).unwrap(),
-            Vec::<String>::new()
-        );
+        assert_eq!(problems(&connection, |_| {}).unwrap(), Vec::<String>::new());
     }
 
     #[test]
@@ -260,7 +260,7 @@ mod tests {
         connection
             .execute_batch("PRAGMA foreign_keys = OFF; INSERT INTO delivery VALUES (77, 1);")
             .unwrap();
-        let found = log_limits(&connection, |_| {}).unwrap();
+        let found = problems(&connection, |_| {}).unwrap();
         assert_eq!(
             found,
             ["row 77 of delivery refers to a user that is not there"]

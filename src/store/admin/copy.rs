@@ -65,7 +65,7 @@ pub(crate) fn restore(
     let mut target = Target::take(source, target, replace, true).map_err(CopyError::Target)?;
     let from = open(source)
         .and_then(|from| {
-            let wrong = super::check::log_limits(&from, |_| {})?;
+            let wrong = super::check::problems(&from, |_| {})?;
             match wrong.first() {
                 None => Ok(from),
                 Some(first) => Err(StoreError::Foreign(format!("it is damaged: {first}"))),

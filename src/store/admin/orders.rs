@@ -8,7 +8,7 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::ids::UserId;
-use crate::store::{StoreError, Tx};
+use crate::store::{Source, StoreError, Tx};
 
 /// What a server is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +68,9 @@ pub(crate) fn place(tx: &mut Tx<'_>, order: Order) -> Result<Placed, StoreError>
 }
 
 /// The orders that wait.
-pub(crate) fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Placed>> {
+pub(crate) fn waiting(source: &impl Source) -> rusqlite::Result<Vec<Placed>> {
     let mut found = Vec::new();
-    let mut statement = connection.prepare_cached(
+    let mut statement = source.connection().prepare_cached(
         "SELECT name, value FROM counter WHERE name > 'order:' AND name < 'order;'",
     )?;
     let mut rows = statement.query([])?;

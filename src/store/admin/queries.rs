@@ -1,13 +1,13 @@
 //! What an operator does to accounts, and finding what is old enough to go.
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::Row;
 
 use crate::ids::{ChatId, MediaId, MessageId, UserId};
 use crate::store::chats::lane;
 use crate::store::commit::text_quota;
 use crate::store::commit::tx::milliseconds;
 use crate::store::lanes::View;
-use crate::store::{StoreError, Tx, deliveries, messages, users};
+use crate::store::{Source, StoreError, Tx, chats, deliveries, messages, users};
 
 /// An account as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +23,9 @@ pub(crate) struct Listed {
 }
 
 /// All accounts in the order of their mapped names.
-pub(crate) fn accounts(connection: &Connection) -> rusqlite::Result<Vec<Listed>> {
-    connection
+pub(crate) fn accounts(source: &impl Source) -> rusqlite::Result<Vec<Listed>> {
+    source
+        .connection()
         .prepare_cached(
             "SELECT id, name, mapped,
                strftime('%Y-%m-%dT%H:%M:%SZ', created / 1000, 'unixepoch')
@@ -76,6 +77,7 @@ pub(crate) fn details(
         return Ok(None);
     };
     let (listed, email, gender) = view
+        .connection
         .prepare_cached(
             "SELECT id, name, mapped,
                strftime('%Y-%m-%dT%H:%M:%SZ', created / 1000, 'unixepoch'), email, gender
@@ -83,7 +85,9 @@ pub(crate) fn details(
         )?
         .query_row([id], |row| Ok((listed(row)?, row.get(4)?, row.get(5)?)))?;
     let number = |sql: &str| -> rusqlite::Result<i64> {
-        view.prepare_cached(sql)?.query_row([id], |row| row.get(0))
+        view.connection
+            .prepare_cached(sql)?
+            .query_row([id], |row| row.get(0))
     };
     Ok(Some(Details {
         listed,
@@ -101,7 +105,7 @@ pub(crate) fn details(
 /// Messages to a user above the saved position.
 pub(crate) fn undelivered(view: &View<'_>, user: UserId) -> rusqlite::Result<i64> {
     let saved = deliveries::saved(view, user)?;
-    let mut lanes = view.prepare_cached(
+    let mut lanes = view.connection.prepare_cached(
         "SELECT m.chat_id, m.cleared_id, c.creator_id FROM member m JOIN chat c ON c.id = m.chat_id
          WHERE m.user_id = ?1",
     )?;
@@ -137,26 +141,6 @@ pub(crate) fn rename(
     Ok(renamed == 1)
 }
 
-/// When what is old was last removed, in milliseconds since 1970.
-pub(crate) fn retained(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    connection
-        .prepare_cached("SELECT value FROM counter WHERE name = 'retained'")?
-        .query_row([], |row| row.get(0))
-        .optional()
-}
-
-/// Notes that what was old at `now` has been removed, by the server or by a person who believes the
-/// clock: what has become old since may be removed without one.
-pub(crate) fn note_retained(connection: &Connection, now: i64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO counter (name, value) VALUES ('retained', ?1)
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )?
-        .execute([now])?;
-    Ok(())
-}
-
 /// Old messages of one lane that have arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OldLane {
@@ -178,6 +162,7 @@ pub(crate) fn old_lanes(
     before: i64,
 ) -> rusqlite::Result<(Option<ChatId>, Vec<OldLane>)> {
     let chats: Vec<(ChatId, UserId, UserId)> = view
+        .connection
         .prepare_cached(
             "SELECT id, creator_id, other_id FROM chat WHERE id > ?1 ORDER BY id LIMIT ?2",
         )?
@@ -209,8 +194,9 @@ pub(crate) fn old_lanes(
 /// Up to where messages older than `before` have arrived at a user for good; nothing will arrive any
 /// more at a deleted account, so there nothing waits. Whoever removes what is younger than a day wants
 /// it gone that soon.
-fn arrived(connection: &Connection, user: UserId, before: i64) -> rusqlite::Result<MessageId> {
-    if crate::store::contacts::exists(connection, user)? {
+fn arrived(source: &impl Source, user: UserId, before: i64) -> rusqlite::Result<MessageId> {
+    let connection = source.connection();
+    if users::exists(connection, user)? {
         let a_day_ago = milliseconds().saturating_sub(deliveries::GRACE);
         deliveries::surely(connection, user, before.max(a_day_ago))
     } else {
@@ -222,7 +208,7 @@ fn arrived(connection: &Connection, user: UserId, before: i64) -> rusqlite::Resu
 pub(crate) fn doom_messages(tx: &mut Tx<'_>, old: &[OldLane]) -> Result<(), StoreError> {
     for lane_of in old {
         // The newest message may go; TimeStamps must not go back then.
-        let last = messages::last_timestamp(&tx.view(), lane_of.chat)?;
+        let last = chats::last_timestamp(&tx.view(), lane_of.chat)?;
         tx.connection
             .prepare_cached("UPDATE chat SET last_timestamp = ?2 WHERE id = ?1")?
             .execute((lane_of.chat, last))?;
@@ -239,11 +225,12 @@ pub(crate) fn doom_messages(tx: &mut Tx<'_>, old: &[OldLane]) -> Result<(), Stor
 /// Media of messages older than `before` that have arrived, among the next `count` above `after`;
 /// gives the last one looked at too, None when there was none.
 pub(crate) fn old_media(
-    connection: &Connection,
+    source: &impl Source,
     after: MediaId,
     count: u32,
     before: i64,
 ) -> rusqlite::Result<(Option<MediaId>, Vec<MediaId>)> {
+    let connection = source.connection();
     let mut last = None;
     let mut old = Vec::new();
     let mut statement = connection.prepare_cached(

@@ -1,7 +1,7 @@
 //! Saving what can be read of a damaged database into a new one.
 //!
 //! In reading order: `pages` (the pages of the file and of its log), `rows` (the rows of a page),
-//! this file (which row belongs to which table), `mending` (what makes a sound database of them).
+//! this file (which row belongs to which table), `repair` (what makes a sound database of them).
 //! Which page belongs to which table is told by SQLite's map of pages and by the trees; where
 //! neither is left, by what the rows look like. The damaged files are only read.
 
@@ -19,9 +19,10 @@ use crate::store::open::{place, schema};
 use pages::{Pages, Use};
 use rows::Row;
 
+mod bytes;
 mod log;
-mod mending;
 mod pages;
+mod repair;
 mod rows;
 
 /// Rows of one transaction.
@@ -40,7 +41,7 @@ struct Table {
     told: Option<fn(&[Value]) -> bool>,
 }
 
-/// The tables that are saved, with what mending needs. The rest follows from them.
+/// The tables that are saved, with what repair needs. The rest follows from them.
 const TABLES: &[Table] = &[
     table("user", "ktmttti", Some(|_| true)),
     table("delivery", "ki", None),
@@ -69,7 +70,7 @@ const TABLES: &[Table] = &[
     table(
         SEQUENCE,
         "ti",
-        Some(|row| mending::NUMBERED.iter().any(|name| is_text(&row[0], name))),
+        Some(|row| repair::NUMBERED.iter().any(|name| is_text(&row[0], name))),
     ),
 ];
 
@@ -138,7 +139,7 @@ pub(crate) struct Salvaged {
     /// Bytes of the write-ahead log that cannot be read.
     pub(crate) log_lost: u64,
     /// What `check` finds in the new database: nothing, unless this program has a fault.
-    pub(crate) log_limits: Vec<String>,
+    pub(crate) problems: Vec<String>,
     /// False where the file system cannot say whether the name of the new file is on stable storage.
     pub(crate) synced: bool,
 }
@@ -177,10 +178,10 @@ pub(crate) fn salvage(
                 "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF;",
             )?;
             let mut found = read(&connection, &mut pages, &mut progress)?;
-            let mut salvaged = mending::mend(&connection, &mut found)?;
+            let mut salvaged = repair::repair(&connection, &mut found)?;
             salvaged.pages_lost = found.pages_lost;
             salvaged.log_lost = pages.log_lost();
-            salvaged.log_limits = check::log_limits(&connection, |_| {})?;
+            salvaged.problems = check::problems(&connection, |_| {})?;
             Ok(salvaged)
         });
     let mut salvaged = filled.map_err(CopyError::Target)?;

@@ -9,7 +9,7 @@ use crate::store::lanes::View;
 
 /// Figures of a database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Census {
+pub(crate) struct Statistics {
     /// Accounts.
     pub(crate) users: i64,
     /// Chats that at least one member has in its list.
@@ -35,13 +35,15 @@ pub(crate) struct Census {
 }
 
 /// Counts everything; a server goes on meanwhile.
-pub(crate) fn count(view: &View<'_>, path: &Path) -> rusqlite::Result<Census> {
-    let number = |sql: &str| -> rusqlite::Result<i64> { view.query_row(sql, [], |row| row.get(0)) };
+pub(crate) fn count(view: &View<'_>, path: &Path) -> rusqlite::Result<Statistics> {
+    let number = |sql: &str| -> rusqlite::Result<i64> {
+        view.connection.query_row(sql, [], |row| row.get(0))
+    };
     let page = number("PRAGMA page_size")?;
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
     let wal = std::fs::metadata(wal).map_or(0, |data| data.len());
-    Ok(Census {
+    Ok(Statistics {
         users: number("SELECT count(*) FROM user WHERE mapped IS NOT NULL")?,
         chats: number("SELECT count(*) FROM chat")?,
         contacts: number("SELECT count(*) / 2 FROM contact WHERE since IS NOT NULL")?,
@@ -60,7 +62,9 @@ pub(crate) fn count(view: &View<'_>, path: &Path) -> rusqlite::Result<Census> {
 
 fn undelivered(view: &View<'_>) -> rusqlite::Result<i64> {
     let mut count = 0;
-    let mut users = view.prepare("SELECT id FROM user WHERE mapped IS NOT NULL")?;
+    let mut users = view
+        .connection
+        .prepare("SELECT id FROM user WHERE mapped IS NOT NULL")?;
     for user in users.query_map([], |row| row.get::<_, UserId>(0))? {
         count += queries::undelivered(view, user?)?;
     }

@@ -1,11 +1,17 @@
-//! Checkpoints beside the commits.
+//! Checkpoints of the write-ahead log: a thread for one now and then, so that no message's commit has
+//! to make a large one.
+//!
+//! The maintenance thread starts it, as it may lead itself at any moment and must not wait for the
+//! disk. No lock is held.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
+
 use super::wal_repair;
 use crate::guard::log_limit::log_limited;
-use crate::store::commit::worker::{Pool, checkpoint_unless_left};
+use crate::store::open::pool::Pool;
 use crate::store::{Shared, StoreError};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread;
@@ -15,8 +21,7 @@ use crate::sys;
 /// How long between two checkpoints, at least.
 const CHECKPOINTS: Duration = Duration::from_millis(50);
 
-/// A checkpoint now and then, so that no message's commit has to make a large one. It has a thread
-/// of its own, as whoever may be handed the lead must not wait for the disk.
+/// The thread of the last one.
 #[derive(Default)]
 pub(crate) struct Checkpoint {
     thread: Option<JoinHandle<()>>,
@@ -42,7 +47,7 @@ impl Checkpoint {
                 let done = pool
                     .get()
                     .map_err(StoreError::from)
-                    .and_then(|connection| Ok(checkpoint_unless_left(&connection, "PASSIVE")?));
+                    .and_then(|connection| Ok(run_unless_left(&connection, "PASSIVE")?));
                 if let Err(error) = done {
                     log_limited!(Warn, "a checkpoint failed: {error}");
                     if wal_repair::is_needed(&error) {
@@ -67,4 +72,27 @@ impl Checkpoint {
             let _ = thread.join();
         }
     }
+}
+
+/// Checkpoints the write-ahead log, unless that is another program's business.
+pub(super) fn run_unless_left(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
+    if every(connection)? > 0 {
+        run(connection, mode)?;
+    }
+    Ok(())
+}
+
+pub(super) fn run(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
+    let sql = format!("PRAGMA wal_checkpoint({mode})");
+    connection.query_row(&sql, [], |_| Ok(()))
+}
+
+/// After how many pages in the log a COMMIT of this connection makes a checkpoint; 0 for never.
+pub(super) fn every(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA wal_autocheckpoint", [], |row| row.get(0))
+}
+
+pub(super) fn set_every(connection: &Connection, pages: i64) -> rusqlite::Result<()> {
+    let sql = format!("PRAGMA wal_autocheckpoint = {pages}");
+    connection.query_row(&sql, [], |_| Ok(()))
 }

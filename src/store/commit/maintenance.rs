@@ -1,20 +1,30 @@
-//! What the committer does beside the jobs: positions, purging, retention and the write-ahead log.
+//! The maintenance thread: leads while many send, and does what is not a job: positions, purging,
+//! retention, flushes of the pending index, the write-ahead log.
+//!
+//! It works on the `WriteConnection` as its leader, in transactions of its own without an fsync: what
+//! a power cut takes of them is done again.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::checkpoint::{self, Checkpoint};
+use super::queue::{self, Turn, WriteQueue};
+use super::tx::{Tx, milliseconds};
+use super::worker::WriteConnection;
 use crate::guard::log_limit::log_limited;
 use crate::ids::MessageId;
-use crate::store::commit::tx::{Tx, milliseconds};
-use crate::store::commit::worker::{WriteConnection, checkpoint_unless_left};
 use crate::store::open::health;
 use crate::store::open::place::LOST;
+use crate::store::open::pool::Pool;
 use crate::store::removal::purge;
 use crate::store::{StoreError, deliveries};
 use crate::sync::atomic::Ordering;
 use crate::sync::lock;
+use crate::sync::thread::{self, JoinHandle};
+use crate::sys;
 
-/// How often the committer looks after positions and the write-ahead log.
+/// How often positions and the write-ahead log are looked after.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// How long the last writes wait for another process.
@@ -28,16 +38,78 @@ const PURGE_PAUSE: Duration = Duration::from_millis(10);
 const PURGE_SLICE: Duration = Duration::from_millis(8);
 
 /// Rows that a pause puts into the index of the lanes: about five milliseconds.
-const INDEX_STEP: usize = if cfg!(test) { 8 } else { 4_096 };
+const FLUSH_STEP: usize = if cfg!(test) { 8 } else { 4_096 };
 
 /// The write-ahead log is worth a warning from this size on: something keeps it from being
 /// checkpointed.
 const WAL_WARNING: u64 = 64 << 20;
 
+/// The threads of a store.
+pub(crate) struct Maintenance {
+    thread: JoinHandle<()>,
+    answerer: JoinHandle<()>,
+}
+
+impl Maintenance {
+    /// Lets it finish what has been taken, then joins it.
+    pub(crate) fn stop(self, jobs: &WriteQueue) {
+        jobs.stop();
+        let _ = self.thread.join();
+        jobs.stop_answering();
+        let _ = self.answerer.join();
+    }
+}
+
+/// Starts the threads that a store needs beside those that submit jobs.
+pub(crate) fn start(
+    pool: &Pool,
+    worker: WriteConnection,
+) -> Result<(Arc<WriteQueue>, Maintenance), StoreError> {
+    let (queue, groups) = WriteQueue::new(worker);
+    let queue = Arc::new(queue);
+    let (own, pool) = (Arc::clone(&queue), pool.clone());
+    let thread = thread::Builder::new()
+        .name("maintenance".to_owned())
+        .stack_size(sys::stack_size(256 << 10))
+        .spawn(move || {
+            if catch_unwind(AssertUnwindSafe(|| run(&own, &pool))).is_err() {
+                // What waits for its turn would wait for ever.
+                log::error!("the maintenance thread died; ending the process");
+                std::process::exit(70);
+            }
+        })?;
+    let answerer = thread::Builder::new()
+        .name("answerer".to_owned())
+        .stack_size(sys::stack_size(64 << 10))
+        .spawn(move || queue::serve(&groups))?;
+    Ok((queue, Maintenance { thread, answerer }))
+}
+
+fn run(queue: &WriteQueue, pool: &Pool) {
+    let mut checkpoint = Checkpoint::default();
+    loop {
+        if let Turn::Last = queue.turn() {
+            queue.drain();
+            checkpoint.wait();
+            return queue.worker().finish();
+        }
+        let idle = queue.is_idle();
+        let pause = {
+            let mut worker = queue.worker();
+            worker.maintain(idle);
+            if std::mem::take(&mut worker.checkpoint) {
+                checkpoint.begin(pool, &worker.shared);
+            }
+            worker.pause()
+        };
+        queue.end_turn(pause);
+    }
+}
+
 impl WriteConnection {
-    /// How soon the committer should look for something to do beside the jobs.
+    /// How soon to look for something to do.
     pub(crate) fn pause(&self) -> Duration {
-        if self.memory.purge || (self.indexing.is_going_on() && !self.index_failed) {
+        if self.cache.purge || (self.flush.is_going_on() && !self.flush_failed) {
             PURGE_PAUSE
         } else {
             self.retention.pause().min(IDLE)
@@ -57,11 +129,10 @@ impl WriteConnection {
     /// Moves what is acknowledged, and perhaps only in a log that was removed, into the file that was
     /// opened as the database, wherever that is now. What somebody has overwritten is left alone.
     fn save_log(&self, error: &StoreError, mode: &str) {
-        if let StoreError::Lost { whole: true, .. } = error {
-            let sql = format!("PRAGMA wal_checkpoint({mode})");
-            if let Err(error) = self.connection.query_row(&sql, [], |_| Ok(())) {
-                log::warn!("the write-ahead log could not be moved into the database: {error}");
-            }
+        if let StoreError::Lost { whole: true, .. } = error
+            && let Err(error) = checkpoint::run(&self.connection, mode)
+        {
+            log::warn!("the write-ahead log could not be moved into the database: {error}");
         }
     }
 
@@ -79,10 +150,12 @@ impl WriteConnection {
             std::process::exit(LOST);
         }
         self.save_positions();
-        // A run that was going on, and then what came meanwhile.
-        while (self.indexing.is_going_on() || !self.memory.tail.is_empty()) && self.index() {}
+        // A flush that was going on, and then what came meanwhile.
+        while (self.flush.is_going_on() || !self.cache.pending_index.is_empty())
+            && self.flush_step()
+        {}
         let noted = health::note_end(&self.connection);
-        let emptied = checkpoint_unless_left(&self.connection, "TRUNCATE");
+        let emptied = checkpoint::run_unless_left(&self.connection, "TRUNCATE");
         let ended = match (noted, emptied) {
             (Ok(ended), Ok(())) => ended,
             (noted, emptied) => {
@@ -99,8 +172,8 @@ impl WriteConnection {
         }
     }
 
-    /// What is to be done beside the jobs; less of it while some wait.
-    pub(crate) fn rest(&mut self, idle: bool) {
+    /// Does what is due; less of it while jobs wait.
+    fn maintain(&mut self, idle: bool) {
         if self.shared.lost.load(Ordering::Acquire) {
             return;
         }
@@ -109,10 +182,10 @@ impl WriteConnection {
         {
             return self.lose(&error);
         }
-        if idle && self.indexing.is_going_on() && !self.index_failed {
-            self.index();
+        if idle && self.flush.is_going_on() && !self.flush_failed {
+            self.flush_step();
         }
-        if self.memory.purge && (idle || self.last_purge.elapsed() > 5 * PURGE_SLICE) {
+        if self.cache.purge && (idle || self.last_purge.elapsed() > 5 * PURGE_SLICE) {
             self.purge();
         }
         self.retain();
@@ -120,7 +193,7 @@ impl WriteConnection {
             self.last_rest = Instant::now();
             if idle {
                 self.save_positions();
-                self.index();
+                self.flush_step();
                 if std::mem::take(&mut self.warm) {
                     // Gives the cache's memory back.
                     let _ = self.connection.execute_batch("PRAGMA shrink_memory;");
@@ -128,7 +201,7 @@ impl WriteConnection {
             }
             self.look_at_wal();
             if self.postponed {
-                self.memory.purge = true;
+                self.cache.purge = true;
             }
         }
     }
@@ -147,24 +220,23 @@ impl WriteConnection {
         }
     }
 
-    /// A step of a run, or the first of a new one; false when it failed. Its loss in a power cut only
-    /// means that it is made again.
-    fn index(&mut self) -> bool {
-        self.indexing.begin(&self.memory.tail);
-        if !self.indexing.is_going_on() {
+    /// A step of a flush, or the first of a new one; false when it failed.
+    fn flush_step(&mut self) -> bool {
+        self.flush.begin(&self.cache.pending_index);
+        if !self.flush.is_going_on() {
             return true;
         }
         self.warm = true;
-        let mut indexing = std::mem::take(&mut self.indexing);
+        let mut flush = std::mem::take(&mut self.flush);
         // Here nobody looks whether another process has removed something.
         let result =
-            self.relaxed(|connection, _| indexing.step(connection, INDEX_STEP, MessageId::MAX));
-        self.indexing = indexing;
-        self.index_failed = result.is_err();
+            self.relaxed(|connection, _| flush.step(connection, FLUSH_STEP, MessageId::MAX));
+        self.flush = flush;
+        self.flush_failed = result.is_err();
         match &result {
-            Ok(()) => self.indexed(),
+            Ok(()) => self.show_index(),
             Err(error) => {
-                self.indexing.abandoned();
+                self.flush.abandoned();
                 log_limited!(
                     Warn,
                     "the index of the messages could not be brought forward: {error}"
@@ -174,22 +246,21 @@ impl WriteConnection {
         result.is_ok()
     }
 
-    /// One slice of purging; its loss in a power cut is harmless too, the order to purge stays.
+    /// One slice of purging.
     fn purge(&mut self) {
         self.last_purge = Instant::now();
         let deadline = self.last_purge + PURGE_SLICE;
         // Held through the step, so that a chat is not purged while it is being pinned.
         let shared = Arc::clone(&self.shared);
         let pins = lock(&shared.pins);
-        let left = self.relaxed(|connection, memory| {
+        let left = self.relaxed(|connection, cache| {
             purge::step(
-                connection,
-                memory,
+                &mut Tx { connection, cache },
                 |chat| pins.contains_key(&chat),
                 deadline,
             )
         });
-        (self.memory.purge, self.postponed) = match left {
+        (self.cache.purge, self.postponed) = match left {
             Ok(purge::Left::Nothing) => (false, false),
             Ok(purge::Left::Work) => (true, false),
             Ok(purge::Left::Pinned) => (false, true),
@@ -200,17 +271,16 @@ impl WriteConnection {
         };
     }
 
-    /// One slice of retention, when its time has come and nothing waits to be purged. Its loss is
-    /// as harmless.
+    /// One slice of retention, when its time has come and nothing waits to be purged.
     fn retain(&mut self) {
-        if self.memory.purge || !self.retention.is_due() {
+        if self.cache.purge || !self.retention.is_due() {
             return;
         }
         let mut retention = std::mem::take(&mut self.retention);
         let shared = Arc::clone(&self.shared);
         let pins = lock(&shared.pins);
-        let result = self.relaxed(|connection, memory| {
-            let mut tx = Tx { connection, memory };
+        let result = self.relaxed(|connection, cache| {
+            let mut tx = Tx { connection, cache };
             retention.careful_step(&mut tx, milliseconds(), |chat| pins.contains_key(&chat))
         });
         drop(pins);

@@ -1,15 +1,20 @@
-//! The way to the database: closures that are run in a common transaction.
+//! Leader and followers: who commits the jobs that wait.
 //!
-//! There is no hand-over to a thread that writes: whoever submits a job while nobody writes leads,
-//! that is, takes all that is queued through one transaction, and answers it. Who comes meanwhile
-//! only queues. So a lone sender's message changes threads nowhere, and a crowd's are committed
-//! together.
+//! Whoever submits a job while there is no leader becomes it: takes all that is queued through one
+//! transaction, and answers it. Followers queue and wait for their answer. So a lone sender's message
+//! changes threads nowhere, and a crowd's are committed together. A leader whose own job is answered
+//! hands over to the maintenance thread when more has come meanwhile.
+//!
+//! Two locks, both held for a moment but by the leader: `queue`, and `worker`, which the leader alone
+//! takes and so never waits for.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use crate::store::commit::worker::WriteConnection;
-use crate::store::{StoreError, Tx};
+use super::job::{Group, Task, Undo};
+use super::tx::Tx;
+use super::worker::WriteConnection;
+use crate::store::StoreError;
 use crate::sync::channel::{Receiver, Sender, bounded};
 use crate::sync::lock;
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -24,19 +29,16 @@ const SHARED: usize = 4;
 /// Groups that may wait for the answerer.
 const ANSWERS: usize = 4;
 
-/// The jobs that wait, and who leads.
+/// The jobs that wait, and the connection that writes.
 pub(crate) struct WriteQueue {
     queue: Mutex<Queue>,
     /// Locked by the leader alone, so never waited for.
     worker: Mutex<WriteConnection>,
-    /// Tells the committer's thread of a turn, of something to look after or of the end.
+    /// Wakes the maintenance thread: it leads, has something to do soon, or is to end.
     told: Condvar,
     /// Groups that were committed, on their way to the thread that answers them.
     answerer: Sender<Group>,
 }
-
-/// Jobs of one transaction.
-pub(crate) type Group = Vec<Box<dyn Job>>;
 
 /// What the answerer does, until a group is empty.
 pub(crate) fn serve(groups: &Receiver<Group>) {
@@ -57,97 +59,35 @@ fn answer(group: &mut Group) {
 #[derive(Default)]
 struct Queue {
     jobs: Group,
-    /// Somebody leads.
-    led: bool,
-    /// The committer wants to lead next.
+    has_leader: bool,
+    /// The maintenance thread is to lead next.
     wanted: bool,
-    /// The lead has been handed to the committer.
+    /// The maintenance thread leads, and is to be told.
     handed: bool,
-    /// How soon the committer looks for something to do beside the jobs.
+    /// How soon the maintenance thread looks for something to do.
     pause: Duration,
     stopped: bool,
 }
 
-/// A closure with a place for its result, so that the leader needs not know its type.
-pub(crate) trait Job: Send {
-    fn rows(&self) -> usize;
-    fn undo(&self) -> Undo;
-    /// Runs the closure; its error, if any, as text for the log.
-    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), ()>;
-    fn fail(&mut self, error: StoreError);
-    fn answer(self: Box<Self>);
-}
-
-/// How a job that failed is undone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Undo {
-    Savepoint,
-    /// It adds messages only, and the ids from its first one on are its own.
-    Messages,
-}
-
-struct Task<F, T> {
-    rows: usize,
-    undo: Undo,
-    f: Option<F>,
-    result: Option<Result<T, StoreError>>,
-    reply: Sender<Result<T, StoreError>>,
-}
-
-impl<F, T> Job for Task<F, T>
-where
-    F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send,
-    T: Send,
-{
-    fn rows(&self) -> usize {
-        self.rows
-    }
-
-    fn undo(&self) -> Undo {
-        self.undo
-    }
-
-    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), ()> {
-        let Some(f) = self.f.take() else {
-            return Err(());
-        };
-        let result = catch_unwind(AssertUnwindSafe(|| f(tx))).unwrap_or(Err(StoreError::Panicked));
-        let ok = result.is_ok();
-        self.result = Some(result);
-        if ok { Ok(()) } else { Err(()) }
-    }
-
-    fn fail(&mut self, error: StoreError) {
-        self.result = Some(Err(error));
-    }
-
-    fn answer(self: Box<Self>) {
-        if let Some(result) = self.result {
-            // The asker may be gone; what was committed stays committed.
-            let _ = self.reply.send(result);
-        }
-    }
-}
-
 /// How a leader goes on.
 enum Next {
-    /// Nothing is queued; it leads no more.
+    /// Nothing is queued; there is no leader now.
     Nothing,
     Group,
-    /// The committer leads now, and is to be told.
+    /// The maintenance thread leads now, and is to be told.
     Handed,
 }
 
-/// What the committer's thread is to do.
+/// The maintenance thread leads now.
 pub(crate) enum Turn {
-    /// It leads now; nothing need be queued.
+    /// Nothing need be queued.
     Lead,
-    /// It leads now, for the last time: nothing more is taken.
+    /// Nothing more is taken.
     Last,
 }
 
 impl WriteQueue {
-    /// The way to the database, and what the answerer is to [`serve`].
+    /// An empty queue, and what the answerer is to [`serve`].
     pub(crate) fn new(worker: WriteConnection) -> (WriteQueue, Receiver<Group>) {
         let (answerer, groups) = bounded(ANSWERS);
         let jobs = WriteQueue {
@@ -193,7 +133,7 @@ impl WriteQueue {
                 return Err(StoreError::Stopped);
             }
             queue.jobs.push(job);
-            !std::mem::replace(&mut queue.led, true)
+            !std::mem::replace(&mut queue.has_leader, true)
         };
         if leads {
             // One group only: its own client waits for the answer.
@@ -202,9 +142,9 @@ impl WriteQueue {
         result.recv().unwrap_or(Err(StoreError::Stopped))
     }
 
-    /// Commits what is queued until nothing is; `once` only one group, and hands the rest to the
-    /// committer. The committer hands it to itself when it has something else to look after, since
-    /// a crowd never leaves the queue empty. The caller has the lead, and has it no more afterwards.
+    /// What a leader does: commits what is queued until nothing is; with `once` only one group, and hands
+    /// over to the maintenance thread. That one hands over to itself when it has something else to do,
+    /// since a crowd never leaves the queue empty.
     fn lead(&self, once: bool) {
         let mut group = Vec::new();
         let began = Instant::now();
@@ -226,7 +166,7 @@ impl WriteQueue {
         }
     }
 
-    /// Whether the leader commits another group; otherwise it has given the lead up.
+    /// Whether the leader commits another group; otherwise it is the leader no more.
     fn go_on(&self, pause: Duration, hand_over: bool) -> Next {
         let mut queue = lock(&self.queue);
         let news = pause < queue.pause / 2;
@@ -236,7 +176,7 @@ impl WriteQueue {
             queue.handed = true;
             Next::Handed
         } else if queue.jobs.is_empty() {
-            queue.led = false;
+            queue.has_leader = false;
             Next::Nothing
         } else {
             Next::Group
@@ -248,8 +188,7 @@ impl WriteQueue {
         next
     }
 
-    /// Commits the next group; returns how soon the committer should look after
-    /// the rest.
+    /// Commits the next group; returns how soon the maintenance thread should look for something to do.
     fn commit(&self, group: &mut Group) -> Duration {
         let mut worker = lock(&self.worker);
         self.take(group);
@@ -262,14 +201,14 @@ impl WriteQueue {
         worker.pause()
     }
 
-    /// Gives the lead back that a turn has given: what came meanwhile is committed first.
+    /// Ends a turn: what came meanwhile is committed first.
     pub(crate) fn end_turn(&self, pause: Duration) {
         if let Next::Group = self.go_on(pause, false) {
             self.lead(false);
         }
     }
 
-    /// Commits all that is left and keeps the lead, so that nothing is written any more.
+    /// Commits all that is left and stays the leader, so that nothing is written any more.
     pub(crate) fn drain(&self) {
         let mut group = Vec::new();
         while !self.is_idle() {
@@ -298,8 +237,7 @@ impl WriteQueue {
         }
     }
 
-    /// For the committer's thread: waits until the lead is handed to it, or so long has passed
-    /// that it takes the lead by itself.
+    /// For the maintenance thread: waits until a leader hands over to it, or its pause has passed.
     pub(crate) fn turn(&self) -> Turn {
         let mut queue = lock(&self.queue);
         if !queue.handed && !queue.stopped {
@@ -313,14 +251,14 @@ impl WriteQueue {
                 .0;
         }
         if !queue.handed {
-            if queue.led {
+            if queue.has_leader {
                 queue.wanted = true;
                 queue = self
                     .told
                     .wait_while(queue, |queue| !queue.handed)
                     .unwrap_or_else(PoisonError::into_inner);
             } else {
-                queue.led = true;
+                queue.has_leader = true;
             }
         }
         queue.handed = false;
@@ -332,12 +270,12 @@ impl WriteQueue {
         }
     }
 
-    /// The worker, for whoever has the lead.
+    /// The connection that writes, for the leader.
     pub(crate) fn worker(&self) -> MutexGuard<'_, WriteConnection> {
         lock(&self.worker)
     }
 
-    /// Nothing more is taken; the committer finishes what was.
+    /// Nothing more is taken; the maintenance thread finishes what was.
     pub(crate) fn stop(&self) {
         lock(&self.queue).stopped = true;
         self.told.notify_one();

@@ -1,13 +1,12 @@
-//! How much may be kept: room in the database, and media of one user.
-//!
-//! Both are decided inside the job that would keep it, so nothing can come in between.
+//! How much may be kept. Decided inside the job that would keep it, so nothing can come in between.
 
 use std::time::Duration;
 
+use rusqlite::Connection;
+
 use crate::guard::log_limit::log_limited;
 use crate::ids::UserId;
-use crate::store::commit::tx::Tx;
-use crate::store::{StoreError, media};
+use crate::store::StoreError;
 
 /// What an operator allows; the default allows everything and keeps it for ever.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,50 +24,43 @@ pub struct Limits {
     pub keep_media: Option<Duration>,
 }
 
-impl Tx<'_> {
-    /// Whether something may be added to the database. Asked once a job, so the database can
-    /// outgrow its limit by what one job adds.
-    pub(crate) fn has_room(&mut self) -> Result<bool, StoreError> {
-        let most = self.memory.limits.max_database;
-        if most == 0 {
-            return Ok(true);
-        }
-        // All three are numbers in the header or in memory; inside a transaction they count what
-        // it has done so far.
-        let number = |pragma: &str| -> rusqlite::Result<u64> {
-            self.connection
-                .prepare_cached(pragma)?
-                .query_row([], |row| row.get::<_, i64>(0))
-                .map(|number| u64::try_from(number).unwrap_or(0))
-        };
-        let pages = number("PRAGMA page_count")?.saturating_sub(number("PRAGMA freelist_count")?);
-        let used = pages.saturating_mul(number("PRAGMA page_size")?);
-        if used < most {
-            return Ok(true);
-        }
-        log_limited!(
-            Warn,
-            "the database has reached --max-database: {used} of {most} bytes are in use; \
-             nothing is added until something is deleted"
-        );
-        Ok(false)
+/// Whether something may be added to the database.
+pub(super) fn has_room(connection: &Connection, limits: &Limits) -> Result<bool, StoreError> {
+    let most = limits.max_database;
+    if most == 0 {
+        return Ok(true);
     }
+    // All three are numbers in the header or in memory; inside a transaction they count what
+    // it has done so far.
+    let number = |pragma: &str| -> rusqlite::Result<u64> {
+        connection
+            .prepare_cached(pragma)?
+            .query_row([], |row| row.get::<_, i64>(0))
+            .map(|number| u64::try_from(number).unwrap_or(0))
+    };
+    let pages = number("PRAGMA page_count")?.saturating_sub(number("PRAGMA freelist_count")?);
+    let used = pages.saturating_mul(number("PRAGMA page_size")?);
+    if used < most {
+        return Ok(true);
+    }
+    log_limited!(
+        Warn,
+        "the database has reached --max-database: {used} of {most} bytes are in use; \
+         nothing is added until something is deleted"
+    );
+    Ok(false)
+}
 
-    /// Whether `user` may have `size` more bytes of media.
-    pub(crate) fn has_quota(&mut self, user: UserId, size: u64) -> Result<bool, StoreError> {
-        let most = self.memory.limits.media_quota;
-        if most == 0 {
-            return Ok(true);
-        }
-        let used = media::used(self.connection, user)?;
-        if used.saturating_add(size) <= most {
-            return Ok(true);
-        }
+/// Whether a user whose media take up `used` bytes may have `size` more.
+pub(crate) fn has_media_quota(limits: &Limits, user: UserId, used: u64, size: u64) -> bool {
+    let most = limits.media_quota;
+    let fits = most == 0 || used.saturating_add(size) <= most;
+    if !fits {
         log_limited!(
             Warn,
             "user {user} has reached --media-quota: {used} of {most} bytes are in use, \
              {size} more were refused"
         );
-        Ok(false)
     }
+    fits
 }

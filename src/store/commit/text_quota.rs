@@ -157,7 +157,7 @@ pub(crate) fn waiting(
     user: UserId,
     sent: impl Fn(UserId) -> MessageId,
 ) -> rusqlite::Result<Waiting> {
-    let mut lanes = view.prepare_cached(
+    let mut lanes = view.connection.prepare_cached(
         "SELECT m.chat_id, c.creator_id, m.other_id, o.cleared_id, d.message_id
          FROM member m JOIN chat c ON c.id = m.chat_id
          JOIN member o ON o.user_id = m.other_id AND o.chat_id = m.chat_id

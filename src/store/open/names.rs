@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::ids::UserId;
-use crate::store::{Store, StoreError};
+use crate::store::{Source, Store, StoreError};
 
 /// The row of `counter` with the number of the rules that the database was mapped by.
 const COUNTER: &str = "name_rules";
@@ -50,8 +50,9 @@ impl Store {
     }
 }
 
-fn mapped_by(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    connection
+fn mapped_by(source: &impl Source) -> rusqlite::Result<Option<i64>> {
+    source
+        .connection()
         .query_row(
             "SELECT value FROM counter WHERE name = ?1",
             [COUNTER],

@@ -14,18 +14,20 @@ use scheduled_thread_pool::ScheduledThreadPool;
 use super::health;
 use super::place;
 use super::schema;
-use crate::store::admin::orders;
 use crate::store::open::health::Examined;
 use crate::store::open::marker::Marker;
 use crate::store::open::place::Place;
 use crate::store::{Options, StoreError};
+
+pub(crate) type Pool = r2d2::Pool<SqliteConnectionManager>;
+pub(crate) type Pooled = r2d2::PooledConnection<SqliteConnectionManager>;
 
 /// How long a statement waits for another process (`plauschctl`, a backup) that holds a lock.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A database that is open.
 pub(crate) struct Opened {
-    pub(crate) pool: r2d2::Pool<SqliteConnectionManager>,
+    pub(crate) pool: Pool,
     /// Its name without links.
     pub(crate) path: PathBuf,
     /// The database file and its write-ahead log, with the locks that keep other servers away.
@@ -73,8 +75,6 @@ pub(crate) fn open(options: &Options) -> Result<Opened, StoreError> {
     }
 }
 
-type Pool = r2d2::Pool<SqliteConnectionManager>;
-
 fn open_files(
     options: &Options,
     path: &Path,
@@ -96,7 +96,6 @@ fn open_files(
         log::info!("the database {} has {}", path.display(), contents(&first)?);
     }
     leave_log(&first, leave_checkpoints)?;
-    orders::forget(&first)?;
 
     let manager = SqliteConnectionManager::file(path)
         .with_flags(flags())
@@ -176,7 +175,7 @@ fn prepare(path: &Path, options: &Options) -> Result<Connection, StoreError> {
 }
 
 /// Switches off what SQLite does to the write-ahead log by itself: checkpoints after commits, and
-/// the one when the last connection closes. The committer sees the former.
+/// the one when the last connection closes. Those are the writing connection's.
 fn leave_log(connection: &Connection, leave_checkpoints: bool) -> rusqlite::Result<()> {
     if leave_checkpoints {
         connection.execute_batch("PRAGMA wal_autocheckpoint = 0;")?;

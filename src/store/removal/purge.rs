@@ -5,9 +5,7 @@ use std::time::Instant;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::ids::{ChatId, MediaId, MessageId, UserId};
-use crate::store::commit::tx::{Tx, WriterCache};
-use crate::store::lanes;
-use crate::store::{StoreError, asked, chats};
+use crate::store::{StoreError, Tx, asked, chats};
 
 /// Messages looked at in one statement; a step goes on until its deadline.
 const BATCH: u32 = 64;
@@ -23,21 +21,37 @@ pub(crate) enum Left {
     Work,
 }
 
-/// Removes messages of doomed lanes and parts of loose media until `deadline`.
+/// Removes deleted accounts, messages of doomed lanes and loose media, until `deadline`.
 pub(crate) fn step(
-    connection: &Connection,
-    memory: &mut WriterCache,
+    tx: &mut Tx<'_>,
     pinned: impl Fn(ChatId) -> bool,
     deadline: Instant,
 ) -> Result<Left, StoreError> {
+    let is_over = || Instant::now() >= deadline;
     let mut left = Left::Nothing;
+    for kind in [accounts, lanes, media] {
+        match kind(tx, &pinned, &is_over)? {
+            Left::Nothing => {}
+            Left::Pinned => left = Left::Pinned,
+            Left::Work => return Ok(Left::Work),
+        }
+    }
+    Ok(left)
+}
+
+fn accounts(
+    tx: &mut Tx<'_>,
+    _: &dyn Fn(ChatId) -> bool,
+    is_over: &dyn Fn() -> bool,
+) -> Result<Left, StoreError> {
+    let connection = tx.connection;
     while let Some(user) = connection
         .prepare_cached("SELECT user_id FROM departure ORDER BY user_id LIMIT 1")?
         .query_row([], |row| row.get::<_, UserId>(0))
         .optional()?
     {
-        while departure(&mut Tx { connection, memory }, user)? {
-            if Instant::now() >= deadline {
+        while account(tx, user)? {
+            if is_over() {
                 return Ok(Left::Work);
             }
         }
@@ -45,6 +59,16 @@ pub(crate) fn step(
             .prepare_cached("DELETE FROM departure WHERE user_id = ?1")?
             .execute([user])?;
     }
+    Ok(Left::Nothing)
+}
+
+fn lanes(
+    tx: &mut Tx<'_>,
+    pinned: &dyn Fn(ChatId) -> bool,
+    is_over: &dyn Fn() -> bool,
+) -> Result<Left, StoreError> {
+    let connection = tx.connection;
+    let mut left = Left::Nothing;
     let mut last = i64::MIN;
     while let Some((lane, upto)) = connection
         .prepare_cached("SELECT lane, upto FROM purge WHERE lane > ?1 ORDER BY lane LIMIT 1")?
@@ -56,11 +80,11 @@ pub(crate) fn step(
             left = Left::Pinned;
             continue;
         }
-        if Instant::now() >= deadline {
+        if is_over() {
             return Ok(Left::Work);
         }
-        while messages(&mut Tx { connection, memory }, lane, upto)? {
-            if Instant::now() >= deadline {
+        while messages(tx, lane, upto)? {
+            if is_over() {
                 return Ok(Left::Work);
             }
         }
@@ -68,6 +92,16 @@ pub(crate) fn step(
             .prepare_cached("DELETE FROM purge WHERE lane = ?1 AND upto = ?2")?
             .execute((lane, upto))?;
     }
+    Ok(left)
+}
+
+fn media(
+    tx: &mut Tx<'_>,
+    pinned: &dyn Fn(ChatId) -> bool,
+    is_over: &dyn Fn() -> bool,
+) -> Result<Left, StoreError> {
+    let connection = tx.connection;
+    let mut left = Left::Nothing;
     let mut last = MediaId::MIN;
     while let Some((media, chat)) = connection
         .prepare_cached(
@@ -78,18 +112,18 @@ pub(crate) fn step(
         .optional()?
     {
         last = media;
-        if memory.uploading.contains(&media) {
+        if tx.cache.uploading.contains(&media) {
             continue;
         }
         if pinned(chat) {
             left = Left::Pinned;
             continue;
         }
-        if Instant::now() >= deadline {
+        if is_over() {
             return Ok(Left::Work);
         }
         while part(connection, media)? {
-            if Instant::now() >= deadline {
+            if is_over() {
                 return Ok(Left::Work);
             }
         }
@@ -102,7 +136,7 @@ pub(crate) fn step(
 
 /// Takes a batch of a deleted account's contacts, events and chats away; false when there are none
 /// left.
-fn departure(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
+fn account(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
     let connection = tx.connection;
     let contacts: Vec<UserId> = connection
         .prepare_cached("SELECT contact_id FROM contact WHERE user_id = ?1 LIMIT ?2")?
@@ -139,8 +173,8 @@ fn departure(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
 /// Removes a batch of a lane's messages; false when there are none left.
 fn messages(tx: &mut Tx<'_>, lane: i64, upto: MessageId) -> Result<bool, StoreError> {
     let mut rows: Vec<(MessageId, Option<MediaId>)> = Vec::new();
-    // The tail still names what is gone, and is not to be looked through anew for each batch.
-    let from = match tx.memory.purged {
+    // The pending index still names what is gone, and is not to be looked through anew for each batch.
+    let from = match tx.cache.purged {
         Some((of, upto)) if of == lane => upto,
         _ => MessageId::MIN,
     };
@@ -155,13 +189,13 @@ fn messages(tx: &mut Tx<'_>, lane: i64, upto: MessageId) -> Result<bool, StoreEr
     let mut media =
         connection.prepare_cached("UPDATE media SET message_id = NULL WHERE id = ?1")?;
     for (id, attached) in &rows {
-        lanes::remove(tx, lane, *id)?;
+        tx.remove_message(lane, *id)?;
         if let Some(attached) = attached {
             media.execute([attached])?;
         }
     }
     if let Some((last, _)) = rows.last() {
-        tx.memory.purged = Some((lane, *last));
+        tx.cache.purged = Some((lane, *last));
     }
     Ok(!rows.is_empty())
 }

@@ -9,15 +9,16 @@
 //! What had to be held stays a further day once it has arrived, so that somebody who was away for
 //! long can fetch the media of what he is told.
 //!
-//! All of it is done in short slices with long pauses, in the committer's own transactions.
+//! All of it is done in short slices with long pauses, in transactions of the maintenance thread's own.
 
 use std::time::{Duration, Instant};
 
+use rusqlite::OptionalExtension;
+
 use crate::guard::log_limit::log_limited;
 use crate::ids::{ChatId, MediaId};
-use crate::store::admin::queries;
 use crate::store::commit::quota::Limits;
-use crate::store::{StoreError, Tx};
+use crate::store::{Source, StoreError, Tx};
 use clock::{Clock, Doubt};
 use slice::Slice;
 
@@ -116,7 +117,7 @@ impl Retention {
             self.begun = false;
             self.clock.say(self.too_old.then_some(Doubt::TooOld));
             if !self.too_old {
-                queries::note_retained(tx.connection, now)?;
+                note_retained(tx.connection, now)?;
             }
             self.too_old = false;
         }
@@ -216,4 +217,26 @@ impl Retention {
             }
         });
     }
+}
+
+/// When what is old was last removed, in milliseconds since 1970.
+pub(crate) fn retained(source: &impl Source) -> rusqlite::Result<Option<i64>> {
+    source
+        .connection()
+        .prepare_cached("SELECT value FROM counter WHERE name = 'retained'")?
+        .query_row([], |row| row.get(0))
+        .optional()
+}
+
+/// Notes that what was old at `now` has been removed, by the server or by a person who believes the
+/// clock: what has become old since may be removed without one.
+pub(crate) fn note_retained(source: &impl Source, now: i64) -> rusqlite::Result<()> {
+    source
+        .connection()
+        .prepare_cached(
+            "INSERT INTO counter (name, value) VALUES ('retained', ?1)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )?
+        .execute([now])?;
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The committer against failing jobs and full disks, and what jobs of one transaction know of each
+//! Group commit against failing jobs and full disks, and what jobs of one transaction know of each
 //! other.
 
 use std::sync::Arc;
@@ -29,7 +29,7 @@ fn together<T: Send + 'static>(
     count: usize,
     job: impl Fn(usize, &mut Tx<'_>) -> Result<T, StoreError> + Copy + Send + Sync + 'static,
 ) -> Vec<Result<T, StoreError>> {
-    // Holds the lead until the others are queued, so that they share a transaction.
+    // Leads until the others are queued, so that they share a transaction.
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let (leads, led) = std::sync::mpsc::channel::<()>();
     std::thread::scope(|scope| {

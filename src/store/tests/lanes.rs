@@ -41,7 +41,7 @@ impl Numbers {
 }
 
 fn ids(view: &super::super::View<'_>, sql: &str, values: &[i64]) -> Vec<i64> {
-    let mut statement = view.prepare(sql).unwrap();
+    let mut statement = view.connection.prepare(sql).unwrap();
     statement
         .query_map(rusqlite::params_from_iter(values), |row| row.get(0))
         .unwrap()
@@ -173,7 +173,7 @@ fn a_reader_sees_the_same_however_far_the_index_has_come() {
     let mut numbers = Numbers(1);
     let (mut seen, mut behind, mut halves) = (std::collections::BTreeSet::new(), 0, 0);
     for step in 1.. {
-        // On a machine with much else to do the committer indexes in pauses of ours instead.
+        // On a machine with much else to do the maintenance thread flushes in pauses of ours instead.
         let enough = seen.len() > 5 && behind > 20 && halves > 20;
         if step > 40 * RUN && (enough || step > 400 * RUN) {
             break;
@@ -198,8 +198,8 @@ fn a_reader_sees_the_same_however_far_the_index_has_come() {
     scratch.stop();
     let path = scratch.path().to_owned();
     let connection = rusqlite::Connection::open(path).unwrap();
-    let log_limits = check::log_limits(&connection, |_| {}).unwrap();
-    assert_eq!(log_limits, Vec::<String>::new());
+    let problems = check::problems(&connection, |_| {}).unwrap();
+    assert_eq!(problems, Vec::<String>::new());
 }
 
 /// What a crash leaves: messages that the index does not name, and rows of half a run.
@@ -228,8 +228,8 @@ fn a_crash_at_any_moment_costs_the_index_nothing() {
         compare(&crashed, &users, &chats);
         crashed.stop();
         let connection = rusqlite::Connection::open(crashed.path()).unwrap();
-        let log_limits = check::log_limits(&connection, |_| {}).unwrap();
-        assert_eq!(log_limits, Vec::<String>::new());
+        let problems = check::problems(&connection, |_| {}).unwrap();
+        assert_eq!(problems, Vec::<String>::new());
         if halves >= 3 && crashes > halves {
             return;
         }
@@ -253,7 +253,7 @@ fn an_orderly_end_indexes_everything() {
             });
             sent.unwrap();
         }
-        // The second job has begun the run; the committer goes on with it by itself.
+        // The second job has begun the flush; the maintenance thread goes on with it by itself.
         halves += i32::from(is_unfinished(&scratch));
         scratch.reopen();
         assert!(indexed(&scratch) >= newest(&scratch));
@@ -279,7 +279,7 @@ fn what_has_gone_stays_out_of_the_index() {
     };
     let left = |sql: &str| scratch.read(|view| Ok(ids(view, sql, &[])[0])).unwrap();
     let other = rusqlite::Connection::open(scratch.path()).unwrap();
-    // The committer also indexes in its pauses, and looks at each message then: hence some rounds.
+    // The maintenance thread also flushes in its pauses, and looks at each message then: hence some rounds.
     for round in 0..20 {
         many(chats[0]);
         if round % 2 == 0 {
@@ -311,14 +311,13 @@ fn what_has_gone_stays_out_of_the_index() {
         }
     }
     scratch.stop();
-    let log_limits = check::log_limits(&other, |_| {}).unwrap();
-    assert_eq!(log_limits, Vec::<String>::new());
+    let problems = check::problems(&other, |_| {}).unwrap();
+    assert_eq!(problems, Vec::<String>::new());
 }
 
-/// Purging, and with it retention and the committer's other duties, goes on while jobs come
-/// without a pause.
+/// Purging, and with it the other maintenance, goes on while jobs come without a pause.
 #[test]
-fn a_crowd_that_never_pauses_does_not_keep_the_committer_from_its_duties() {
+fn a_crowd_that_never_pauses_does_not_keep_maintenance_from_its_duties() {
     let scratch = Scratch::new();
     let (a, b, chat) = pair(&scratch);
     // More than one slice of purging takes away.

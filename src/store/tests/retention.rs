@@ -62,7 +62,7 @@ fn arrived(store: &Store, user: UserId, message: i64) {
 
 fn number(store: &Store, sql: &'static str) -> i64 {
     store
-        .read(|connection| connection.query_row(sql, [], |row| row.get(0)))
+        .read(|view| view.connection.query_row(sql, [], |row| row.get(0)))
         .unwrap()
 }
 

@@ -2,11 +2,12 @@
 //! format). Behind the first frame that is not as it was written nothing can be told from what was
 //! taken back, so nothing more is used.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::store::admin::salvage::pages::{Frames, be32};
+use super::bytes::be32;
 
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
@@ -15,6 +16,9 @@ const MAGIC: u32 = 0x377f_0682;
 
 /// How many logs ago a frame may have been written.
 const STALE: u32 = 1 << 24;
+
+/// Where pages that the log has are to be found.
+type Frames = HashMap<u32, u64>;
 
 #[derive(Default)]
 pub(crate) struct Log {

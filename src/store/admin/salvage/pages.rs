@@ -3,14 +3,14 @@
 //! or makes no sense is passed over. The terms are those of SQLite's file format
 //! (<https://www.sqlite.org/fileformat2.html>).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::log;
-use crate::store::admin::salvage::log::Log;
+use super::bytes::{be16, be32};
+use super::log::{self, Log};
 
 /// The page sizes that databases of ours have had.
 const SIZES: [usize; 2] = [8192, 4096];
@@ -266,21 +266,5 @@ fn children(page: &[u8], number: u32) -> Vec<u32> {
             .chain([be32(page, tree.begin + 8)])
             .collect(),
         _ => Vec::new(),
-    }
-}
-
-/// Where pages that the log has are to be found.
-pub(crate) type Frames = HashMap<u32, u64>;
-
-fn be16(bytes: &[u8], at: usize) -> Option<u16> {
-    let two = bytes.get(at..at + 2)?;
-    Some(u16::from_be_bytes([two[0], two[1]]))
-}
-
-/// Zero, which is the number of no page, where there is nothing.
-pub(crate) fn be32(bytes: &[u8], at: usize) -> u32 {
-    match bytes.get(at..at + 4) {
-        Some(four) => u32::from_be_bytes([four[0], four[1], four[2], four[3]]),
-        None => 0,
     }
 }

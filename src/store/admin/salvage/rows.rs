@@ -2,7 +2,8 @@
 
 use rusqlite::types::Value;
 
-use crate::store::admin::salvage::pages::{Pages, Tree, Use, be32};
+use super::bytes::be32;
+use super::pages::{Pages, Tree, Use};
 
 /// A row, its key first where it is that of the tree.
 pub(crate) struct Row {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::store::admin::queries;
+use super::{note_retained, retained};
 use crate::store::{StoreError, Tx};
 
 const HOUR: i64 = 3_600 * 1_000;
@@ -61,11 +61,11 @@ impl Clock {
                 return Ok(Some(Doubt::Jumped));
             }
         }
-        let since = match queries::retained(tx.connection)? {
+        let since = match retained(tx.connection)? {
             None => 0,
             // It was ahead then, and nothing was removed because of it.
             Some(last) if last > now => {
-                queries::note_retained(tx.connection, now)?;
+                note_retained(tx.connection, now)?;
                 0
             }
             Some(last) => now - last,
@@ -137,7 +137,7 @@ mod tests {
                 look(now + 2 * HOUR + HOUR / 2)?,
                 look(now)?,
             ];
-            queries::note_retained(tx.connection, now)?;
+            note_retained(tx.connection, now)?;
             let mut fresh = Clock::default();
             let spans: Vec<_> = [0, DAY, 8 * DAY]
                 .map(|later| {
@@ -149,7 +149,7 @@ mod tests {
             // The one that was ahead is forgotten.
             fresh.last = None;
             fresh.look(tx, now - 50 * DAY)?;
-            Ok((found, spans, queries::retained(tx.connection)?, now))
+            Ok((found, spans, retained(tx.connection)?, now))
         };
         let (found, spans, retained, now) = scratch.write(1, looks).unwrap();
         let (behind, jumped) = (Some(Doubt::Behind), Some(Doubt::Jumped));

@@ -6,7 +6,7 @@ use std::time::Instant;
 use rusqlite::{OptionalExtension, Row};
 
 use crate::ids::{ChatId, MediaId, MessageId, UserId};
-use crate::store::{StoreError, Tx, chats, contacts, deliveries, lanes};
+use crate::store::{StoreError, Tx, chats, deliveries, users};
 
 mod held;
 
@@ -180,7 +180,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         message: Option<MessageId>,
         cutoff: i64,
     ) -> Result<Verdict, StoreError> {
-        if self.tx.memory.uploading.contains(&id) {
+        if self.tx.cache.uploading.contains(&id) {
             // Looked at again once it has a message. (Should it never get one, it holds nothing up.)
             return Ok(Verdict::Hold);
         }
@@ -243,7 +243,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
     /// or the member has deleted the chat up to there.
     fn arrived(&self, user: UserId, chat: ChatId) -> Result<MessageId, StoreError> {
         let connection = self.tx.connection;
-        if !contacts::exists(connection, user)? {
+        if !users::exists(connection, user)? {
             return Ok(MessageId::MAX);
         }
         let cleared: Option<MessageId> = connection
@@ -287,7 +287,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
                 )?
                 .execute((lane / 2, timestamp))?;
         }
-        lanes::remove(self.tx, lane, id)?;
+        self.tx.remove_message(lane, id)?;
         if let Some(media) = media {
             self.unlink(media)?;
         }

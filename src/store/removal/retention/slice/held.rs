@@ -106,7 +106,7 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
                 .optional()?
                 .flatten();
             let done = match self.message_of(message)? {
-                None => !self.tx.memory.uploading.contains(&id),
+                None => !self.tx.cache.uploading.contains(&id),
                 Some((message, lane, timestamp)) => {
                     let known = self.lane(lane)?;
                     if known.arrived < message || known.pinned || timestamp >= cutoff {

@@ -1,4 +1,4 @@
-//! What makes a sound database of the rows that were saved: it is such that `check` finds nothing.
+//! Makes a sound database of the rows that were saved: `check` finds nothing in it.
 
 use rusqlite::Connection;
 
@@ -18,7 +18,7 @@ const NUMBERS_AHEAD: i64 = 10_000;
 const DAY: i64 = 24 * 3_600 * 1_000;
 
 /// What is counted: its name, its table, which rows of that, and how many more are named elsewhere
-/// (before anything is mended).
+/// (before anything is repaired).
 const KINDS: &[(&str, &str, &str, &str)] = &[
     (
         "accounts",
@@ -59,7 +59,7 @@ const KINDS: &[(&str, &str, &str, &str)] = &[
 /// What is not sound, in an order in which each finds what those before have left. Chats and
 /// members tell of each other, and so do the two sides of a contact; of the rest what has lost its
 /// other half goes.
-const MENDING: &[&str] = &[
+const REPAIRS: &[&str] = &[
     // What is still coming in, or going.
     "DELETE FROM media WHERE message_id IS NULL",
     "UPDATE user SET mapped = NULL WHERE password = ''",
@@ -130,7 +130,7 @@ const NAMED: [&str; 4] = [
 ];
 
 /// Makes what was read sound, and counts what there is then.
-pub(crate) fn mend(connection: &Connection, found: &mut Found) -> Result<Salvaged, StoreError> {
+pub(crate) fn repair(connection: &Connection, found: &mut Found) -> Result<Salvaged, StoreError> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
     let mark = number(NAMED_MESSAGES)?.unwrap_or(0).max(found.mark);
     let mut highest = [0; NUMBERED.len()];
@@ -150,7 +150,7 @@ pub(crate) fn mend(connection: &Connection, found: &mut Found) -> Result<Salvage
     let loose = number("SELECT count(*) FROM media WHERE message_id IS NULL")?.unwrap_or(0);
 
     connection.execute_batch("BEGIN")?;
-    for sql in MENDING {
+    for sql in REPAIRS {
         connection.execute(sql, [])?;
     }
     connection.execute("DELETE FROM lane_message", [])?;

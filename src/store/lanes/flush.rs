@@ -1,4 +1,4 @@
-//! How the index of the lanes is brought forward: what a commit does for it, and runs.
+//! Flushes: how the pending index gets into `lane_message`, a step with each commit.
 
 use std::sync::LazyLock;
 
@@ -8,26 +8,26 @@ use super::{Entry, PendingIndex};
 use crate::ids::MessageId;
 use crate::store::StoreError;
 
-/// Messages in the tail from which on a run begins: with 10,000 chats each page of the index takes in
+/// Pending messages from which on a flush begins: with 10,000 chats each page of the index takes in
 /// a few dozen messages at a time then. It is also what a start may have to read after a crash, and
-/// two megabytes of memory under load. (Less in tests, so that many runs are made.)
+/// two megabytes of memory under load. (Less in tests, so that there are many.)
 const RUN: usize = if cfg!(test) { 64 } else { 65_536 };
 
-/// Rows that each transaction puts into the index while a run is going on, or twice as many as it
-/// has messages, so that the run comes to its end.
+/// Rows that each transaction puts into the index during a flush, or twice as many as it has
+/// messages, so that the flush comes to its end.
 const STEP: usize = if cfg!(test) { 16 } else { 64 };
 
 /// Messages that one statement puts into the index: that is much faster than one by one.
 const AT_ONCE: usize = 64;
 
-/// What the committer does to the tail.
+/// The flush that is going on, if one is.
 #[derive(Default)]
-pub(crate) struct Indexing {
-    /// What is being put into the index, in order, and how far that has come.
+pub(crate) struct Flush {
+    /// The sorted run, and how much of it is in the index.
     run: Vec<Entry>,
     done: usize,
-    /// The parts of the tail that make up the run.
-    parts: usize,
+    /// The levels of the pending index that make up the run.
+    levels: usize,
     /// The messages of the run are above this one,
     after: MessageId,
     /// and their newest is this.
@@ -36,41 +36,40 @@ pub(crate) struct Indexing {
     stepped: usize,
 }
 
-impl Indexing {
-    /// Whether a run has begun.
+impl Flush {
     pub(crate) fn is_going_on(&self) -> bool {
         !self.run.is_empty()
     }
 
-    /// Begins a run with all that the tail has, unless one is going on or there is nothing.
-    pub(crate) fn begin(&mut self, tail: &PendingIndex) {
-        if self.is_going_on() || tail.len == 0 {
+    /// Begins one with all that is pending, unless one is going on or there is nothing.
+    pub(crate) fn begin(&mut self, pending: &PendingIndex) {
+        if self.is_going_on() || pending.len == 0 {
             return;
         }
-        self.run = tail.entries();
-        self.after = tail.indexed;
+        self.run = pending.entries();
+        self.after = pending.indexed;
         self.upto = self.run.iter().map(|(_, id)| *id).max().unwrap_or(0);
-        // Its parts are in order.
+        // Its levels are sorted.
         self.run.sort();
-        self.parts = tail.parts.len();
+        self.levels = pending.levels.len();
         self.done = 0;
     }
 
-    /// What a transaction with the messages of `pending` does for the index, before its COMMIT: it
-    /// puts them in order, and takes the next step of a run. No message above `removed` has been
-    /// removed since the tail was read.
+    /// What a transaction that has added messages does for the index, before its COMMIT: it sorts them,
+    /// and takes the next step of a flush. No message above `removed` has been removed since the
+    /// pending index was read.
     pub(crate) fn advance(
         &mut self,
         connection: &Connection,
-        tail: &PendingIndex,
-        pending: &mut [Entry],
+        pending: &PendingIndex,
+        added: &mut [Entry],
         removed: MessageId,
     ) -> Result<(), StoreError> {
-        pending.sort_unstable();
-        if tail.len >= RUN {
-            self.begin(tail);
+        added.sort_unstable();
+        if pending.len >= RUN {
+            self.begin(pending);
         }
-        self.step(connection, STEP.max(2 * pending.len()), removed)
+        self.step(connection, STEP.max(2 * added.len()), removed)
     }
 
     /// Puts the next `rows` rows of the run into the index, inside an open transaction.
@@ -99,25 +98,25 @@ impl Indexing {
         Ok(())
     }
 
-    /// After the COMMIT of a step, and of `entries` as new messages, in order: the tail that is
+    /// After the COMMIT of a step, and of `added` as new messages, in order: the pending index that is
     /// right now, if it is another.
     pub(crate) fn committed(
         &mut self,
-        tail: &PendingIndex,
-        entries: &[Entry],
+        pending: &PendingIndex,
+        added: &[Entry],
     ) -> Option<PendingIndex> {
         self.done += std::mem::take(&mut self.stepped);
-        let grown = (!entries.is_empty()).then(|| tail.with(entries.to_vec(), self.parts));
+        let grown = (!added.is_empty()).then(|| pending.with(added.to_vec(), self.levels));
         if !self.is_going_on() || self.done < self.run.len() {
             return grown;
         }
-        let tail = grown.as_ref().unwrap_or(tail);
+        let pending = grown.as_ref().unwrap_or(pending);
         let rest = PendingIndex {
             indexed: self.upto,
-            parts: tail.parts[self.parts..].to_vec(),
-            len: tail.len - self.run.len(),
+            levels: pending.levels[self.levels..].to_vec(),
+            len: pending.len - self.run.len(),
         };
-        *self = Indexing::default();
+        *self = Flush::default();
         Some(rest)
     }
 
@@ -128,7 +127,7 @@ impl Indexing {
 }
 
 /// For messages of which some may be gone. Written once, as texts of this length cost each commit
-/// time. In both, one may be there already from a run that a crash has ended.
+/// time. In both, one may be there already from a flush that a crash has ended.
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     let marks = (1..=AT_ONCE).map(|number| format!("(?{number})"));
     let marks = marks.collect::<Vec<_>>().join(", ");
@@ -170,10 +169,10 @@ fn insert_all(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()
     insert(connection, few)
 }
 
-/// Puts the whole tail into the index, inside a transaction of a process that has the database to
+/// Flushes all that is pending, inside a transaction of a process that has the database to
 /// itself.
 pub(crate) fn index_all(connection: &Connection) -> Result<(), StoreError> {
-    let mut indexing = Indexing::default();
-    indexing.begin(&PendingIndex::load(connection)?);
-    indexing.step(connection, usize::MAX, MessageId::MAX)
+    let mut flush = Flush::default();
+    flush.begin(&PendingIndex::load(connection)?);
+    flush.step(connection, usize::MAX, MessageId::MAX)
 }

@@ -1,0 +1,87 @@
+//! Ids of messages: given out in memory, above a stored high-water mark.
+//!
+//! No id is used twice, also not after a crash: before ids are given out, the row `message` of `counter`
+//! is raised above them, a block at a time, so that most transactions need not write it.
+
+use rusqlite::Connection;
+
+use crate::ids::MessageId;
+
+/// Ids that are reserved at a time.
+const BLOCK: i64 = 65_536;
+
+/// Which ids are next.
+#[derive(Default)]
+pub(crate) struct MessageIds {
+    next: MessageId,
+    /// The stored mark: no message has an id above it.
+    mark: MessageId,
+}
+
+impl MessageIds {
+    /// Begins above whatever may have been given out before.
+    pub(crate) fn load(connection: &Connection) -> rusqlite::Result<MessageIds> {
+        let mark = high_water(connection)?;
+        Ok(MessageIds {
+            next: mark + 1,
+            mark,
+        })
+    }
+
+    /// Another process has written, and may have given ids out.
+    pub(super) fn reload(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let stored = MessageIds::load(connection)?;
+        if stored.mark > self.mark {
+            *self = stored;
+        }
+        Ok(())
+    }
+
+    /// Raises the stored mark in the open transaction when little is left of the block; the new mark
+    /// holds from [`MessageIds::reserved`] on.
+    pub(super) fn reserve(&self, connection: &Connection) -> rusqlite::Result<Option<MessageId>> {
+        // The rows of a job are an estimate, so much more is left than a group can need.
+        if self.next + BLOCK / 2 <= self.mark {
+            return Ok(None);
+        }
+        let mark = self.next + BLOCK;
+        connection
+            .prepare_cached("UPDATE counter SET value = max(value, ?1) WHERE name = 'message'")?
+            .execute([mark])?;
+        Ok(Some(mark))
+    }
+
+    /// After the COMMIT of a raised mark.
+    pub(super) fn reserved(&mut self, mark: Option<MessageId>) {
+        self.mark = mark.unwrap_or(self.mark);
+    }
+
+    /// The id that the next message gets.
+    pub(crate) fn next(&self) -> MessageId {
+        self.next
+    }
+
+    /// Gives out an id, above every other's.
+    pub(super) fn take(&mut self) -> MessageId {
+        let id = self.next;
+        self.next += 1;
+        id
+    }
+
+    /// The newest id given out so far.
+    pub(crate) fn newest(&self) -> MessageId {
+        self.next - 1
+    }
+}
+
+/// An id that no message has passed.
+fn high_water(connection: &Connection) -> rusqlite::Result<MessageId> {
+    let stored: MessageId = connection.query_row(
+        "SELECT value FROM counter WHERE name = 'message'",
+        [],
+        |row| row.get(0),
+    )?;
+    let newest: Option<MessageId> =
+        connection.query_row("SELECT max(id) FROM message", [], |row| row.get(0))?;
+    Ok(stored.max(newest.unwrap_or(0)))
+}

@@ -1,0 +1,96 @@
+//! The pending index: the newest messages, by lane, until they are flushed.
+//!
+//! A few sorted levels, never changed, only replaced: readers hold the one that they have begun with.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use crate::ids::MessageId;
+
+/// A lane, and a message in it.
+pub(crate) type Entry = (i64, MessageId);
+
+/// The newest messages, which are not in the index yet. It is never changed, only replaced.
+#[derive(Debug, Default)]
+pub(crate) struct PendingIndex {
+    /// The index is complete up to this message.
+    pub(super) indexed: MessageId,
+    /// Each in the order of its entries; all ids of a level are above those of the one before.
+    pub(super) levels: Vec<Arc<Vec<Entry>>>,
+    pub(super) len: usize,
+}
+
+impl PendingIndex {
+    /// What the database has above the index.
+    pub(crate) fn load(connection: &Connection) -> rusqlite::Result<PendingIndex> {
+        let indexed = connection
+            .prepare_cached("SELECT value FROM counter WHERE name = 'indexed'")?
+            .query_row([], |row| row.get(0))?;
+        let nothing = PendingIndex {
+            indexed,
+            ..PendingIndex::default()
+        };
+        nothing.caught_up(connection)
+    }
+
+    /// The same with what has come since it was loaded. How far the index has come since then does
+    /// not matter to it.
+    pub(crate) fn caught_up(&self, connection: &Connection) -> rusqlite::Result<PendingIndex> {
+        let newest = self.entries().iter().map(|(_, id)| *id).max();
+        let mut entries = connection
+            .prepare_cached("SELECT lane, id FROM message WHERE id > ?1 ORDER BY id")?
+            .query_map([newest.unwrap_or(self.indexed)], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
+            .collect::<rusqlite::Result<Vec<Entry>>>()?;
+        entries.sort_unstable();
+        Ok(self.with(entries, 0))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// All of it, level by level.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        let all = self.levels.iter().flat_map(|level| level.iter());
+        all.copied().collect()
+    }
+
+    /// The same with newer messages, in order. The first `fixed` levels stay as they are; of the
+    /// others each is more than twice as long as the next one, so that there are few to look
+    /// through, and little to copy at a commit.
+    pub(super) fn with(&self, mut entries: Vec<Entry>, fixed: usize) -> PendingIndex {
+        let len = self.len + entries.len();
+        let mut levels = self.levels.clone();
+        while levels.len() > fixed
+            && let Some(last) = levels.last()
+            && last.len() <= 2 * entries.len()
+        {
+            entries.extend_from_slice(last);
+            // Two sorted runs, which this sort recognises.
+            entries.sort();
+            levels.pop();
+        }
+        levels.push(Arc::new(entries));
+        PendingIndex {
+            indexed: self.indexed,
+            levels,
+            len,
+        }
+    }
+
+    /// The messages of a lane from `from` on, oldest first.
+    pub(super) fn from(
+        &self,
+        lane: i64,
+        from: MessageId,
+    ) -> impl DoubleEndedIterator<Item = MessageId> + '_ {
+        self.levels.iter().flat_map(move |level| {
+            let begin = level.partition_point(|entry| *entry < (lane, from));
+            let end = level.partition_point(|entry| *entry <= (lane, MessageId::MAX));
+            level[begin..end].iter().map(|(_, id)| *id)
+        })
+    }
+}
