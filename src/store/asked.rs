@@ -6,9 +6,9 @@
 //!
 //! The asker is answered as ever and sees no difference.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
-use super::{StoreError, Tx};
+use super::{Source, StoreError, Tx};
 use crate::ids::UserId;
 
 /// Between two tellings of a request that is withdrawn and made again, in milliseconds.
@@ -24,23 +24,21 @@ pub(crate) fn is_told(
 ) -> Result<bool, StoreError> {
     let (connection, now) = (tx.connection, tx.now());
     // What is older says nothing any more. A clock that was set may have left it in the future.
-    connection
-        .prepare_cached(
-            "DELETE FROM asked WHERE user_id = ?1 AND declined = 0 AND abs(?2 - told) >= ?3",
-        )?
-        .execute((user, now, DAY))?;
-    let declined: Option<bool> = connection
-        .prepare_cached("SELECT declined FROM asked WHERE user_id = ?1 AND contact_id = ?2")?
-        .query_row((user, contact), |row| row.get(0))
-        .optional()?;
+    connection.run(
+        "DELETE FROM asked WHERE user_id = ?1 AND declined = 0 AND abs(?2 - told) >= ?3",
+        (user, now, DAY),
+    )?;
+    let declined: Option<bool> = connection.value(
+        "SELECT declined FROM asked WHERE user_id = ?1 AND contact_id = ?2",
+        (user, contact),
+    )?;
     match declined {
         Some(true) => {}
         Some(false) => {
-            connection
-                .prepare_cached(
-                    "UPDATE asked SET quiet = 1 WHERE user_id = ?1 AND contact_id = ?2",
-                )?
-                .execute((user, contact))?;
+            connection.run(
+                "UPDATE asked SET quiet = 1 WHERE user_id = ?1 AND contact_id = ?2",
+                (user, contact),
+            )?;
         }
         None if online => told(tx, user, contact)?,
         None => {}
@@ -51,12 +49,11 @@ pub(crate) fn is_told(
 /// Notes that `contact` has been told of a request of `user`'s just now, unless something is noted
 /// already.
 pub(crate) fn told(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
-    tx.connection
-        .prepare_cached(
-            "INSERT INTO asked (user_id, contact_id, told) VALUES (?1, ?2, ?3)
+    tx.run(
+        "INSERT INTO asked (user_id, contact_id, told) VALUES (?1, ?2, ?3)
              ON CONFLICT (user_id, contact_id) DO NOTHING",
-        )?
-        .execute((user, contact, tx.now()))?;
+        (user, contact, tx.now()),
+    )?;
     Ok(())
 }
 
@@ -68,51 +65,48 @@ pub(crate) fn arrived(
     event: i64,
     now: i64,
 ) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO asked (user_id, contact_id, told)
+    connection.run(
+        "INSERT INTO asked (user_id, contact_id, told)
              SELECT e.contact_id, e.user_id, ?3 FROM contact_event e
              JOIN contact c ON c.user_id = e.contact_id AND c.contact_id = e.user_id
              WHERE e.user_id = ?1 AND e.id <= ?2 AND c.since IS NULL
              ON CONFLICT (user_id, contact_id) DO NOTHING",
-        )?
-        .execute((contact, event, now))?;
+        (contact, event, now),
+    )?;
     Ok(())
 }
 
 /// `contact` does not want to hear of requests of `user`'s any more.
 pub(crate) fn declined(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
-    tx.connection
-        .prepare_cached(
-            "INSERT INTO asked (user_id, contact_id, told, declined) VALUES (?1, ?2, ?3, 1)
+    tx.run(
+        "INSERT INTO asked (user_id, contact_id, told, declined) VALUES (?1, ?2, ?3, 1)
              ON CONFLICT (user_id, contact_id) DO UPDATE SET declined = 1",
-        )?
-        .execute((user, contact, tx.now()))?;
+        (user, contact, tx.now()),
+    )?;
     Ok(())
 }
 
 /// Forgets what `user` has asked `contact`: it was answered, or `contact` wants to hear of it again.
 pub(crate) fn forget(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
-    tx.connection
-        .prepare_cached("DELETE FROM asked WHERE user_id = ?1 AND contact_id = ?2")?
-        .execute((user, contact))?;
+    tx.run(
+        "DELETE FROM asked WHERE user_id = ?1 AND contact_id = ?2",
+        (user, contact),
+    )?;
     Ok(())
 }
 
 /// Takes a batch away of what a deleted account has asked and been asked; false when there is
 /// nothing left.
 pub(crate) fn depart(connection: &Connection, user: UserId, batch: u32) -> rusqlite::Result<bool> {
-    let by = connection
-        .prepare_cached(
-            "DELETE FROM asked WHERE user_id = ?1 AND contact_id IN
+    let by = connection.run(
+        "DELETE FROM asked WHERE user_id = ?1 AND contact_id IN
                (SELECT contact_id FROM asked WHERE user_id = ?1 LIMIT ?2)",
-        )?
-        .execute((user, batch))?;
-    let of = connection
-        .prepare_cached(
-            "DELETE FROM asked WHERE contact_id = ?1 AND user_id IN
+        (user, batch),
+    )?;
+    let of = connection.run(
+        "DELETE FROM asked WHERE contact_id = ?1 AND user_id IN
                (SELECT user_id FROM asked WHERE contact_id = ?1 LIMIT ?2)",
-        )?
-        .execute((user, batch))?;
+        (user, batch),
+    )?;
     Ok(by + of > 0)
 }

@@ -37,12 +37,10 @@ pub(crate) fn access(source: &impl Source, user: UserId, chat: ChatId) -> rusqli
     if user != creator && user != other {
         return Ok(Access::Denied);
     }
-    let member: Option<(MessageId, bool)> = connection
-        .prepare_cached(
-            "SELECT cleared_id, listed FROM member WHERE user_id = ?1 AND chat_id = ?2",
-        )?
-        .query_row((user, chat), |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+    let member: Option<(MessageId, bool)> = connection.row(
+        "SELECT cleared_id, listed FROM member WHERE user_id = ?1 AND chat_id = ?2",
+        (user, chat),
+    )?;
     Ok(match member {
         Some((cleared, true)) => Access::Member {
             creator: user == creator,
@@ -54,13 +52,10 @@ pub(crate) fn access(source: &impl Source, user: UserId, chat: ChatId) -> rusqli
 
 /// The chats in a user's list, oldest first.
 pub(crate) fn of(source: &impl Source, user: UserId) -> rusqlite::Result<Vec<ChatId>> {
-    source
-        .connection()
-        .prepare_cached(
-            "SELECT chat_id FROM member WHERE user_id = ?1 AND listed = 1 ORDER BY chat_id",
-        )?
-        .query_map([user], |row| row.get(0))?
-        .collect()
+    source.values(
+        "SELECT chat_id FROM member WHERE user_id = ?1 AND listed = 1 ORDER BY chat_id",
+        [user],
+    )
 }
 
 /// The names of a chat's creator and other member, as shown.
@@ -79,11 +74,10 @@ pub(crate) fn members(
     source: &impl Source,
     chat: ChatId,
 ) -> rusqlite::Result<Option<(UserId, UserId)>> {
-    source
-        .connection()
-        .prepare_cached("SELECT creator_id, other_id FROM chat WHERE id = ?1")?
-        .query_row([chat], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()
+    source.row(
+        "SELECT creator_id, other_id FROM chat WHERE id = ?1",
+        [chat],
+    )
 }
 
 /// What [`create`] did.
@@ -114,9 +108,10 @@ pub(crate) fn create(
     if !tx.has_room()? {
         return Ok(Created::NoRoom);
     }
-    connection
-        .prepare_cached("INSERT INTO chat (creator_id, other_id) VALUES (?1, ?2)")?
-        .execute((user, contact))?;
+    connection.run(
+        "INSERT INTO chat (creator_id, other_id) VALUES (?1, ?2)",
+        (user, contact),
+    )?;
     let chat = connection.last_insert_rowid();
     let mut member = connection
         .prepare_cached("INSERT INTO member (user_id, chat_id, other_id) VALUES (?1, ?2, ?3)")?;
@@ -127,18 +122,20 @@ pub(crate) fn create(
 
 /// Puts a chat (back) into a member's list.
 pub(crate) fn list(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), StoreError> {
-    tx.connection
-        .prepare_cached("UPDATE member SET listed = 1 WHERE user_id = ?1 AND chat_id = ?2")?
-        .execute((user, chat))?;
+    tx.run(
+        "UPDATE member SET listed = 1 WHERE user_id = ?1 AND chat_id = ?2",
+        (user, chat),
+    )?;
     tx.cache.chats.remove(&chat);
     Ok(())
 }
 
 /// Undoes [`list`]. What is known by heart of the chat is the caller's to forget.
 pub(crate) fn unlist(connection: &Connection, user: UserId, chat: ChatId) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("UPDATE member SET listed = 0 WHERE user_id = ?1 AND chat_id = ?2")?
-        .execute((user, chat))?;
+    connection.run(
+        "UPDATE member SET listed = 0 WHERE user_id = ?1 AND chat_id = ?2",
+        (user, chat),
+    )?;
     Ok(())
 }
 
@@ -156,28 +153,26 @@ pub(crate) fn delete(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<Acce
 pub(crate) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), StoreError> {
     let connection = tx.connection;
     let newest = tx.newest_message();
-    let rest: Option<(MessageId, bool)> = connection
-        .prepare_cached(
-            // A deleted account is no member any more, even if its rows are still to be taken away.
-            "SELECT m.cleared_id, m.listed FROM member m JOIN user u ON u.id = m.user_id
+    let rest: Option<(MessageId, bool)> = connection.row(
+        // A deleted account is no member any more, even if its rows are still to be taken away.
+        "SELECT m.cleared_id, m.listed FROM member m JOIN user u ON u.id = m.user_id
              WHERE m.chat_id = ?1 AND u.mapped IS NOT NULL AND m.user_id =
                (SELECT other_id FROM member WHERE user_id = ?2 AND chat_id = ?1)",
-        )?
-        .query_row((chat, user), |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+        (chat, user),
+    )?;
     let upto = match rest {
         Some((cleared, true)) => {
-            connection
-                .prepare_cached(
-                    "UPDATE member SET listed = 0, cleared_id = ?3
+            connection.run(
+                "UPDATE member SET listed = 0, cleared_id = ?3
                      WHERE user_id = ?1 AND chat_id = ?2",
-                )?
-                .execute((user, chat, newest))?;
+                (user, chat, newest),
+            )?;
             // The newest message may be purged some day; TimeStamps must not go back then.
             let last = last_timestamp(&tx.view(), chat)?;
-            connection
-                .prepare_cached("UPDATE chat SET last_timestamp = ?2 WHERE id = ?1")?
-                .execute((chat, last))?;
+            connection.run(
+                "UPDATE chat SET last_timestamp = ?2 WHERE id = ?1",
+                (chat, last),
+            )?;
             cleared
         }
         _ => {
@@ -186,9 +181,7 @@ pub(crate) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), S
                 .prepare_cached("DELETE FROM member WHERE user_id = ?1 AND chat_id = ?2")?;
             member.execute((creator, chat))?;
             member.execute((other, chat))?;
-            connection
-                .prepare_cached("DELETE FROM chat WHERE id = ?1")?
-                .execute([chat])?;
+            connection.run("DELETE FROM chat WHERE id = ?1", [chat])?;
             newest
         }
     };
@@ -208,10 +201,7 @@ pub(crate) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), S
 /// The TimeStamp that the next message of a chat must pass.
 pub(crate) fn last_timestamp(view: &View<'_>, chat: ChatId) -> rusqlite::Result<i64> {
     let mut last = view
-        .connection
-        .prepare_cached("SELECT last_timestamp FROM chat WHERE id = ?1")?
-        .query_row([chat], |row| row.get(0))
-        .optional()?
+        .value("SELECT last_timestamp FROM chat WHERE id = ?1", [chat])?
         .unwrap_or(0);
     for to_creator in [true, false] {
         let newest = view.newest(lane(chat, to_creator), MessageId::MAX)?;

@@ -1,7 +1,7 @@
 //! Contacts: requests, confirmations, and the events that tell of them.
 
+use rusqlite::Connection;
 use rusqlite::types::FromSql;
-use rusqlite::{Connection, OptionalExtension};
 
 use super::{Source, StoreError, Tx, asked, users};
 use crate::ids::UserId;
@@ -56,41 +56,44 @@ pub(crate) fn request(
     if !wanted && most > 0 && open(connection, user)? >= most {
         return Ok(Requested::TooMany);
     }
-    connection
-        .prepare_cached("INSERT INTO contact (user_id, contact_id) VALUES (?1, ?2)")?
-        .execute((user, contact))?;
+    connection.run(
+        "INSERT INTO contact (user_id, contact_id) VALUES (?1, ?2)",
+        (user, contact),
+    )?;
     // Whatever was before: `user` wants to hear of `contact` again.
     asked::forget(tx, contact, user)?;
     if wanted {
         asked::forget(tx, user, contact)?;
-        connection
-            .prepare_cached(
-                "UPDATE contact SET since = ?3
+        connection.run(
+            "UPDATE contact SET since = ?3
                  WHERE (user_id = ?1 AND contact_id = ?2) OR (user_id = ?2 AND contact_id = ?1)",
-            )?
-            .execute((user, contact, tx.now()))?;
+            (user, contact, tx.now()),
+        )?;
         tx.forget_chat_between(user, contact)?;
     } else if !asked::is_told(tx, user, contact, online)? {
         return Ok(Requested::Quietly);
     }
-    connection
-        .prepare_cached("INSERT INTO contact_event (user_id, contact_id) VALUES (?1, ?2)")?
-        .execute((contact, user))?;
+    connection.run(
+        "INSERT INTO contact_event (user_id, contact_id) VALUES (?1, ?2)",
+        (contact, user),
+    )?;
     Ok(Requested::Recorded)
 }
 
 /// Whether `user` has asked for `contact`, answered or not.
 fn wants(connection: &Connection, user: UserId, contact: UserId) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT 1 FROM contact WHERE user_id = ?1 AND contact_id = ?2")?
-        .exists((user, contact))
+    connection.has(
+        "SELECT 1 FROM contact WHERE user_id = ?1 AND contact_id = ?2",
+        (user, contact),
+    )
 }
 
 /// How many requests of a user have no answer. It reads all of the user's contacts, a few pages.
 fn open(connection: &Connection, user: UserId) -> rusqlite::Result<u32> {
-    connection
-        .prepare_cached("SELECT count(*) FROM contact WHERE user_id = ?1 AND since IS NULL")?
-        .query_row([user], |row| row.get(0))
+    connection.one(
+        "SELECT count(*) FROM contact WHERE user_id = ?1 AND since IS NULL",
+        [user],
+    )
 }
 
 /// `user` ends whatever relation there is with `contact`; false when there is none. Who declines a
@@ -119,13 +122,11 @@ pub(crate) fn end(
 
 /// Takes whatever relation there is between two users away; false when there is none.
 pub(crate) fn remove(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<bool, StoreError> {
-    let removed = tx
-        .connection
-        .prepare_cached(
-            "DELETE FROM contact
+    let removed = tx.run(
+        "DELETE FROM contact
              WHERE (user_id = ?1 AND contact_id = ?2) OR (user_id = ?2 AND contact_id = ?1)",
-        )?
-        .execute((user, contact))?;
+        (user, contact),
+    )?;
     if removed == 0 {
         return Ok(false);
     }
@@ -141,25 +142,20 @@ pub(crate) fn remove(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<b
 
 /// Whether both sides want it.
 pub(crate) fn confirmed(source: &impl Source, a: UserId, b: UserId) -> rusqlite::Result<bool> {
-    source
-        .connection()
-        .prepare_cached(
-            "SELECT 1 FROM contact WHERE user_id = ?1 AND contact_id = ?2 AND since IS NOT NULL",
-        )?
-        .exists((a, b))
+    source.has(
+        "SELECT 1 FROM contact WHERE user_id = ?1 AND contact_id = ?2 AND since IS NOT NULL",
+        (a, b),
+    )
 }
 
 /// The confirmed contacts of a user, by id.
 pub(crate) fn of(source: &impl Source, user: UserId) -> rusqlite::Result<Vec<UserId>> {
-    source
-        .connection()
-        .prepare_cached(
-            "SELECT c.contact_id FROM contact c JOIN user u ON u.id = c.contact_id
+    source.values(
+        "SELECT c.contact_id FROM contact c JOIN user u ON u.id = c.contact_id
              WHERE c.user_id = ?1 AND c.since IS NOT NULL AND u.mapped IS NOT NULL
              ORDER BY c.contact_id",
-        )?
-        .query_map([user], |row| row.get(0))?
-        .collect()
+        [user],
+    )
 }
 
 /// One contact of a user; since is 0 when the contact ended a moment ago.
@@ -169,10 +165,10 @@ pub(crate) fn one(
     contact: UserId,
 ) -> rusqlite::Result<Contact> {
     let connection = source.connection();
-    let since: Option<Option<i64>> = connection
-        .prepare_cached("SELECT since FROM contact WHERE user_id = ?1 AND contact_id = ?2")?
-        .query_row((user, contact), |row| row.get(0))
-        .optional()?;
+    let since: Option<Option<i64>> = connection.value(
+        "SELECT since FROM contact WHERE user_id = ?1 AND contact_id = ?2",
+        (user, contact),
+    )?;
     Ok(Contact {
         name: users::shown_name(connection, contact)?,
         since: since.flatten().unwrap_or(0),
@@ -262,10 +258,10 @@ pub(crate) fn open_requests(
 /// The newest contact event of a user, 0 when there is none.
 pub(crate) fn newest_event(source: &impl Source, user: UserId) -> rusqlite::Result<i64> {
     Ok(source
-        .connection()
-        .prepare_cached("SELECT id FROM contact_event WHERE user_id = ?1 ORDER BY id DESC LIMIT 1")?
-        .query_row([user], |row| row.get(0))
-        .optional()?
+        .value(
+            "SELECT id FROM contact_event WHERE user_id = ?1 ORDER BY id DESC LIMIT 1",
+            [user],
+        )?
         .unwrap_or(0))
 }
 

@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::{Source, StoreError, Tx, asked};
 use crate::ids::{MessageId, UserId};
@@ -264,38 +264,32 @@ pub(crate) fn save(connection: &Connection, positions: &Snapshot) -> Result<(), 
         match unsaved.start {
             Start::Stays => {}
             Start::Is(start) => {
-                connection
-                    .prepare_cached(
-                        "INSERT OR REPLACE INTO login_start (user_id, message_id, since)
+                connection.run(
+                    "INSERT OR REPLACE INTO login_start (user_id, message_id, since)
                          SELECT id, ?2, ?3 FROM user WHERE id = ?1 AND mapped IS NOT NULL",
-                    )?
-                    .execute((user, start, milliseconds()))?;
+                    (user, start, milliseconds()),
+                )?;
             }
             Start::Goes => forget_start(connection, *user)?,
         }
         if unsaved.plain {
-            connection
-                .prepare_cached("DELETE FROM explicit_receipt WHERE user_id = ?1")?
-                .execute([user])?;
+            connection.run("DELETE FROM explicit_receipt WHERE user_id = ?1", [user])?;
         }
     }
     Ok(())
 }
 
 fn set(connection: &Connection, user: UserId, message: MessageId) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO delivery (user_id, message_id)
+    connection.run(
+        "INSERT OR REPLACE INTO delivery (user_id, message_id)
              SELECT id, ?2 FROM user WHERE id = ?1 AND mapped IS NOT NULL",
-        )?
-        .execute((user, message))?;
+        (user, message),
+    )?;
     Ok(())
 }
 
 fn forget_start(connection: &Connection, user: UserId) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM login_start WHERE user_id = ?1")?
-        .execute([user])?;
+    connection.run("DELETE FROM login_start WHERE user_id = ?1", [user])?;
     Ok(())
 }
 
@@ -308,21 +302,17 @@ pub(crate) fn receive_explicitly(
 ) -> Result<(), StoreError> {
     set(tx.connection, user, message)?;
     forget_start(tx.connection, user)?;
-    tx.connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO explicit_receipt (user_id)
+    tx.run(
+        "INSERT OR IGNORE INTO explicit_receipt (user_id)
              SELECT id FROM user WHERE id = ?1 AND mapped IS NOT NULL",
-        )?
-        .execute([user])?;
+        [user],
+    )?;
     Ok(())
 }
 
 /// Whether the last login of `user` has used `135`, as far as that is saved.
 pub(crate) fn is_explicit(source: &impl Source, user: UserId) -> rusqlite::Result<bool> {
-    source
-        .connection()
-        .prepare_cached("SELECT 1 FROM explicit_receipt WHERE user_id = ?1")?
-        .exists([user])
+    source.has("SELECT 1 FROM explicit_receipt WHERE user_id = ?1", [user])
 }
 
 /// At the start of a server nobody is logged in.
@@ -347,20 +337,17 @@ pub(crate) fn surely(
     settled: i64,
 ) -> rusqlite::Result<MessageId> {
     let connection = source.connection();
-    let start = connection
-        .prepare_cached("SELECT message_id FROM login_start WHERE user_id = ?1 AND since > ?2")?
-        .query_row((user, settled), |row| row.get(0))
-        .optional()?;
+    let start = connection.value(
+        "SELECT message_id FROM login_start WHERE user_id = ?1 AND since > ?2",
+        (user, settled),
+    )?;
     Ok(saved(connection, user)?.min(start.unwrap_or(MessageId::MAX)))
 }
 
 /// The saved position; 0 when nothing has arrived yet.
 pub(crate) fn saved(source: &impl Source, user: UserId) -> rusqlite::Result<MessageId> {
     Ok(source
-        .connection()
-        .prepare_cached("SELECT message_id FROM delivery WHERE user_id = ?1")?
-        .query_row([user], |row| row.get(0))
-        .optional()?
+        .value("SELECT message_id FROM delivery WHERE user_id = ?1", [user])?
         .unwrap_or(0))
 }
 

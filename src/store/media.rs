@@ -1,6 +1,6 @@
 //! Media, kept in parts so that neither a transaction nor a reader handles a whole one.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::chats;
 use super::{Source, StoreError, Tx, messages};
@@ -36,13 +36,11 @@ pub(crate) enum Lookup {
 /// Looks media up for a user.
 pub(crate) fn find(source: &impl Source, user: UserId, media: MediaId) -> rusqlite::Result<Lookup> {
     let connection = source.connection();
-    let row: Option<(ChatId, MessageId, bool)> = connection
-        .prepare_cached(
-            "SELECT chat_id, message_id, quoted FROM media
+    let row: Option<(ChatId, MessageId, bool)> = connection.row(
+        "SELECT chat_id, message_id, quoted FROM media
              WHERE id = ?1 AND message_id IS NOT NULL",
-        )?
-        .query_row([media], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
+        [media],
+    )?;
     let Some((chat, message, quoted)) = row else {
         return Ok(Lookup::NotFound);
     };
@@ -69,11 +67,10 @@ pub(crate) fn part(
     media: MediaId,
     part: u32,
 ) -> rusqlite::Result<Option<String>> {
-    source
-        .connection()
-        .prepare_cached("SELECT data FROM media_part WHERE media_id = ?1 AND part = ?2")?
-        .query_row((media, part), |row| row.get(0))
-        .optional()
+    source.value(
+        "SELECT data FROM media_part WHERE media_id = ?1 AND part = ?2",
+        (media, part),
+    )
 }
 
 /// Begins an upload; None when the owner's media would take up more than they may.
@@ -91,11 +88,10 @@ pub(crate) fn begin(
             return Ok(None);
         }
     }
-    tx.connection
-        .prepare_cached(
-            "INSERT INTO media (owner_id, chat_id, size, quoted) VALUES (?1, ?2, ?3, ?4)",
-        )?
-        .execute((owner, chat, i64::try_from(size).unwrap_or(i64::MAX), quoted))?;
+    tx.run(
+        "INSERT INTO media (owner_id, chat_id, size, quoted) VALUES (?1, ?2, ?3, ?4)",
+        (owner, chat, i64::try_from(size).unwrap_or(i64::MAX), quoted),
+    )?;
     let media = tx.connection.last_insert_rowid();
     tx.cache.uploading.insert(media);
     Ok(Some(media))
@@ -104,10 +100,8 @@ pub(crate) fn begin(
 /// Bytes of media that a user has in the database, those included whose message is still to come
 /// or already gone.
 pub(crate) fn used(connection: &Connection, user: UserId) -> rusqlite::Result<u64> {
-    let bytes: Option<i64> = connection
-        .prepare_cached("SELECT bytes FROM media_use WHERE user_id = ?1")?
-        .query_row([user], |row| row.get(0))
-        .optional()?;
+    let bytes: Option<i64> =
+        connection.value("SELECT bytes FROM media_use WHERE user_id = ?1", [user])?;
     Ok(bytes
         .and_then(|bytes| u64::try_from(bytes).ok())
         .unwrap_or(0))
@@ -120,9 +114,10 @@ pub(crate) fn add(
     part: u32,
     data: &str,
 ) -> Result<(), StoreError> {
-    tx.connection
-        .prepare_cached("INSERT INTO media_part (media_id, part, data) VALUES (?1, ?2, ?3)")?
-        .execute((media, part, data))?;
+    tx.run(
+        "INSERT INTO media_part (media_id, part, data) VALUES (?1, ?2, ?3)",
+        (media, part, data),
+    )?;
     Ok(())
 }
 
@@ -137,9 +132,10 @@ pub(crate) fn finish(
     let sent = messages::send(tx, sender, chat, body, Some(media))?;
     match sent {
         messages::Sent::Kept(kept) => {
-            tx.connection
-                .prepare_cached("UPDATE media SET message_id = ?2 WHERE id = ?1")?
-                .execute((media, kept.id))?;
+            tx.run(
+                "UPDATE media SET message_id = ?2 WHERE id = ?1",
+                (media, kept.id),
+            )?;
         }
         _ => tx.purge_soon(),
     }

@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use rusqlite::Connection;
 
 use super::chats;
-use super::{StoreError, Tx};
+use super::{Source, StoreError, Tx};
 use crate::guard::log_limit::log_limited;
 use crate::ids::{ChatId, MediaId, MessageId, UserId};
 use crate::store::chats::{Access, lane};
@@ -135,9 +135,7 @@ pub(crate) fn send_by(
 
 /// Takes away the messages of this transaction from `first` on.
 pub(crate) fn take_back(connection: &Connection, first: MessageId) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM message WHERE id >= ?1")?
-        .execute([first])?;
+    connection.run("DELETE FROM message WHERE id >= ?1", [first])?;
     Ok(())
 }
 

@@ -1,12 +1,65 @@
-//! Where a statement runs. Other rooms hold a [`View`], a [`Tx`] or a [`Moment`] and cannot name this
-//! trait, so they reach no SQL through them.
+//! Where statements run, and the few ways to run one.
+//!
+//! Other rooms hold a [`View`], a [`Tx`] or a [`Moment`] and cannot name this trait, so they reach no SQL
+//! through them. Each statement is prepared once per connection.
 
-use rusqlite::Connection;
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use super::{Tx, View};
 
+/// What a row of columns is read as: a tuple.
+pub(crate) trait Columns: for<'r> TryFrom<&'r Row<'r>, Error = rusqlite::Error> {}
+
+impl<T: for<'r> TryFrom<&'r Row<'r>, Error = rusqlite::Error>> Columns for T {}
+
 pub(crate) trait Source {
     fn connection(&self) -> &Connection;
+
+    /// Runs a statement that changes rows; says how many.
+    fn run(&self, sql: &str, parameters: impl Params) -> rusqlite::Result<usize> {
+        self.connection().prepare_cached(sql)?.execute(parameters)
+    }
+
+    /// Whether there is a row.
+    fn has(&self, sql: &str, parameters: impl Params) -> rusqlite::Result<bool> {
+        self.connection().prepare_cached(sql)?.exists(parameters)
+    }
+
+    /// The first row, if there is one.
+    fn row<T: Columns>(&self, sql: &str, parameters: impl Params) -> rusqlite::Result<Option<T>> {
+        self.connection()
+            .prepare_cached(sql)?
+            .query_row(parameters, |row| row.try_into())
+            .optional()
+    }
+
+    /// The first column of the first row, if there is one.
+    fn value<T: FromSql>(&self, sql: &str, parameters: impl Params) -> rusqlite::Result<Option<T>> {
+        Ok(self.row(sql, parameters)?.map(|(value,)| value))
+    }
+
+    /// The one value that a statement always gives.
+    fn one<T: FromSql>(&self, sql: &str, parameters: impl Params) -> rusqlite::Result<T> {
+        self.connection()
+            .prepare_cached(sql)?
+            .query_row(parameters, |row| row.get(0))
+    }
+
+    fn rows<T: Columns>(&self, sql: &str, parameters: impl Params) -> rusqlite::Result<Vec<T>> {
+        self.connection()
+            .prepare_cached(sql)?
+            .query_map(parameters, |row| row.try_into())?
+            .collect()
+    }
+
+    /// The first column of all rows.
+    fn values<T: FromSql>(&self, sql: &str, parameters: impl Params) -> rusqlite::Result<Vec<T>> {
+        self.connection()
+            .prepare_cached(sql)?
+            .query_map(parameters, |row| row.get(0))?
+            .collect()
+    }
 }
 
 /// One moment of the database, for what reads no lanes.

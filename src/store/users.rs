@@ -77,33 +77,28 @@ pub(crate) fn id_of(
 
 /// Whether the account is there (not a tombstone).
 pub(crate) fn exists(source: &impl Source, user: UserId) -> rusqlite::Result<bool> {
-    source
-        .connection()
-        .prepare_cached("SELECT 1 FROM user WHERE id = ?1 AND mapped IS NOT NULL")?
-        .exists([user])
+    source.has(
+        "SELECT 1 FROM user WHERE id = ?1 AND mapped IS NOT NULL",
+        [user],
+    )
 }
 
 /// The name as it is shown to others: a deleted account's has a `~` in front, which no account
 /// can have.
 pub(crate) fn shown_name(source: &impl Source, user: UserId) -> rusqlite::Result<String> {
-    source
-        .connection()
-        .prepare_cached(
-            "SELECT CASE WHEN mapped IS NULL THEN '~' || name ELSE name END
+    source.one(
+        "SELECT CASE WHEN mapped IS NULL THEN '~' || name ELSE name END
              FROM user WHERE id = ?1",
-        )?
-        .query_row([user], |row| row.get(0))
+        [user],
+    )
 }
 
 /// All accounts but `user`, in code point order of their mapped names.
 pub(crate) fn others(source: &impl Source, user: UserId) -> rusqlite::Result<Vec<UserId>> {
-    source
-        .connection()
-        .prepare_cached(
-            "SELECT id FROM user WHERE mapped IS NOT NULL AND id <> ?1 ORDER BY mapped",
-        )?
-        .query_map([user], |row| row.get(0))?
-        .collect()
+    source.values(
+        "SELECT id FROM user WHERE mapped IS NOT NULL AND id <> ?1 ORDER BY mapped",
+        [user],
+    )
 }
 
 /// Creates an account; None when the name is taken.
@@ -111,19 +106,18 @@ pub(crate) fn create(tx: &mut Tx<'_>, account: &NewAccount) -> Result<Option<Use
     if id_of(tx.connection, &[&account.name, &account.mapped])?.is_some() {
         return Ok(None);
     }
-    tx.connection
-        .prepare_cached(
-            "INSERT INTO user (name, mapped, password, email, gender, created)
+    tx.run(
+        "INSERT INTO user (name, mapped, password, email, gender, created)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
-        .execute((
+        (
             &account.name,
             &account.mapped,
             &account.password,
             &account.email,
             &account.gender,
             tx.now(),
-        ))?;
+        ),
+    )?;
     Ok(Some(UserId::new(tx.connection.last_insert_rowid())))
 }
 
@@ -134,10 +128,10 @@ pub(crate) fn set_password(
     old: &str,
     new: &str,
 ) -> Result<bool, StoreError> {
-    let changed = tx
-        .connection
-        .prepare_cached("UPDATE user SET password = ?3 WHERE id = ?1 AND password = ?2")?
-        .execute((user, old, new))?;
+    let changed = tx.run(
+        "UPDATE user SET password = ?3 WHERE id = ?1 AND password = ?2",
+        (user, old, new),
+    )?;
     Ok(changed == 1)
 }
 
@@ -145,12 +139,11 @@ pub(crate) fn set_password(
 /// at once, contacts and chats are taken away in steps.
 pub(crate) fn delete(tx: &mut Tx<'_>, user: UserId, password: &str) -> Result<bool, StoreError> {
     let connection = tx.connection;
-    let deleted = connection
-        .prepare_cached(
-            "UPDATE user SET mapped = NULL, password = '', email = '', gender = ''
+    let deleted = connection.run(
+        "UPDATE user SET mapped = NULL, password = '', email = '', gender = ''
              WHERE id = ?1 AND password = ?2 AND mapped IS NOT NULL",
-        )?
-        .execute((user, password))?;
+        (user, password),
+    )?;
     if deleted == 0 {
         return Ok(false);
     }
@@ -159,11 +152,9 @@ pub(crate) fn delete(tx: &mut Tx<'_>, user: UserId, password: &str) -> Result<bo
         "DELETE FROM login_start WHERE user_id = ?1",
         "DELETE FROM explicit_receipt WHERE user_id = ?1",
     ] {
-        connection.prepare_cached(sql)?.execute([user])?;
+        connection.run(sql, [user])?;
     }
-    connection
-        .prepare_cached("INSERT INTO departure (user_id) VALUES (?1)")?
-        .execute([user])?;
+    connection.run("INSERT INTO departure (user_id) VALUES (?1)", [user])?;
     tx.cache
         .chats
         .retain(|_, chat| chat.creator != user && chat.other != user);

@@ -5,7 +5,7 @@
 //! server looks for orders several times a second, obeys, and removes the row. Whoever placed it
 //! waits for that, and so knows that the change holds from the next packet on.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use crate::ids::UserId;
 use crate::store::{Source, StoreError, Tx};
@@ -53,17 +53,14 @@ impl Order {
 pub(crate) fn place(tx: &mut Tx<'_>, order: Order) -> Result<Placed, StoreError> {
     let name = order.name();
     let connection = tx.connection;
-    let before: Option<i64> = connection
-        .prepare_cached("SELECT value FROM counter WHERE name = ?1")?
-        .query_row([&name], |row| row.get(0))
-        .optional()?;
+    let before: Option<i64> =
+        connection.value("SELECT value FROM counter WHERE name = ?1", [&name])?;
     let token = tx.now().max(before.unwrap_or(0).saturating_add(1));
-    connection
-        .prepare_cached(
-            "INSERT INTO counter (name, value) VALUES (?1, ?2)
+    connection.run(
+        "INSERT INTO counter (name, value) VALUES (?1, ?2)
              ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )?
-        .execute((&name, token))?;
+        (&name, token),
+    )?;
     Ok(Placed { order, token })
 }
 
@@ -86,9 +83,10 @@ pub(crate) fn waiting(source: &impl Source) -> rusqlite::Result<Vec<Placed>> {
 /// Forgets what was ordered before a server began, when nobody was logged in yet.
 pub(crate) fn forget(connection: &Connection) -> Result<(), StoreError> {
     if !waiting(connection)?.is_empty() {
-        connection
-            .prepare_cached("DELETE FROM counter WHERE name > 'order:' AND name < 'order;'")?
-            .execute([])?;
+        connection.run(
+            "DELETE FROM counter WHERE name > 'order:' AND name < 'order;'",
+            [],
+        )?;
     }
     Ok(())
 }
@@ -98,9 +96,10 @@ pub(crate) fn done(tx: &mut Tx<'_>, placed: Placed) -> Result<(), StoreError> {
     if placed.order == Order::Purge {
         tx.purge_soon();
     }
-    tx.connection
-        .prepare_cached("DELETE FROM counter WHERE name = ?1 AND value = ?2")?
-        .execute((placed.order.name(), placed.token))?;
+    tx.run(
+        "DELETE FROM counter WHERE name = ?1 AND value = ?2",
+        (placed.order.name(), placed.token),
+    )?;
     Ok(())
 }
 

@@ -84,11 +84,7 @@ pub(crate) fn details(
              FROM user WHERE id = ?1",
         )?
         .query_row([id], |row| Ok((listed(row)?, row.get(4)?, row.get(5)?)))?;
-    let number = |sql: &str| -> rusqlite::Result<i64> {
-        view.connection
-            .prepare_cached(sql)?
-            .query_row([id], |row| row.get(0))
-    };
+    let number = |sql: &str| -> rusqlite::Result<i64> { view.one(sql, [id]) };
     Ok(Some(Details {
         listed,
         email,
@@ -132,12 +128,10 @@ pub(crate) fn rename(
             return Ok(false);
         }
     }
-    let renamed = tx
-        .connection
-        .prepare_cached(
-            "UPDATE user SET name = ?2, mapped = ?3 WHERE id = ?1 AND mapped IS NOT NULL",
-        )?
-        .execute((user, name, mapped))?;
+    let renamed = tx.run(
+        "UPDATE user SET name = ?2, mapped = ?3 WHERE id = ?1 AND mapped IS NOT NULL",
+        (user, name, mapped),
+    )?;
     Ok(renamed == 1)
 }
 
@@ -161,15 +155,10 @@ pub(crate) fn old_lanes(
     count: u32,
     before: i64,
 ) -> rusqlite::Result<(Option<ChatId>, Vec<OldLane>)> {
-    let chats: Vec<(ChatId, UserId, UserId)> = view
-        .connection
-        .prepare_cached(
-            "SELECT id, creator_id, other_id FROM chat WHERE id > ?1 ORDER BY id LIMIT ?2",
-        )?
-        .query_map((after, count), |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?
-        .collect::<Result<_, _>>()?;
+    let chats: Vec<(ChatId, UserId, UserId)> = view.rows(
+        "SELECT id, creator_id, other_id FROM chat WHERE id > ?1 ORDER BY id LIMIT ?2",
+        (after, count),
+    )?;
     let mut old = Vec::new();
     for &(chat, creator, other) in &chats {
         for (to_creator, recipient) in [(true, creator), (false, other)] {
@@ -209,15 +198,15 @@ pub(crate) fn doom_messages(tx: &mut Tx<'_>, old: &[OldLane]) -> Result<(), Stor
     for lane_of in old {
         // The newest message may go; TimeStamps must not go back then.
         let last = chats::last_timestamp(&tx.view(), lane_of.chat)?;
-        tx.connection
-            .prepare_cached("UPDATE chat SET last_timestamp = ?2 WHERE id = ?1")?
-            .execute((lane_of.chat, last))?;
-        tx.connection
-            .prepare_cached(
-                "INSERT INTO purge (lane, upto) VALUES (?1, ?2)
+        tx.run(
+            "UPDATE chat SET last_timestamp = ?2 WHERE id = ?1",
+            (lane_of.chat, last),
+        )?;
+        tx.run(
+            "INSERT INTO purge (lane, upto) VALUES (?1, ?2)
                  ON CONFLICT (lane) DO UPDATE SET upto = max(upto, excluded.upto)",
-            )?
-            .execute((lane(lane_of.chat, lane_of.to_creator), lane_of.upto))?;
+            (lane(lane_of.chat, lane_of.to_creator), lane_of.upto),
+        )?;
     }
     Ok(())
 }

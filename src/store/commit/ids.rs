@@ -6,6 +6,7 @@
 use rusqlite::Connection;
 
 use crate::ids::MessageId;
+use crate::store::Source;
 
 /// Ids that are reserved at a time.
 const BLOCK: i64 = 65_536;
@@ -45,9 +46,10 @@ impl MessageIds {
             return Ok(None);
         }
         let mark = self.next + BLOCK;
-        connection
-            .prepare_cached("UPDATE counter SET value = max(value, ?1) WHERE name = 'message'")?
-            .execute([mark])?;
+        connection.run(
+            "UPDATE counter SET value = max(value, ?1) WHERE name = 'message'",
+            [mark],
+        )?;
         Ok(Some(mark))
     }
 

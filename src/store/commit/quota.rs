@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use crate::guard::log_limit::log_limited;
 use crate::ids::UserId;
-use crate::store::StoreError;
+use crate::store::{Source, StoreError};
 
 /// What an operator allows; the default allows everything and keeps it for ever.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,8 +34,7 @@ pub(super) fn has_room(connection: &Connection, limits: &Limits) -> Result<bool,
     // it has done so far.
     let number = |pragma: &str| -> rusqlite::Result<u64> {
         connection
-            .prepare_cached(pragma)?
-            .query_row([], |row| row.get::<_, i64>(0))
+            .one::<i64>(pragma, [])
             .map(|number| u64::try_from(number).unwrap_or(0))
     };
     let pages = number("PRAGMA page_count")?.saturating_sub(number("PRAGMA freelist_count")?);

@@ -2,13 +2,13 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::cache::{Newest, WriterCache};
 use super::quota;
 use crate::ids::{ChatId, MessageId, UserId};
-use crate::store::StoreError;
 use crate::store::lanes::View;
+use crate::store::{Source, StoreError};
 
 /// The open transaction, and what the writing connection remembers.
 pub(crate) struct Tx<'c> {
@@ -69,20 +69,20 @@ impl Tx<'_> {
     pub(crate) fn remove_message(&mut self, lane: i64, id: MessageId) -> rusqlite::Result<()> {
         self.cache.removed = self.cache.removed.max(id);
         self.connection
-            .prepare_cached("DELETE FROM message WHERE id = ?1")?
-            .execute([id])?;
-        self.connection
-            .prepare_cached("DELETE FROM lane_message WHERE lane = ?1 AND message_id = ?2")?
-            .execute((lane, id))?;
+            .run("DELETE FROM message WHERE id = ?1", [id])?;
+        self.connection.run(
+            "DELETE FROM lane_message WHERE lane = ?1 AND message_id = ?2",
+            (lane, id),
+        )?;
         Ok(())
     }
 
     /// The chat of two users, if there is one.
     pub(crate) fn chat_between(&self, a: UserId, b: UserId) -> rusqlite::Result<Option<ChatId>> {
-        self.connection
-            .prepare_cached("SELECT chat_id FROM member WHERE user_id = ?1 AND other_id = ?2")?
-            .query_row([a, b], |row| row.get(0))
-            .optional()
+        self.connection.value(
+            "SELECT chat_id FROM member WHERE user_id = ?1 AND other_id = ?2",
+            [a, b],
+        )
     }
 
     /// Has the chat of two users looked up again before the next message.

@@ -8,7 +8,7 @@
 
 use rusqlite::{Connection, ErrorCode};
 
-use crate::store::StoreError;
+use crate::store::{Source, StoreError};
 
 /// Whether an error may have left the log in such a state.
 pub(crate) fn is_needed(error: &StoreError) -> bool {
@@ -20,9 +20,10 @@ pub(crate) fn is_needed(error: &StoreError) -> bool {
 /// in a transaction that is not synced. Moving the mark up by one is harmless: it only says which
 /// ids were not given out. (SQLite writes no page for a change to the same value.)
 pub(crate) fn take_back(connection: &Connection) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("UPDATE counter SET value = value + 1 WHERE name = 'message'")?
-        .execute([])?;
+    connection.run(
+        "UPDATE counter SET value = value + 1 WHERE name = 'message'",
+        [],
+    )?;
     Ok(())
 }
 

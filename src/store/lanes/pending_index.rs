@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use crate::ids::MessageId;
+use crate::store::Source;
 
 /// A lane, and a message in it.
 pub(crate) type Entry = (i64, MessageId);
@@ -24,9 +25,7 @@ pub(crate) struct PendingIndex {
 impl PendingIndex {
     /// What the database has above the index.
     pub(crate) fn load(connection: &Connection) -> rusqlite::Result<PendingIndex> {
-        let indexed = connection
-            .prepare_cached("SELECT value FROM counter WHERE name = 'indexed'")?
-            .query_row([], |row| row.get(0))?;
+        let indexed = connection.one("SELECT value FROM counter WHERE name = 'indexed'", [])?;
         let nothing = PendingIndex {
             indexed,
             ..PendingIndex::default()
@@ -38,12 +37,10 @@ impl PendingIndex {
     /// not matter to it.
     pub(crate) fn caught_up(&self, connection: &Connection) -> rusqlite::Result<PendingIndex> {
         let newest = self.entries().iter().map(|(_, id)| *id).max();
-        let mut entries = connection
-            .prepare_cached("SELECT lane, id FROM message WHERE id > ?1 ORDER BY id")?
-            .query_map([newest.unwrap_or(self.indexed)], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?
-            .collect::<rusqlite::Result<Vec<Entry>>>()?;
+        let mut entries = connection.rows(
+            "SELECT lane, id FROM message WHERE id > ?1 ORDER BY id",
+            [newest.unwrap_or(self.indexed)],
+        )?;
         entries.sort_unstable();
         Ok(self.with(entries, 0))
     }

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{Entry, PendingIndex};
 use crate::ids::MessageId;
+use crate::store::Source;
 
 /// The database and the messages that its index does not name yet, at one moment.
 #[derive(Clone, Copy)]
@@ -38,15 +39,12 @@ impl<'c> View<'c> {
     /// The first id of a lane at or above `from`; its message may be gone by now.
     pub(crate) fn first(&self, lane: i64, from: MessageId) -> rusqlite::Result<Option<MessageId>> {
         let indexed = match from <= self.pending.indexed {
-            true => self
-                .connection
-                .prepare_cached(
-                    "SELECT message_id FROM lane_message
+            true => self.connection.value(
+                "SELECT message_id FROM lane_message
                      WHERE lane = ?1 AND message_id BETWEEN ?2 AND ?3
                      ORDER BY message_id LIMIT 1",
-                )?
-                .query_row((lane, from, self.pending.indexed), |row| row.get(0))
-                .optional()?,
+                (lane, from, self.pending.indexed),
+            )?,
             false => None,
         };
         Ok(indexed.or_else(|| self.fresh(lane, from).next()))
@@ -151,14 +149,12 @@ impl<'c> View<'c> {
     /// Bytes of the text of a lane's messages above `after`. The text itself is not read.
     pub(crate) fn text(&self, lane: i64, after: MessageId) -> rusqlite::Result<u64> {
         let indexed: i64 = match after < self.pending.indexed {
-            true => self
-                .connection
-                .prepare_cached(
-                    "SELECT coalesce(sum(octet_length(m.body)), 0)
+            true => self.connection.one(
+                "SELECT coalesce(sum(octet_length(m.body)), 0)
                      FROM lane_message l CROSS JOIN message m ON m.id = l.message_id
                      WHERE l.lane = ?1 AND l.message_id > ?2 AND l.message_id <= ?3",
-                )?
-                .query_row((lane, after, self.pending.indexed), |row| row.get(0))?,
+                (lane, after, self.pending.indexed),
+            )?,
             false => 0,
         };
         let mut bytes = u64::try_from(indexed).unwrap_or(0);

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use crate::ids::{ChatId, MediaId, MessageId, UserId};
-use crate::store::{StoreError, Tx, asked, chats};
+use crate::store::{Source, StoreError, Tx, asked, chats};
 
 /// Messages looked at in one statement; a step goes on until its deadline.
 const BATCH: u32 = 64;
@@ -45,19 +45,15 @@ fn accounts(
     is_over: &dyn Fn() -> bool,
 ) -> Result<Left, StoreError> {
     let connection = tx.connection;
-    while let Some(user) = connection
-        .prepare_cached("SELECT user_id FROM departure ORDER BY user_id LIMIT 1")?
-        .query_row([], |row| row.get::<_, UserId>(0))
-        .optional()?
+    while let Some(user) =
+        connection.value::<UserId>("SELECT user_id FROM departure ORDER BY user_id LIMIT 1", [])?
     {
         while account(tx, user)? {
             if is_over() {
                 return Ok(Left::Work);
             }
         }
-        connection
-            .prepare_cached("DELETE FROM departure WHERE user_id = ?1")?
-            .execute([user])?;
+        connection.run("DELETE FROM departure WHERE user_id = ?1", [user])?;
     }
     Ok(Left::Nothing)
 }
@@ -70,11 +66,10 @@ fn lanes(
     let connection = tx.connection;
     let mut left = Left::Nothing;
     let mut last = i64::MIN;
-    while let Some((lane, upto)) = connection
-        .prepare_cached("SELECT lane, upto FROM purge WHERE lane > ?1 ORDER BY lane LIMIT 1")?
-        .query_row([last], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?
-    {
+    while let Some((lane, upto)) = connection.row(
+        "SELECT lane, upto FROM purge WHERE lane > ?1 ORDER BY lane LIMIT 1",
+        [last],
+    )? {
         last = lane;
         if pinned(lane / 2) {
             left = Left::Pinned;
@@ -88,9 +83,10 @@ fn lanes(
                 return Ok(Left::Work);
             }
         }
-        connection
-            .prepare_cached("DELETE FROM purge WHERE lane = ?1 AND upto = ?2")?
-            .execute((lane, upto))?;
+        connection.run(
+            "DELETE FROM purge WHERE lane = ?1 AND upto = ?2",
+            (lane, upto),
+        )?;
     }
     Ok(left)
 }
@@ -103,14 +99,11 @@ fn media(
     let connection = tx.connection;
     let mut left = Left::Nothing;
     let mut last = MediaId::MIN;
-    while let Some((media, chat)) = connection
-        .prepare_cached(
-            "SELECT id, chat_id FROM media WHERE message_id IS NULL AND id > ?1
+    while let Some((media, chat)) = connection.row(
+        "SELECT id, chat_id FROM media WHERE message_id IS NULL AND id > ?1
              ORDER BY id LIMIT 1",
-        )?
-        .query_row([last], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?
-    {
+        [last],
+    )? {
         last = media;
         if tx.cache.uploading.contains(&media) {
             continue;
@@ -127,9 +120,7 @@ fn media(
                 return Ok(Left::Work);
             }
         }
-        connection
-            .prepare_cached("DELETE FROM media WHERE id = ?1")?
-            .execute([media])?;
+        connection.run("DELETE FROM media WHERE id = ?1", [media])?;
     }
     Ok(left)
 }
@@ -153,19 +144,18 @@ fn account(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
     for contact in &contacts {
         crate::store::contacts::remove(tx, user, *contact)?;
     }
-    let chats: Vec<ChatId> = connection
-        .prepare_cached("SELECT chat_id FROM member WHERE user_id = ?1 AND listed = 1 LIMIT ?2")?
-        .query_map((user, BATCH), |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    let chats: Vec<ChatId> = connection.values(
+        "SELECT chat_id FROM member WHERE user_id = ?1 AND listed = 1 LIMIT ?2",
+        (user, BATCH),
+    )?;
     for chat in &chats {
         chats::leave(tx, user, *chat)?;
     }
-    let events = connection
-        .prepare_cached(
-            "DELETE FROM contact_event WHERE id IN
+    let events = connection.run(
+        "DELETE FROM contact_event WHERE id IN
                (SELECT id FROM contact_event WHERE user_id = ?1 LIMIT ?2)",
-        )?
-        .execute((user, BATCH))?;
+        (user, BATCH),
+    )?;
     let asked = asked::depart(connection, user, BATCH)?;
     Ok(!contacts.is_empty() || !chats.is_empty() || events > 0 || asked)
 }
@@ -202,14 +192,15 @@ fn messages(tx: &mut Tx<'_>, lane: i64, upto: MessageId) -> Result<bool, StoreEr
 
 /// Removes one part of loose media; false when there are none left.
 fn part(connection: &Connection, media: MediaId) -> Result<bool, StoreError> {
-    let part: Option<u32> = connection
-        .prepare_cached("SELECT part FROM media_part WHERE media_id = ?1 ORDER BY part LIMIT 1")?
-        .query_row([media], |row| row.get(0))
-        .optional()?;
+    let part: Option<u32> = connection.value(
+        "SELECT part FROM media_part WHERE media_id = ?1 ORDER BY part LIMIT 1",
+        [media],
+    )?;
     if let Some(part) = part {
-        connection
-            .prepare_cached("DELETE FROM media_part WHERE media_id = ?1 AND part = ?2")?
-            .execute((media, part))?;
+        connection.run(
+            "DELETE FROM media_part WHERE media_id = ?1 AND part = ?2",
+            (media, part),
+        )?;
     }
     Ok(part.is_some())
 }

@@ -13,8 +13,6 @@
 
 use std::time::{Duration, Instant};
 
-use rusqlite::OptionalExtension;
-
 use crate::guard::log_limit::log_limited;
 use crate::ids::{ChatId, MediaId};
 use crate::store::commit::quota::Limits;
@@ -221,22 +219,16 @@ impl Retention {
 
 /// When what is old was last removed, in milliseconds since 1970.
 pub(crate) fn retained(source: &impl Source) -> rusqlite::Result<Option<i64>> {
-    source
-        .connection()
-        .prepare_cached("SELECT value FROM counter WHERE name = 'retained'")?
-        .query_row([], |row| row.get(0))
-        .optional()
+    source.value("SELECT value FROM counter WHERE name = 'retained'", [])
 }
 
 /// Notes that what was old at `now` has been removed, by the server or by a person who believes the
 /// clock: what has become old since may be removed without one.
 pub(crate) fn note_retained(source: &impl Source, now: i64) -> rusqlite::Result<()> {
-    source
-        .connection()
-        .prepare_cached(
-            "INSERT INTO counter (name, value) VALUES ('retained', ?1)
+    source.run(
+        "INSERT INTO counter (name, value) VALUES ('retained', ?1)
              ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )?
-        .execute([now])?;
+        [now],
+    )?;
     Ok(())
 }

@@ -6,10 +6,10 @@
 
 use std::time::Instant;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::{note_retained, retained};
-use crate::store::{StoreError, Tx};
+use crate::store::{Source, StoreError, Tx};
 
 const HOUR: i64 = 3_600 * 1_000;
 const DAY: i64 = 24 * HOUR;
@@ -109,10 +109,10 @@ impl Clock {
 
 /// The TimeStamp of the newest message.
 fn newest(connection: &Connection) -> rusqlite::Result<i64> {
-    let newest = connection
-        .prepare_cached("SELECT timestamp FROM message WHERE id = (SELECT max(id) FROM message)")?
-        .query_row([], |row| row.get(0))
-        .optional()?;
+    let newest = connection.value(
+        "SELECT timestamp FROM message WHERE id = (SELECT max(id) FROM message)",
+        [],
+    )?;
     Ok(newest.unwrap_or(0))
 }
 

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::Row;
 
 use crate::ids::{ChatId, MediaId, MessageId, UserId};
-use crate::store::{StoreError, Tx, chats, deliveries, users};
+use crate::store::{Source, StoreError, Tx, chats, deliveries, users};
 
 mod held;
 
@@ -135,13 +135,12 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
                     Verdict::Stop => {}
                     Verdict::Remove => slice.remove(id, lane, timestamp, media)?,
                     Verdict::Hold => {
-                        connection
-                            .prepare_cached(
-                                "INSERT INTO held_lane (lane, upto) VALUES (?1, ?2)
+                        connection.run(
+                            "INSERT INTO held_lane (lane, upto) VALUES (?1, ?2)
                                  ON CONFLICT (lane) DO UPDATE
                                  SET upto = max(upto, excluded.upto), arrived = NULL",
-                            )?
-                            .execute((lane, id))?;
+                            (lane, id),
+                        )?;
                     }
                 }
                 Ok(verdict)
@@ -162,11 +161,10 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
                     Verdict::Stop => {}
                     Verdict::Remove => slice.loosen(id)?,
                     Verdict::Hold => {
-                        connection
-                            .prepare_cached(
-                                "INSERT OR IGNORE INTO held_media (media_id) VALUES (?1)",
-                            )?
-                            .execute([id])?;
+                        connection.run(
+                            "INSERT OR IGNORE INTO held_media (media_id) VALUES (?1)",
+                            [id],
+                        )?;
                     }
                 }
                 Ok(verdict)
@@ -246,10 +244,10 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         if !users::exists(connection, user)? {
             return Ok(MessageId::MAX);
         }
-        let cleared: Option<MessageId> = connection
-            .prepare_cached("SELECT cleared_id FROM member WHERE user_id = ?1 AND chat_id = ?2")?
-            .query_row((user, chat), |row| row.get(0))
-            .optional()?;
+        let cleared: Option<MessageId> = connection.value(
+            "SELECT cleared_id FROM member WHERE user_id = ?1 AND chat_id = ?2",
+            (user, chat),
+        )?;
         let settled = self.now.saturating_sub(deliveries::GRACE);
         Ok(deliveries::surely(connection, user, settled)?.max(cleared.unwrap_or(0)))
     }
@@ -262,12 +260,10 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         let Some(id) = message else {
             return Ok(None);
         };
-        Ok(self
-            .tx
-            .connection
-            .prepare_cached("SELECT id, lane, timestamp FROM message WHERE id = ?1")?
-            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-            .optional()?)
+        Ok(self.tx.row(
+            "SELECT id, lane, timestamp FROM message WHERE id = ?1",
+            [id],
+        )?)
     }
 
     /// Removes a message; its media are left for purging.
@@ -281,11 +277,10 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         let connection = self.tx.connection;
         if self.lane(lane)?.newest <= id {
             // With it goes what told the chat's last TimeStamp, and those must not go back.
-            connection
-                .prepare_cached(
-                    "UPDATE chat SET last_timestamp = max(last_timestamp, ?2) WHERE id = ?1",
-                )?
-                .execute((lane / 2, timestamp))?;
+            connection.run(
+                "UPDATE chat SET last_timestamp = max(last_timestamp, ?2) WHERE id = ?1",
+                (lane / 2, timestamp),
+            )?;
         }
         self.tx.remove_message(lane, id)?;
         if let Some(media) = media {
@@ -303,13 +298,10 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
 
     /// Leaves media for purging, if there are any.
     fn unlink(&mut self, media: MediaId) -> Result<bool, StoreError> {
-        let unlinked = self
-            .tx
-            .connection
-            .prepare_cached(
-                "UPDATE media SET message_id = NULL WHERE id = ?1 AND message_id IS NOT NULL",
-            )?
-            .execute([media])?;
+        let unlinked = self.tx.run(
+            "UPDATE media SET message_id = NULL WHERE id = ?1 AND message_id IS NOT NULL",
+            [media],
+        )?;
         if unlinked > 0 {
             self.tx.purge_soon();
         }
@@ -320,16 +312,14 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
     fn mark(&self, name: &str) -> Result<i64, StoreError> {
         Ok(self
             .tx
-            .connection
-            .prepare_cached("SELECT value FROM counter WHERE name = ?1")?
-            .query_row([name], |row| row.get(0))?)
+            .one("SELECT value FROM counter WHERE name = ?1", [name])?)
     }
 
     fn set_mark(&self, name: &str, value: i64) -> Result<(), StoreError> {
-        self.tx
-            .connection
-            .prepare_cached("UPDATE counter SET value = ?2 WHERE name = ?1")?
-            .execute((name, value))?;
+        self.tx.run(
+            "UPDATE counter SET value = ?2 WHERE name = ?1",
+            (name, value),
+        )?;
         Ok(())
     }
 }

@@ -1,11 +1,9 @@
 //! What was held, for it had not arrived when its days had passed: looked at again in each pass.
 
-use rusqlite::OptionalExtension;
-
 use super::Slice;
 use crate::ids::{ChatId, MediaId, MessageId};
-use crate::store::StoreError;
 use crate::store::deliveries::GRACE;
+use crate::store::{Source, StoreError};
 
 /// Messages of a held lane that are removed at a time.
 const LANE_BATCH: usize = 16;
@@ -19,13 +17,11 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
     ) -> Result<Option<i64>, StoreError> {
         let connection = self.tx.connection;
         loop {
-            let held: Option<(i64, MessageId, Option<i64>)> = connection
-                .prepare_cached(
-                    "SELECT lane, upto, arrived FROM held_lane WHERE lane > ?1
+            let held: Option<(i64, MessageId, Option<i64>)> = connection.row(
+                "SELECT lane, upto, arrived FROM held_lane WHERE lane > ?1
                      ORDER BY lane LIMIT 1",
-                )?
-                .query_row([after], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-                .optional()?;
+                [after],
+            )?;
             let Some((lane, upto, arrived)) = held else {
                 return Ok(None);
             };
@@ -33,9 +29,10 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
             if known.arrived < upto || known.pinned {
                 // Still away.
             } else if known.arrived < MessageId::MAX && arrived.is_none() {
-                connection
-                    .prepare_cached("UPDATE held_lane SET arrived = ?2 WHERE lane = ?1")?
-                    .execute((lane, self.now))?;
+                connection.run(
+                    "UPDATE held_lane SET arrived = ?2 WHERE lane = ?1",
+                    (lane, self.now),
+                )?;
             } else if self.is_past(arrived) {
                 while self.lane_batch(lane, upto, cutoff)? {
                     if self.is_over() {
@@ -49,9 +46,7 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
                     Ok(false)
                 })?;
                 if !younger {
-                    connection
-                        .prepare_cached("DELETE FROM held_lane WHERE lane = ?1")?
-                        .execute([lane])?;
+                    connection.run("DELETE FROM held_lane WHERE lane = ?1", [lane])?;
                 }
             }
             after = lane;
@@ -90,20 +85,16 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
     ) -> Result<Option<i64>, StoreError> {
         let connection = self.tx.connection;
         loop {
-            let held: Option<(MediaId, Option<i64>)> = connection
-                .prepare_cached(
-                    "SELECT media_id, arrived FROM held_media WHERE media_id > ?1
+            let held: Option<(MediaId, Option<i64>)> = connection.row(
+                "SELECT media_id, arrived FROM held_media WHERE media_id > ?1
                      ORDER BY media_id LIMIT 1",
-                )?
-                .query_row([after], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
+                [after],
+            )?;
             let Some((id, arrived)) = held else {
                 return Ok(None);
             };
             let message = connection
-                .prepare_cached("SELECT message_id FROM media WHERE id = ?1")?
-                .query_row([id], |row| row.get(0))
-                .optional()?
+                .value("SELECT message_id FROM media WHERE id = ?1", [id])?
                 .flatten();
             let done = match self.message_of(message)? {
                 None => !self.tx.cache.uploading.contains(&id),
@@ -112,11 +103,10 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
                     if known.arrived < message || known.pinned || timestamp >= cutoff {
                         false
                     } else if known.arrived < MessageId::MAX && arrived.is_none() {
-                        connection
-                            .prepare_cached(
-                                "UPDATE held_media SET arrived = ?2 WHERE media_id = ?1",
-                            )?
-                            .execute((id, self.now))?;
+                        connection.run(
+                            "UPDATE held_media SET arrived = ?2 WHERE media_id = ?1",
+                            (id, self.now),
+                        )?;
                         false
                     } else if self.is_past(arrived) {
                         self.loosen(id)?;
@@ -127,9 +117,7 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
                 }
             };
             if done {
-                connection
-                    .prepare_cached("DELETE FROM held_media WHERE media_id = ?1")?
-                    .execute([id])?;
+                connection.run("DELETE FROM held_media WHERE media_id = ?1", [id])?;
             }
             after = id;
             if self.is_over() {
