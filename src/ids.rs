@@ -39,8 +39,10 @@ id! {
     /// Identifies an account.
     UserId
 }
-/// Identifies a chat on the wire and in the database; never used again.
-pub(crate) type ChatId = i64;
+id! {
+    /// Identifies a chat, on the wire too.
+    ChatId
+}
 /// Identifies a message in the database, growing in commit order over all chats; never used
 /// again, never seen on the wire.
 pub(crate) type MessageId = i64;

@@ -24,7 +24,7 @@ pub(crate) fn list(session: &Session) -> Outcome {
         |view, key, out| {
             let (creator, other) = chats::names(view, key)?;
             Reply::ChatListElement {
-                chat: key,
+                chat: key.number(),
                 creator: creator.into(),
                 other: other.into(),
             }

@@ -50,7 +50,7 @@ pub(crate) fn request(session: &Session, chat: ChatId, before: i64, count: u32) 
             messages::one(view, key, |message| {
                 let sender = if message.to_creator { &other } else { &creator };
                 Reply::HistoryElement {
-                    chat: message.chat,
+                    chat: message.chat.number(),
                     timestamp: message.timestamp,
                     user: sender.into(),
                     message: message.body.into(),

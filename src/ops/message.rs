@@ -271,7 +271,7 @@ fn push(session: &Session, newest: &Newest, lines: &mut Vec<u8>, items: &mut [It
         for item in items {
             let Some(kept) = item.kept() else { continue };
             Reply::MessageSended {
-                chat: item.chat,
+                chat: item.chat.number(),
                 timestamp: kept.timestamp,
                 message: text.get(item.body.clone()).unwrap_or("").into(),
                 media: kept.media,

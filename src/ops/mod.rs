@@ -23,7 +23,7 @@ use crate::delivery::peer::Peer;
 use crate::guard::log_limits::LogLimits;
 use crate::guard::login_throttle::{LoginThrottle, Registrations};
 use crate::guard::threads::Threads;
-use crate::ids::UserId;
+use crate::ids::{ChatId, UserId};
 use crate::protocol::memory;
 use crate::protocol::memory::{NO_MEMORY, NoMemory};
 use crate::protocol::{Reply, Request, Status};
@@ -169,12 +169,12 @@ pub(crate) fn handle(session: &mut Session, request: &Request<'_>) -> Outcome {
         R::Logout => account::logout(session),
         R::ChatList => chat::list(session),
         R::ChatCreate { contact } => chat::create(session, contact),
-        R::ChatDelete { chat } => chat::delete(session, *chat),
+        R::ChatDelete { chat } => chat::delete(session, ChatId::new(*chat)),
         R::MessageSend {
             chat,
             message,
             media,
-        } => message::send(session, *chat, message, media.as_deref()),
+        } => message::send(session, ChatId::new(*chat), message, media.as_deref()),
         R::Register {
             user,
             password,
@@ -189,11 +189,13 @@ pub(crate) fn handle(session: &mut Session, request: &Request<'_>) -> Outcome {
             chat,
             before,
             count,
-        } => history::request(session, *chat, *before, *count),
+        } => history::request(session, ChatId::new(*chat), *before, *count),
         R::ContactDelete { user } => contact::delete(session, user),
         R::PasswordChange { old, new } => account::change_password(session, old, new),
         R::AccountDelete { password } => account::delete(session, password),
-        R::Received { chat, timestamp } => history::received(session, *chat, *timestamp),
+        R::Received { chat, timestamp } => {
+            history::received(session, ChatId::new(*chat), *timestamp)
+        }
         // It may be as long as a line.
         R::Ping { text } => Ok(Answer::Reply(Reply::Pong {
             text: match text {

@@ -11,6 +11,7 @@ use super::Server;
 use crate::delivery::peer::Peer;
 use crate::guard::memory_budget::Share;
 use crate::guard::token_bucket::TokenBucket;
+use crate::ids::ChatId;
 use crate::net::connection::Connection;
 use crate::net::input::{Filled, Input};
 use crate::net::proxy;
@@ -327,7 +328,7 @@ impl Session {
                         self.worn = Worn::Used;
                     }
                     self.pace.spend();
-                    if self.batch.push(chat, &message).is_err() {
+                    if self.batch.push(ChatId::new(chat), &message).is_err() {
                         send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                         refuse(&self.ops, &self.server, &mut self.out, &Refusal::NoMemory);
                     }

@@ -9,7 +9,7 @@ use crate::store::lanes::View;
 
 /// The direction of messages to the creator (`to_creator`) or to the other member of a chat.
 pub(crate) fn lane(chat: ChatId, to_creator: bool) -> i64 {
-    chat * 2 + i64::from(!to_creator)
+    chat.number() * 2 + i64::from(!to_creator)
 }
 
 /// What a chat is to a user.

@@ -205,7 +205,7 @@ fn stored<'r>(row: &'r rusqlite::Row<'_>) -> rusqlite::Result<Stored<'r>> {
     let lane: i64 = row.get(4)?;
     Ok(Stored {
         id: row.get(0)?,
-        chat: lane / 2,
+        chat: ChatId::new(lane / 2),
         to_creator: lane % 2 == 0,
         timestamp: row.get(1)?,
         body: row.get_ref(2)?.as_str()?,

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::messages;
 use super::users;
 use super::{Options, Store, StoreError, Tx, chats, contacts};
-use crate::ids::UserId;
+use crate::ids::{ChatId, UserId};
 use crate::store::commit::quota::Limits;
 use crate::store::messages::Sent;
 use crate::store::users::NewAccount;
@@ -35,7 +35,7 @@ fn account(tx: &mut Tx<'_>, name: &str) -> Result<UserId, StoreError> {
 }
 
 /// Two contacts and their chat.
-fn pair(store: &Store) -> (UserId, UserId, i64) {
+fn pair(store: &Store) -> (UserId, UserId, ChatId) {
     store
         .write(1, |tx| {
             let (a, b) = (account(tx, "a")?, account(tx, "b")?);
@@ -47,7 +47,7 @@ fn pair(store: &Store) -> (UserId, UserId, i64) {
         .unwrap()
 }
 
-fn send(store: &Store, from: UserId, chat: i64, body: &str) -> Result<Sent, StoreError> {
+fn send(store: &Store, from: UserId, chat: ChatId, body: &str) -> Result<Sent, StoreError> {
     let body = body.to_owned();
     store.write(1, move |tx| messages::send(tx, from, chat, &body, None))
 }

@@ -227,7 +227,7 @@ impl Writer {
                 messages::backlog(view, outbox.user, from, |message| {
                     last = message.id;
                     Reply::MessageSended {
-                        chat: message.chat,
+                        chat: message.chat.number(),
                         timestamp: message.timestamp,
                         message: message.body.into(),
                         media: message.media,

@@ -68,7 +68,7 @@ impl World {
                     contacts::request(tx, sender, maria, 0, false)?;
                     contacts::request(tx, maria, sender, 0, false)?;
                     chats::create(tx, sender, maria)?;
-                    all.push((sender, chats::of(tx.connection, sender)?[0]));
+                    all.push((sender, chats::of(tx, sender)?[0]));
                 }
                 Ok((maria, all))
             })
@@ -144,7 +144,7 @@ impl World {
                 };
                 let mut bytes = Vec::new();
                 Reply::MessageSended {
-                    chat,
+                    chat: chat.number(),
                     timestamp: kept.timestamp,
                     message: body.into(),
                     media: None,

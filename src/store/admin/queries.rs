@@ -151,13 +151,13 @@ pub(crate) struct OldLane {
 /// was none.
 pub(crate) fn old_lanes(
     view: &View<'_>,
-    after: ChatId,
+    after: Option<ChatId>,
     count: u32,
     before: i64,
 ) -> rusqlite::Result<(Option<ChatId>, Vec<OldLane>)> {
     let chats: Vec<(ChatId, UserId, UserId)> = view.rows(
         "SELECT id, creator_id, other_id FROM chat WHERE id > ?1 ORDER BY id LIMIT ?2",
-        (after, count),
+        (after.map_or(0, ChatId::number), count),
     )?;
     let mut old = Vec::new();
     for &(chat, creator, other) in &chats {

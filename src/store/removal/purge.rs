@@ -71,7 +71,7 @@ fn lanes(
         [last],
     )? {
         last = lane;
-        if pinned(lane / 2) {
+        if pinned(ChatId::new(lane / 2)) {
             left = Left::Pinned;
             continue;
         }

@@ -1,14 +1,19 @@
 //! The index of the lanes, which comes behind the messages. Runs are short in tests, so that many
 //! begin, and end, among few messages.
 
+use rusqlite::Params;
+use rusqlite::types::FromSql;
+
 use super::*;
+use crate::ids::MessageId;
+use crate::store::View;
 use crate::store::admin::check;
 
 /// As many messages as a run begins with, in tests.
 const RUN: usize = 64;
 
 /// Four users who are all contacts, with a chat for each two.
-fn company(store: &Store) -> (Vec<UserId>, Vec<i64>) {
+fn company(store: &Store) -> (Vec<UserId>, Vec<ChatId>) {
     store
         .write(1, |tx| {
             let users: Vec<UserId> = ["a", "b", "c", "d"]
@@ -22,7 +27,7 @@ fn company(store: &Store) -> (Vec<UserId>, Vec<i64>) {
                     chats::create(tx, a, b)?;
                 }
             }
-            Ok((users, (1..=6).collect()))
+            Ok((users, (1..=6).map(ChatId::new).collect()))
         })
         .unwrap()
 }
@@ -40,17 +45,17 @@ impl Numbers {
     }
 }
 
-fn ids(view: &super::super::View<'_>, sql: &str, values: &[i64]) -> Vec<i64> {
+fn column<T: FromSql>(view: &View<'_>, sql: &str, values: impl Params) -> Vec<T> {
     let mut statement = view.connection.prepare(sql).unwrap();
     statement
-        .query_map(rusqlite::params_from_iter(values), |row| row.get(0))
+        .query_map(values, |row| row.get(0))
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap()
 }
 
 /// Asks in every way that goes by lanes, and compares with the messages themselves.
-fn compare(store: &Store, users: &[UserId], chats: &[i64]) {
+fn compare(store: &Store, users: &[UserId], chats: &[ChatId]) {
     store
         .read(|view| {
             for &user in users {
@@ -65,26 +70,32 @@ fn compare(store: &Store, users: &[UserId], chats: &[i64]) {
                            ORDER BY x.id";
                 assert_eq!(
                     found,
-                    ids(view, all, &[user.number()]),
+                    column::<MessageId>(view, all, [user]),
                     "the backlog of {user}"
                 );
             }
             for &chat in chats {
                 let times = "SELECT timestamp FROM message WHERE lane / 2 = ?1 ORDER BY id";
-                let times = ids(view, times, &[chat]);
+                let times = column::<i64>(view, times, [chat]);
                 for before in [0, times.get(times.len() / 2).copied().unwrap_or(1)] {
                     let found = messages::history(view, chat, before, 7, 0)?;
                     let all = "SELECT id FROM (SELECT id FROM message
                                WHERE lane / 2 = ?1 AND (?2 = 0 OR timestamp < ?2)
                                ORDER BY id DESC LIMIT 7) ORDER BY id";
-                    assert_eq!(found, ids(view, all, &[chat, before]), "chat {chat}");
+                    assert_eq!(
+                        found,
+                        column::<MessageId>(view, all, (chat, before)),
+                        "chat {chat}"
+                    );
                 }
                 for &time in times.iter().step_by(5) {
-                    let creator = ids(view, "SELECT creator_id FROM chat WHERE id = ?1", &[chat]);
-                    let found = messages::newest_upto(view, UserId::new(creator[0]), chat, time)?;
+                    let creator = column(view, "SELECT creator_id FROM chat WHERE id = ?1", [chat]);
+                    let found = messages::newest_upto(view, creator[0], chat, time)?;
                     let all = "SELECT max(id) FROM message WHERE lane = ?1 * 2 AND timestamp <= ?2
                                HAVING max(id) IS NOT NULL";
-                    let wanted = ids(view, all, &[chat, time]).first().copied();
+                    let wanted = column::<MessageId>(view, all, (chat, time))
+                        .first()
+                        .copied();
                     assert_eq!(found.unwrap_or(None), wanted, "chat {chat} at {time}");
                 }
             }
@@ -96,11 +107,8 @@ fn compare(store: &Store, users: &[UserId], chats: &[i64]) {
 fn indexed(store: &Store) -> i64 {
     store
         .read(|view| {
-            Ok(ids(
-                view,
-                "SELECT value FROM counter WHERE name = 'indexed'",
-                &[],
-            )[0])
+            let sql = "SELECT value FROM counter WHERE name = 'indexed'";
+            Ok(column::<i64>(view, sql, [])[0])
         })
         .unwrap()
 }
@@ -110,18 +118,18 @@ fn is_unfinished(store: &Store) -> bool {
     let rows = "SELECT 1 FROM lane_message WHERE message_id >
                 (SELECT value FROM counter WHERE name = 'indexed') LIMIT 1";
     store
-        .read(|view| Ok(!ids(view, rows, &[]).is_empty()))
+        .read(|view| Ok(!column::<i64>(view, rows, []).is_empty()))
         .unwrap()
 }
 
 fn newest(store: &Store) -> i64 {
     store
-        .read(|view| Ok(ids(view, "SELECT coalesce(max(id), 0) FROM message", &[])[0]))
+        .read(|view| Ok(column::<i64>(view, "SELECT coalesce(max(id), 0) FROM message", [])[0]))
         .unwrap()
 }
 
 /// A message, or many at once, or one that is not kept, or a chat deleted.
-fn something(store: &Store, users: &[UserId], chats: &[i64], numbers: &mut Numbers) {
+fn something(store: &Store, users: &[UserId], chats: &[ChatId], numbers: &mut Numbers) {
     let (user, chat) = (
         users[numbers.below(users.len())],
         chats[numbers.below(chats.len())],
@@ -277,7 +285,11 @@ fn what_has_gone_stays_out_of_the_index() {
         });
         sent.unwrap();
     };
-    let left = |sql: &str| scratch.read(|view| Ok(ids(view, sql, &[])[0])).unwrap();
+    let left = |sql: &str| {
+        scratch
+            .read(|view| Ok(column::<i64>(view, sql, [])[0]))
+            .unwrap()
+    };
     let other = rusqlite::Connection::open(scratch.path()).unwrap();
     // The maintenance thread also flushes in its pauses, and looks at each message then: hence some rounds.
     for round in 0..20 {
@@ -286,7 +298,7 @@ fn what_has_gone_stays_out_of_the_index() {
             // By the server, once both members have deleted the chat.
             for user in [users[0], users[1]] {
                 scratch
-                    .write(1, move |tx| chats::delete(tx, user, 1))
+                    .write(1, move |tx| chats::delete(tx, user, ChatId::new(1)))
                     .unwrap();
             }
             let end = std::time::Instant::now() + Duration::from_secs(30);
@@ -353,8 +365,8 @@ fn a_crowd_that_never_pauses_does_not_keep_maintenance_from_its_duties() {
                 scratch.write(1, move |tx| chats::delete(tx, user, chat))?;
             }
             while std::time::Instant::now() < end {
-                let left =
-                    scratch.read(|view| Ok(ids(view, "SELECT count(*) FROM purge", &[])[0]))?;
+                let left = scratch
+                    .read(|view| Ok(column::<i64>(view, "SELECT count(*) FROM purge", [])[0]))?;
                 if left == 0 {
                     return Ok(true);
                 }

@@ -29,7 +29,12 @@ fn keep_media() -> Limits {
 }
 
 /// One whole pass, as if it were `later` milliseconds from now.
-fn pass(store: &Store, limits: Limits, later: i64, pinned: impl Fn(i64) -> bool + Send + 'static) {
+fn pass(
+    store: &Store,
+    limits: Limits,
+    later: i64,
+    pinned: impl Fn(ChatId) -> bool + Send + 'static,
+) {
     store
         .write(1, move |tx| {
             let mut retention = Retention::new(&limits);
@@ -40,11 +45,11 @@ fn pass(store: &Store, limits: Limits, later: i64, pinned: impl Fn(i64) -> bool 
         .unwrap();
 }
 
-fn none(_: i64) -> bool {
+fn none(_: ChatId) -> bool {
     false
 }
 
-fn kept(store: &Store, from: UserId, chat: i64, body: &str) -> messages::Kept {
+fn kept(store: &Store, from: UserId, chat: ChatId, body: &str) -> messages::Kept {
     match send(store, from, chat, body) {
         Ok(Sent::Kept(kept)) => kept,
         other => panic!("{other:?}"),
@@ -66,7 +71,7 @@ fn number(store: &Store, sql: &'static str) -> i64 {
         .unwrap()
 }
 
-fn send_media(store: &Store, from: UserId, chat: i64, data: &str) -> Option<messages::Kept> {
+fn send_media(store: &Store, from: UserId, chat: ChatId, data: &str) -> Option<messages::Kept> {
     let data = data.to_owned();
     store
         .write(1, move |tx| {

@@ -219,7 +219,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
             return Ok(*known);
         }
         let connection = self.tx.connection;
-        let chat = lane / 2;
+        let chat = ChatId::new(lane / 2);
         let newest = self.tx.view().newest(lane, MessageId::MAX)?;
         let arrived = match chats::members(connection, chat)? {
             Some((creator, other)) => {
