@@ -46,5 +46,7 @@ id! {
 /// Identifies a message in the database, growing in commit order over all chats; never used
 /// again, never seen on the wire.
 pub(crate) type MessageId = i64;
-/// Identifies media on the wire and in the database; never used again.
-pub(crate) type MediaId = i64;
+id! {
+    /// Identifies media, on the wire too.
+    MediaId
+}

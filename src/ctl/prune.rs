@@ -82,13 +82,15 @@ fn prune_messages(database: &mut Database, before: i64, dry_run: bool) -> Result
 }
 
 fn prune_media(database: &mut Database, before: i64, dry_run: bool) -> Result<i64, Failure> {
-    let (mut sum, mut last) = (0, 0);
+    let (mut sum, mut last) = (0, None);
     loop {
         let found = database
             .beside
             .read(|connection| queries::old_media(connection, last, STEP, before));
         let (upto, old) = database.named(found)?;
-        let Some(upto) = upto else { return Ok(sum) };
+        if upto.is_none() {
+            return Ok(sum);
+        }
         last = upto;
         if old.is_empty() {
             continue;

@@ -1,7 +1,7 @@
 //! Reading a chat back, and saying what was read.
 
 use super::{Answer, Outcome, Session, logged_in, reply};
-use crate::ids::ChatId;
+use crate::ids::{ChatId, MediaId};
 use crate::ops::list::List;
 use crate::protocol::{Reply, Status};
 use crate::store::chats;
@@ -54,7 +54,7 @@ pub(crate) fn request(session: &Session, chat: ChatId, before: i64, count: u32) 
                     timestamp: message.timestamp,
                     user: sender.into(),
                     message: message.body.into(),
-                    media: message.media,
+                    media: message.media.map(MediaId::number),
                 }
                 .format(out);
             })

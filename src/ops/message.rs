@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{LoggedIn, Outcome, Refused, Session, logged_in, media, reply};
 use crate::delivery::outbox::push::Push;
-use crate::ids::{ChatId, UserId};
+use crate::ids::{ChatId, MediaId, UserId};
 use crate::protocol::memory;
 use crate::protocol::memory::NoMemory;
 use crate::protocol::{Reply, Status};
@@ -274,7 +274,7 @@ fn push(session: &Session, newest: &Newest, lines: &mut Vec<u8>, items: &mut [It
                 chat: item.chat.number(),
                 timestamp: kept.timestamp,
                 message: text.get(item.body.clone()).unwrap_or("").into(),
-                media: kept.media,
+                media: kept.media.map(MediaId::number),
             }
             .format(lines);
         }

@@ -23,7 +23,7 @@ use crate::delivery::peer::Peer;
 use crate::guard::log_limits::LogLimits;
 use crate::guard::login_throttle::{LoginThrottle, Registrations};
 use crate::guard::threads::Threads;
-use crate::ids::{ChatId, UserId};
+use crate::ids::{ChatId, MediaId, UserId};
 use crate::protocol::memory;
 use crate::protocol::memory::{NO_MEMORY, NoMemory};
 use crate::protocol::{Reply, Request, Status};
@@ -182,7 +182,7 @@ pub(crate) fn handle(session: &mut Session, request: &Request<'_>) -> Outcome {
             gender,
         } => account::register(session, user, password, email, gender),
         R::OwnContactList => contact::own_list(session),
-        R::MediaFetch { media } => media::fetch(session, *media),
+        R::MediaFetch { media } => media::fetch(session, MediaId::new(*media)),
         R::ContactList => contact::list(session),
         R::ContactConfirm { user } => contact::confirm(session, user),
         R::History {

@@ -92,7 +92,7 @@ pub(crate) fn begin(
         "INSERT INTO media (owner_id, chat_id, size, quoted) VALUES (?1, ?2, ?3, ?4)",
         (owner, chat, i64::try_from(size).unwrap_or(i64::MAX), quoted),
     )?;
-    let media = tx.connection.last_insert_rowid();
+    let media = MediaId::new(tx.connection.last_insert_rowid());
     tx.cache.uploading.insert(media);
     Ok(Some(media))
 }

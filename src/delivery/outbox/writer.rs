@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Delivery, Item, Outbox};
 use crate::guard::log_limit::log_limited;
+use crate::ids::MediaId;
 use crate::protocol::Reply;
 use crate::store::deliveries::Position;
 use crate::store::{StoreError, contacts, messages};
@@ -230,7 +231,7 @@ impl Writer {
                         chat: message.chat.number(),
                         timestamp: message.timestamp,
                         message: message.body.into(),
-                        media: message.media,
+                        media: message.media.map(MediaId::number),
                     }
                     .format(page);
                     page.len() < PAGE

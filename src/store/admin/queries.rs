@@ -215,7 +215,7 @@ pub(crate) fn doom_messages(tx: &mut Tx<'_>, old: &[OldLane]) -> Result<(), Stor
 /// gives the last one looked at too, None when there was none.
 pub(crate) fn old_media(
     source: &impl Source,
-    after: MediaId,
+    after: Option<MediaId>,
     count: u32,
     before: i64,
 ) -> rusqlite::Result<(Option<MediaId>, Vec<MediaId>)> {
@@ -227,7 +227,7 @@ pub(crate) fn old_media(
          LEFT JOIN message m ON m.id = a.message_id LEFT JOIN chat c ON c.id = m.lane / 2
          WHERE a.id > ?1 ORDER BY a.id LIMIT ?2",
     )?;
-    let mut rows = statement.query((after, count))?;
+    let mut rows = statement.query((after.map_or(0, MediaId::number), count))?;
     while let Some(row) = rows.next()? {
         let media: MediaId = row.get(0)?;
         last = Some(media);

@@ -98,7 +98,7 @@ fn media(
 ) -> Result<Left, StoreError> {
     let connection = tx.connection;
     let mut left = Left::Nothing;
-    let mut last = MediaId::MIN;
+    let mut last = MediaId::new(0);
     while let Some((media, chat)) = connection.row(
         "SELECT id, chat_id FROM media WHERE message_id IS NULL AND id > ?1
              ORDER BY id LIMIT 1",

@@ -69,7 +69,7 @@ enum Stage {
     HeldLanes(i64),
     Media,
     /// Media above this id.
-    HeldMedia(MediaId),
+    HeldMedia(Option<MediaId>),
 }
 
 impl Retention {
@@ -165,10 +165,11 @@ impl Retention {
                 (Stage::Messages | Stage::HeldLanes(_), None, _) => (None, Some(Stage::Media)),
                 (Stage::Media, _, Some(cutoff)) => (
                     slice.media(cutoff)?.then_some(Stage::Media),
-                    Some(Stage::HeldMedia(MediaId::MIN)),
+                    Some(Stage::HeldMedia(None)),
                 ),
                 (Stage::HeldMedia(after), _, Some(cutoff)) => {
-                    (slice.held_media(after, cutoff)?.map(Stage::HeldMedia), None)
+                    let unfinished = slice.held_media(after, cutoff)?;
+                    (unfinished.map(|id| Stage::HeldMedia(Some(id))), None)
                 }
                 (Stage::Media | Stage::HeldMedia(_), _, None) => (None, None),
             };

@@ -1,6 +1,7 @@
 //! What goes when its days have passed, and what must not. Time is a parameter here.
 
 use super::*;
+use crate::ids::MediaId;
 use crate::store::deliveries;
 use crate::store::deliveries::Position;
 use crate::store::media;
@@ -87,7 +88,7 @@ fn send_media(store: &Store, from: UserId, chat: ChatId, data: &str) -> Option<m
         .unwrap()
 }
 
-fn finds(store: &Store, user: UserId, id: i64) -> bool {
+fn finds(store: &Store, user: UserId, id: MediaId) -> bool {
     let found = store.read(|connection| media::find(connection, user, id));
     matches!(found, Ok(media::Lookup::Found(_)))
 }

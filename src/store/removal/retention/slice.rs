@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use rusqlite::Row;
+use rusqlite::types::FromSql;
+use rusqlite::{Row, ToSql};
 
 use crate::ids::{ChatId, MediaId, MessageId, UserId};
 use crate::store::{Source, StoreError, Tx, chats, deliveries, users};
@@ -87,19 +88,19 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
 
     /// Walks up rows by their ids, from where the last walk ended, until `take` finds one that is
     /// not old; true when there may be more that are.
-    fn walk<R>(
+    fn walk<I: FromSql + ToSql + Copy + PartialOrd, R>(
         &mut self,
         mark: &str,
         find: &str,
-        read: impl Fn(&Row<'_>) -> rusqlite::Result<(i64, R)>,
-        take: impl Fn(&mut Self, i64, R) -> Result<Verdict, StoreError>,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<(I, R)>,
+        take: impl Fn(&mut Self, I, R) -> Result<Verdict, StoreError>,
     ) -> Result<bool, StoreError> {
         let connection = self.tx.connection;
         let mut find = connection.prepare_cached(find)?;
-        let mut upto = self.mark(mark)?;
+        let mut upto: I = self.mark(mark)?;
         let began = upto;
         let more = 'walk: loop {
-            let rows: Vec<(i64, R)> = find
+            let rows: Vec<(I, R)> = find
                 .query_map((upto, BATCH), &read)?
                 .collect::<Result<_, _>>()?;
             if rows.is_empty() {
@@ -309,13 +310,13 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
     }
 
     /// How far a walk has come.
-    fn mark(&self, name: &str) -> Result<i64, StoreError> {
+    fn mark<I: FromSql>(&self, name: &str) -> Result<I, StoreError> {
         Ok(self
             .tx
             .one("SELECT value FROM counter WHERE name = ?1", [name])?)
     }
 
-    fn set_mark(&self, name: &str, value: i64) -> Result<(), StoreError> {
+    fn set_mark(&self, name: &str, value: impl ToSql) -> Result<(), StoreError> {
         self.tx.run(
             "UPDATE counter SET value = ?2 WHERE name = ?1",
             (name, value),

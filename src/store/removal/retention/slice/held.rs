@@ -80,15 +80,15 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
     /// Looks at held media above `after` again; the id to go on behind when time is up.
     pub(crate) fn held_media(
         &mut self,
-        mut after: i64,
+        mut after: Option<MediaId>,
         cutoff: i64,
-    ) -> Result<Option<i64>, StoreError> {
+    ) -> Result<Option<MediaId>, StoreError> {
         let connection = self.tx.connection;
         loop {
             let held: Option<(MediaId, Option<i64>)> = connection.row(
                 "SELECT media_id, arrived FROM held_media WHERE media_id > ?1
                      ORDER BY media_id LIMIT 1",
-                [after],
+                [after.map_or(0, MediaId::number)],
             )?;
             let Some((id, arrived)) = held else {
                 return Ok(None);
@@ -119,9 +119,9 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
             if done {
                 connection.run("DELETE FROM held_media WHERE media_id = ?1", [id])?;
             }
-            after = id;
+            after = Some(id);
             if self.is_over() {
-                return Ok(Some(after));
+                return Ok(after);
             }
         }
     }
