@@ -11,11 +11,13 @@
 
 use std::collections::HashMap;
 
-use rusqlite::Connection;
-
-use super::{Source, StoreError, Tx, asked};
+use super::{Store, StoreError};
 use crate::ids::{MessageId, UserId};
-use crate::store::commit::tx::milliseconds;
+use crate::sync::atomic::Ordering;
+use crate::sync::lock;
+pub(crate) use table::{forget_starts, save, saved, surely};
+
+mod table;
 
 /// Everything up to here has arrived.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -237,118 +239,86 @@ impl Unsaved {
     }
 }
 
-/// Writes positions into the open transaction.
-pub(crate) fn save(connection: &Connection, positions: &Snapshot) -> Result<(), StoreError> {
-    if positions.is_empty() {
-        return Ok(());
+impl Store {
+    /// Notes that everything up to `position` has been received by `user`; saved along with the
+    /// next transaction, or by itself without an fsync when there is none for a while.
+    pub(crate) fn note_delivered(&self, user: UserId, position: Position) {
+        lock(&self.inner.shared.deliveries).note(user, position);
+        self.save_events_soon(position);
     }
-    // An account may have been deleted meanwhile.
-    let mut message = connection.prepare_cached(
-        "INSERT INTO delivery (user_id, message_id)
-         SELECT id, ?2 FROM user WHERE id = ?1 AND mapped IS NOT NULL
-         ON CONFLICT (user_id) DO UPDATE SET message_id = max(message_id, excluded.message_id)",
-    )?;
-    let mut event =
-        connection.prepare_cached("DELETE FROM contact_event WHERE user_id = ?1 AND id <= ?2")?;
-    for (user, unsaved) in positions {
-        let position = unsaved.position;
-        if unsaved.back {
-            set(connection, *user, position.message)?;
-        } else if position.message > 0 {
-            message.execute((user, position.message))?;
-        }
+
+    /// The same of what the peer's TCP has acknowledged of a login.
+    pub(crate) fn note_arrived(&self, user: UserId, login: LoginNumber, position: Position) {
+        lock(&self.inner.shared.deliveries).note_arrived(user, login, position);
+        self.save_events_soon(position);
+    }
+
+    fn save_events_soon(&self, position: Position) {
         if position.event > 0 {
-            asked::arrived(connection, *user, position.event, milliseconds())?;
-            event.execute((user, position.event))?;
+            self.save_soon();
         }
-        match unsaved.start {
-            Start::Stays => {}
-            Start::Is(start) => {
-                connection.run(
-                    "INSERT OR REPLACE INTO login_start (user_id, message_id, since)
-                         SELECT id, ?2, ?3 FROM user WHERE id = ?1 AND mapped IS NOT NULL",
-                    (user, start, milliseconds()),
-                )?;
+    }
+
+    /// Has the next transaction save positions: what a user has seen in a session that is over
+    /// should not come again, even after a crash.
+    pub(crate) fn save_soon(&self) {
+        self.inner.shared.urgent.store(true, Ordering::Release);
+    }
+
+    /// Notes that messages to `user` up to `message` have been written to a connection.
+    pub(crate) fn note_sent(&self, user: UserId, message: MessageId) {
+        lock(&self.inner.shared.deliveries).note_sent(user, message);
+    }
+
+    /// The newest message that was written to a connection of `user`'s since the start; what has
+    /// not been sent cannot have been read.
+    pub(crate) fn sent(&self, user: UserId) -> MessageId {
+        lock(&self.inner.shared.deliveries).sent(user)
+    }
+
+    /// Where a login of `user` goes on.
+    pub(crate) fn standing(&self, user: UserId) -> Result<Standing, StoreError> {
+        // What is not saved is read first: it leaves that map only after it was committed, so
+        // the read that follows sees it then.
+        let unsaved = lock(&self.inner.shared.deliveries).unsaved(user);
+        self.read(|view| Ok(unsaved.on(saved(view, user)?, table::is_explicit(view, user)?)))
+    }
+
+    /// A login of `user` begins, at the message `start`. With `plain`, what the peer's TCP
+    /// acknowledges counts as received in it, until its first `135`.
+    pub(crate) fn begin_login(&self, user: UserId, start: MessageId, plain: bool) -> LoginNumber {
+        lock(&self.inner.shared.deliveries).begin(user, plain.then_some(start))
+    }
+
+    /// A login of `user` ends; with `plain`, what the next one's peer acknowledges counts
+    /// again.
+    pub(crate) fn end_login(&self, user: UserId, login: LoginNumber, plain: bool) {
+        lock(&self.inner.shared.deliveries).end(user, login, plain);
+        self.save_soon();
+    }
+
+    /// The first `135` of a login sets the position of `user` to `message`, also back, and from
+    /// there on, the next login included, only `135` moves it. `ended` tells whether the login is
+    /// over: another one may have begun then, and nothing is done. Returns after the COMMIT; when
+    /// it fails, the position has gone back all the same, in memory.
+    pub(crate) fn receive_explicitly(
+        &self,
+        user: UserId,
+        message: MessageId,
+        ended: impl FnOnce() -> bool,
+    ) -> Result<bool, StoreError> {
+        {
+            let mut deliveries = lock(&self.inner.shared.deliveries);
+            if ended() {
+                return Ok(false);
             }
-            Start::Goes => forget_start(connection, *user)?,
+            // First: what the transactions before the job's save of the old position is
+            // overwritten by it, and those from there on save the new one.
+            deliveries.set_back(user, message);
         }
-        if unsaved.plain {
-            connection.run("DELETE FROM explicit_receipt WHERE user_id = ?1", [user])?;
-        }
+        self.write(3, move |tx| table::receive_explicitly(tx, user, message))?;
+        Ok(true)
     }
-    Ok(())
-}
-
-fn set(connection: &Connection, user: UserId, message: MessageId) -> rusqlite::Result<()> {
-    connection.run(
-        "INSERT OR REPLACE INTO delivery (user_id, message_id)
-             SELECT id, ?2 FROM user WHERE id = ?1 AND mapped IS NOT NULL",
-        (user, message),
-    )?;
-    Ok(())
-}
-
-fn forget_start(connection: &Connection, user: UserId) -> rusqlite::Result<()> {
-    connection.run("DELETE FROM login_start WHERE user_id = ?1", [user])?;
-    Ok(())
-}
-
-/// From now on, and in the next login, only `135` counts as received by `user`; everything up to
-/// `message` has been.
-pub(crate) fn receive_explicitly(
-    tx: &mut Tx<'_>,
-    user: UserId,
-    message: MessageId,
-) -> Result<(), StoreError> {
-    set(tx.connection, user, message)?;
-    forget_start(tx.connection, user)?;
-    tx.run(
-        "INSERT OR IGNORE INTO explicit_receipt (user_id)
-             SELECT id FROM user WHERE id = ?1 AND mapped IS NOT NULL",
-        [user],
-    )?;
-    Ok(())
-}
-
-/// Whether the last login of `user` has used `135`, as far as that is saved.
-pub(crate) fn is_explicit(source: &impl Source, user: UserId) -> rusqlite::Result<bool> {
-    source.has("SELECT 1 FROM explicit_receipt WHERE user_id = ?1", [user])
-}
-
-/// At the start of a server nobody is logged in.
-pub(crate) fn forget_starts(connection: &Connection) -> rusqlite::Result<()> {
-    let some = connection
-        .prepare("SELECT 1 FROM login_start LIMIT 1")?
-        .exists([])?;
-    if some {
-        connection.execute("DELETE FROM login_start", [])?;
-    }
-    Ok(())
-}
-
-/// Up to where messages have arrived at `user` for good: nothing brings them again. It is a saved
-/// position, since one that is only in memory may be lost.
-///
-/// A login that has had something since before `settled` (milliseconds since 1970) holds nothing any
-/// more: whoever wants to count by `135` has begun by then, and a person may stay logged in for years.
-pub(crate) fn surely(
-    source: &impl Source,
-    user: UserId,
-    settled: i64,
-) -> rusqlite::Result<MessageId> {
-    let connection = source.connection();
-    let start = connection.value(
-        "SELECT message_id FROM login_start WHERE user_id = ?1 AND since > ?2",
-        (user, settled),
-    )?;
-    Ok(saved(connection, user)?.min(start.unwrap_or(MessageId::MAX)))
-}
-
-/// The saved position; 0 when nothing has arrived yet.
-pub(crate) fn saved(source: &impl Source, user: UserId) -> rusqlite::Result<MessageId> {
-    Ok(source
-        .value("SELECT message_id FROM delivery WHERE user_id = ?1", [user])?
-        .unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -29,13 +29,12 @@ mod sql_ids;
 pub(crate) mod tests;
 pub(crate) mod users;
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ids::{ChatId, MessageId, UserId};
+use crate::ids::MessageId;
 use crate::sync::lock;
 use admin::orders;
 pub(crate) use commit::cache::Newest;
@@ -44,11 +43,13 @@ use commit::queue::WriteQueue;
 pub use commit::quota::Limits;
 pub(crate) use commit::tx::Tx;
 use commit::{Undo, WriteConnection, text_quota};
-use deliveries::{Deliveries, LoginNumber, Position, Standing};
+use deliveries::Deliveries;
 pub use error::StoreError;
 use lanes::PendingIndex;
 pub(crate) use lanes::View;
 use open::pool::{self, Pool};
+pub(crate) use removal::pin::Pin;
+use removal::pin::Pins;
 use source::{Moment, Source};
 
 use crate::sync::Mutex;
@@ -110,8 +111,7 @@ pub(crate) struct Shared {
     lost: AtomicBool,
     /// The next transaction is to save positions, however soon after the last one that did.
     urgent: AtomicBool,
-    /// Chats that a reply is being read from, with the number of readers: not purged meanwhile.
-    pins: Mutex<HashMap<ChatId, u32>>,
+    pins: Mutex<Pins>,
     figures: metrics::Figures,
 }
 
@@ -233,102 +233,6 @@ impl Store {
         self.inner.shared.committed.load(Ordering::Acquire)
     }
 
-    /// Notes that everything up to `position` has been received by `user`; saved along with the
-    /// next transaction, or by itself without an fsync when there is none for a while.
-    pub(crate) fn note_delivered(&self, user: UserId, position: Position) {
-        lock(&self.inner.shared.deliveries).note(user, position);
-        self.save_events_soon(position);
-    }
-
-    /// The same of what the peer's TCP has acknowledged of a login.
-    pub(crate) fn note_arrived(&self, user: UserId, login: LoginNumber, position: Position) {
-        lock(&self.inner.shared.deliveries).note_arrived(user, login, position);
-        self.save_events_soon(position);
-    }
-
-    fn save_events_soon(&self, position: Position) {
-        if position.event > 0 {
-            self.save_soon();
-        }
-    }
-
-    /// Has the next transaction save positions: what a user has seen in a session that is over
-    /// should not come again, even after a crash.
-    pub(crate) fn save_soon(&self) {
-        self.inner.shared.urgent.store(true, Ordering::Release);
-    }
-
-    /// Notes that messages to `user` up to `message` have been written to a connection.
-    pub(crate) fn note_sent(&self, user: UserId, message: MessageId) {
-        lock(&self.inner.shared.deliveries).note_sent(user, message);
-    }
-
-    /// The newest message that was written to a connection of `user`'s since the start; what has
-    /// not been sent cannot have been read.
-    pub(crate) fn sent(&self, user: UserId) -> MessageId {
-        lock(&self.inner.shared.deliveries).sent(user)
-    }
-
-    /// Where a login of `user` goes on.
-    pub(crate) fn standing(&self, user: UserId) -> Result<Standing, StoreError> {
-        // What is not saved is read first: it leaves that map only after it was committed, so
-        // the read that follows sees it then.
-        let unsaved = lock(&self.inner.shared.deliveries).unsaved(user);
-        self.read(|connection| {
-            Ok(unsaved.on(
-                deliveries::saved(connection, user)?,
-                deliveries::is_explicit(connection, user)?,
-            ))
-        })
-    }
-
-    /// A login of `user` begins, at the message `start`. With `plain`, what the peer's TCP
-    /// acknowledges counts as received in it, until its first `135`.
-    pub(crate) fn begin_login(&self, user: UserId, start: MessageId, plain: bool) -> LoginNumber {
-        lock(&self.inner.shared.deliveries).begin(user, plain.then_some(start))
-    }
-
-    /// A login of `user` ends; with `plain`, what the next one's peer acknowledges counts
-    /// again.
-    pub(crate) fn end_login(&self, user: UserId, login: LoginNumber, plain: bool) {
-        lock(&self.inner.shared.deliveries).end(user, login, plain);
-        self.save_soon();
-    }
-
-    /// The first `135` of a login sets the position of `user` to `message`, also back, and from
-    /// there on, the next login included, only `135` moves it. `ended` tells whether the login is
-    /// over: another one may have begun then, and nothing is done. Returns after the COMMIT; when
-    /// it fails, the position has gone back all the same, in memory.
-    pub(crate) fn receive_explicitly(
-        &self,
-        user: UserId,
-        message: MessageId,
-        ended: impl FnOnce() -> bool,
-    ) -> Result<bool, StoreError> {
-        {
-            let mut deliveries = lock(&self.inner.shared.deliveries);
-            if ended() {
-                return Ok(false);
-            }
-            // First: what the transactions before the job's save of the old position is
-            // overwritten by it, and those from there on save the new one.
-            deliveries.set_back(user, message);
-        }
-        self.write(3, move |tx| {
-            deliveries::receive_explicitly(tx, user, message)
-        })?;
-        Ok(true)
-    }
-
-    /// Keeps the messages and media of `chat` from being purged while the pin lives.
-    pub(crate) fn pin(&self, chat: ChatId) -> Pin {
-        *lock(&self.inner.shared.pins).entry(chat).or_insert(0) += 1;
-        Pin {
-            shared: Arc::clone(&self.inner.shared),
-            chat,
-        }
-    }
-
     /// Jobs that wait, for figures.
     pub(crate) fn queue_depth(&self) -> usize {
         self.inner.jobs.waiting()
@@ -343,24 +247,6 @@ impl Store {
         let maintenance = lock(&self.inner.maintenance).take();
         if let Some(maintenance) = maintenance {
             maintenance.stop(&self.inner.jobs);
-        }
-    }
-}
-
-/// Keeps a chat's messages and media in place; see [`Store::pin`].
-pub(crate) struct Pin {
-    shared: Arc<Shared>,
-    chat: ChatId,
-}
-
-impl Drop for Pin {
-    fn drop(&mut self) {
-        let mut pins = lock(&self.shared.pins);
-        if let Some(count) = pins.get_mut(&self.chat) {
-            *count -= 1;
-            if *count == 0 {
-                pins.remove(&self.chat);
-            }
         }
     }
 }
