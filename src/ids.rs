@@ -43,6 +43,26 @@ id! {
     /// Identifies a chat, on the wire too.
     ChatId
 }
+id! {
+    /// One direction of a chat: the messages to the chat's creator, or those to the other member.
+    Lane
+}
+
+impl Lane {
+    /// The messages to the creator (`to_creator`) or to the other member of a chat.
+    pub(crate) const fn of(chat: ChatId, to_creator: bool) -> Lane {
+        Lane(chat.0 * 2 + !to_creator as i64)
+    }
+
+    pub(crate) const fn chat(self) -> ChatId {
+        ChatId(self.0 / 2)
+    }
+
+    pub(crate) const fn to_creator(self) -> bool {
+        self.0 % 2 == 0
+    }
+}
+
 /// Identifies a message in the database, growing in commit order over all chats; never used
 /// again, never seen on the wire.
 pub(crate) type MessageId = i64;

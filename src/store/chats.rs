@@ -3,14 +3,9 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{Source, StoreError, Tx, contacts, users};
-use crate::ids::{ChatId, MessageId, UserId};
+use crate::ids::{ChatId, Lane, MessageId, UserId};
 use crate::store::commit::cache::CachedChat;
 use crate::store::lanes::View;
-
-/// The direction of messages to the creator (`to_creator`) or to the other member of a chat.
-pub(crate) fn lane(chat: ChatId, to_creator: bool) -> i64 {
-    chat.number() * 2 + i64::from(!to_creator)
-}
 
 /// What a chat is to a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,8 +185,8 @@ pub(crate) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), S
             "INSERT INTO purge (lane, upto) VALUES (?1, ?2)
              ON CONFLICT (lane) DO UPDATE SET upto = max(upto, excluded.upto)",
         )?;
-        purge.execute((lane(chat, true), upto))?;
-        purge.execute((lane(chat, false), upto))?;
+        purge.execute((Lane::of(chat, true), upto))?;
+        purge.execute((Lane::of(chat, false), upto))?;
         tx.purge_soon();
     }
     tx.cache.chats.remove(&chat);
@@ -204,7 +199,7 @@ pub(crate) fn last_timestamp(view: &View<'_>, chat: ChatId) -> rusqlite::Result<
         .value("SELECT last_timestamp FROM chat WHERE id = ?1", [chat])?
         .unwrap_or(0);
     for to_creator in [true, false] {
-        let newest = view.newest(lane(chat, to_creator), MessageId::MAX)?;
+        let newest = view.newest(Lane::of(chat, to_creator), MessageId::MAX)?;
         last = last.max(newest.map_or(0, |(_, timestamp)| timestamp));
     }
     Ok(last)

@@ -8,8 +8,8 @@ use rusqlite::Connection;
 use super::chats;
 use super::{Source, StoreError, Tx};
 use crate::guard::log_limit::log_limited;
-use crate::ids::{ChatId, MediaId, MessageId, UserId};
-use crate::store::chats::{Access, lane};
+use crate::ids::{ChatId, Lane, MediaId, MessageId, UserId};
+use crate::store::chats::Access;
 use crate::store::lanes::View;
 
 /// TimeStamps further ahead of the clock than this come from a clock that was wrong, in milliseconds;
@@ -119,7 +119,7 @@ pub(crate) fn send_by(
              see docs/RELIABILITY.md, \"Dates that are ahead\""
         );
     }
-    let lane = lane(chat, !from_creator);
+    let lane = Lane::of(chat, !from_creator);
     insert.0.execute((id, lane, timestamp, body, media))?;
     tx.cache.added.push((lane, id));
     known.last_timestamp = timestamp;
@@ -175,7 +175,7 @@ pub(crate) fn backlog(
     while let Some(row) = rows.next()? {
         let (chat, cleared, creator): (ChatId, MessageId, UserId) =
             (row.get(0)?, row.get(1)?, row.get(2)?);
-        let lane = lane(chat, creator == user);
+        let lane = Lane::of(chat, creator == user);
         if let Some(head) = view.first(lane, after.max(cleared).saturating_add(1))? {
             heads.push(Reverse((head, lane)));
         }
@@ -202,11 +202,11 @@ pub(crate) fn backlog(
 
 /// A row as [`View::up`] has it.
 fn stored<'r>(row: &'r rusqlite::Row<'_>) -> rusqlite::Result<Stored<'r>> {
-    let lane: i64 = row.get(4)?;
+    let lane: Lane = row.get(4)?;
     Ok(Stored {
         id: row.get(0)?,
-        chat: ChatId::new(lane / 2),
-        to_creator: lane % 2 == 0,
+        chat: lane.chat(),
+        to_creator: lane.to_creator(),
         timestamp: row.get(1)?,
         body: row.get_ref(2)?.as_str()?,
         media: row.get(3)?,
@@ -225,7 +225,7 @@ pub(crate) fn history(
     let count = count as usize;
     let mut ids = Vec::new();
     for to_creator in [true, false] {
-        let lane = lane(chat, to_creator);
+        let lane = Lane::of(chat, to_creator);
         let below = match before {
             0 => MessageId::MAX,
             _ => first_at(view, lane, before)?,
@@ -268,7 +268,7 @@ pub(crate) fn newest_upto(
     let Access::Member { creator, .. } = access else {
         return Ok(Err(access));
     };
-    let lane = lane(chat, creator);
+    let lane = Lane::of(chat, creator);
     let above = first_at(view, lane, timestamp.saturating_add(1))?;
     let newest = view.newest(lane, above)?;
     Ok(Ok(newest.map(|(id, _)| id)))
@@ -278,7 +278,7 @@ pub(crate) fn newest_upto(
 ///
 /// Within a lane TimeStamps grow with ids, so a bisection over ids finds the place in some forty
 /// steps, however long the chat; a second index would cost every message instead.
-pub(crate) fn first_at(view: &View<'_>, lane: i64, timestamp: i64) -> rusqlite::Result<MessageId> {
+pub(crate) fn first_at(view: &View<'_>, lane: Lane, timestamp: i64) -> rusqlite::Result<MessageId> {
     let at = |from: MessageId| -> rusqlite::Result<Option<(MessageId, i64)>> {
         let mut found = None;
         view.up(lane, from, |row| {

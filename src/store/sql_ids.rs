@@ -3,7 +3,7 @@
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 
-use crate::ids::{ChatId, MediaId, UserId};
+use crate::ids::{ChatId, Lane, MediaId, UserId};
 
 macro_rules! integer {
     ($($id:ty),+) => {$(
@@ -21,4 +21,4 @@ macro_rules! integer {
     )+};
 }
 
-integer!(UserId, ChatId, MediaId);
+integer!(UserId, ChatId, MediaId, Lane);

@@ -2,8 +2,7 @@
 
 use rusqlite::Row;
 
-use crate::ids::{ChatId, MediaId, MessageId, UserId};
-use crate::store::chats::lane;
+use crate::ids::{ChatId, Lane, MediaId, MessageId, UserId};
 use crate::store::commit::text_quota;
 use crate::store::commit::tx::milliseconds;
 use crate::store::lanes::View;
@@ -109,7 +108,7 @@ pub(crate) fn undelivered(view: &View<'_>, user: UserId) -> rusqlite::Result<i64
     let mut count = 0;
     while let Some(row) = rows.next()? {
         let cleared: MessageId = row.get(1)?;
-        let lane = lane(row.get(0)?, row.get::<_, UserId>(2)? == user);
+        let lane = Lane::of(row.get(0)?, row.get::<_, UserId>(2)? == user);
         count += view.count(lane, saved.max(cleared), MessageId::MAX)?;
     }
     Ok(count)
@@ -162,7 +161,7 @@ pub(crate) fn old_lanes(
     let mut old = Vec::new();
     for &(chat, creator, other) in &chats {
         for (to_creator, recipient) in [(true, creator), (false, other)] {
-            let lane = lane(chat, to_creator);
+            let lane = Lane::of(chat, to_creator);
             // No message has id 0; MAX would mean that there is none in the lane.
             let first_kept = messages::first_at(view, lane, before)?;
             let upto = (first_kept - 1).min(arrived(view, recipient, before)?);
@@ -205,7 +204,7 @@ pub(crate) fn doom_messages(tx: &mut Tx<'_>, old: &[OldLane]) -> Result<(), Stor
         tx.run(
             "INSERT INTO purge (lane, upto) VALUES (?1, ?2)
                  ON CONFLICT (lane) DO UPDATE SET upto = max(upto, excluded.upto)",
-            (lane(lane_of.chat, lane_of.to_creator), lane_of.upto),
+            (Lane::of(lane_of.chat, lane_of.to_creator), lane_of.upto),
         )?;
     }
     Ok(())
@@ -236,7 +235,7 @@ pub(crate) fn old_media(
             // Loose already, or about to be.
             continue;
         };
-        let to_creator = row.get::<_, i64>(3)? % 2 == 0;
+        let to_creator = row.get::<_, Lane>(3)?.to_creator();
         let recipient: Option<UserId> = row.get(if to_creator { 4 } else { 5 })?;
         let (true, Some(recipient)) = (timestamp < before, recipient) else {
             continue;

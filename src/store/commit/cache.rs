@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use super::ids::MessageIds;
 use super::quota::Limits;
 use super::tx::milliseconds;
-use crate::ids::{ChatId, MediaId, MessageId, UserId};
+use crate::ids::{ChatId, Lane, MediaId, MessageId, UserId};
 use crate::store::lanes::{Entry, PendingIndex};
 
 /// Chats that are remembered, at most; then all are forgotten.
@@ -69,7 +69,7 @@ pub(crate) struct WriterCache {
     /// There is, or may be, something to purge.
     pub(crate) purge: bool,
     /// The lane that was purged last, and up to which message.
-    pub(crate) purged: Option<(i64, MessageId)>,
+    pub(crate) purged: Option<(Lane, MessageId)>,
     /// Media whose parts are coming in: loose, but not for purging.
     pub(crate) uploading: HashSet<MediaId>,
     /// What may be added.

@@ -9,8 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::ids::{ChatId, MessageId, UserId};
-use crate::store::chats::lane;
+use crate::ids::{ChatId, Lane, MessageId, UserId};
 use crate::store::{Store, StoreError, View};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -172,7 +171,7 @@ pub(crate) fn waiting(
         let (other, cleared): (UserId, MessageId) = (row.get(2)?, row.get(3)?);
         let delivered: Option<MessageId> = row.get(4)?;
         let received = delivered.unwrap_or(0).max(cleared).max(sent(other));
-        let lane = lane(chat, creator != user);
+        let lane = Lane::of(chat, creator != user);
         let bytes = view.text(lane, received)?;
         waiting.bytes = waiting.bytes.saturating_add(bytes);
         if bytes > most {

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::cache::{Newest, WriterCache};
 use super::quota;
-use crate::ids::{ChatId, MessageId, UserId};
+use crate::ids::{ChatId, Lane, MessageId, UserId};
 use crate::store::lanes::View;
 use crate::store::{Source, StoreError};
 
@@ -66,7 +66,7 @@ impl Tx<'_> {
     }
 
     /// Removes a message, with its row in the index if it has one.
-    pub(crate) fn remove_message(&mut self, lane: i64, id: MessageId) -> rusqlite::Result<()> {
+    pub(crate) fn remove_message(&mut self, lane: Lane, id: MessageId) -> rusqlite::Result<()> {
         self.cache.removed = self.cache.removed.max(id);
         self.connection
             .run("DELETE FROM message WHERE id = ?1", [id])?;

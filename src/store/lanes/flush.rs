@@ -160,7 +160,7 @@ fn insert_all(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()
     let (many, few) = entries.as_chunks::<AT_ONCE>();
     let mut insert_all = connection.prepare_cached(&INSERT_ALL)?;
     for entries in many {
-        let values = entries.iter().flat_map(|(lane, id)| [*lane, *id]);
+        let values = entries.iter().flat_map(|(lane, id)| [lane.number(), *id]);
         insert_all.execute(rusqlite::params_from_iter(values))?;
     }
     if few.is_empty() {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use crate::ids::MessageId;
+use crate::ids::{Lane, MessageId};
 use crate::store::Source;
 
 /// A lane, and a message in it.
-pub(crate) type Entry = (i64, MessageId);
+pub(crate) type Entry = (Lane, MessageId);
 
 /// The newest messages, which are not in the index yet. It is never changed, only replaced.
 #[derive(Debug, Default)]
@@ -81,7 +81,7 @@ impl PendingIndex {
     /// The messages of a lane from `from` on, oldest first.
     pub(super) fn from(
         &self,
-        lane: i64,
+        lane: Lane,
         from: MessageId,
     ) -> impl DoubleEndedIterator<Item = MessageId> + '_ {
         self.levels.iter().flat_map(move |level| {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{Entry, PendingIndex};
-use crate::ids::MessageId;
+use crate::ids::{Lane, MessageId};
 use crate::store::Source;
 
 /// The database and the messages that its index does not name yet, at one moment.
@@ -30,14 +30,18 @@ impl<'c> View<'c> {
     }
 
     /// The ids from `from` on that may be in a lane and are not in the index.
-    fn fresh(&self, lane: i64, from: MessageId) -> impl DoubleEndedIterator<Item = MessageId> + 'c {
+    fn fresh(
+        &self,
+        lane: Lane,
+        from: MessageId,
+    ) -> impl DoubleEndedIterator<Item = MessageId> + 'c {
         let added = self.added.iter().filter(move |(of, _)| *of == lane);
         let added = added.map(|(_, id)| *id).filter(move |id| *id >= from);
         self.pending.from(lane, from).chain(added)
     }
 
     /// The first id of a lane at or above `from`; its message may be gone by now.
-    pub(crate) fn first(&self, lane: i64, from: MessageId) -> rusqlite::Result<Option<MessageId>> {
+    pub(crate) fn first(&self, lane: Lane, from: MessageId) -> rusqlite::Result<Option<MessageId>> {
         let indexed = match from <= self.pending.indexed {
             true => self.connection.value(
                 "SELECT message_id FROM lane_message
@@ -54,7 +58,7 @@ impl<'c> View<'c> {
     /// false.
     pub(crate) fn up(
         &self,
-        lane: i64,
+        lane: Lane,
         from: MessageId,
         mut each: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<bool>,
     ) -> rusqlite::Result<()> {
@@ -83,7 +87,7 @@ impl<'c> View<'c> {
     /// until it returns false.
     pub(crate) fn down(
         &self,
-        lane: i64,
+        lane: Lane,
         below: MessageId,
         mut each: impl FnMut(MessageId, i64) -> bool,
     ) -> rusqlite::Result<()> {
@@ -113,7 +117,7 @@ impl<'c> View<'c> {
     /// The newest message of a lane below `below`, and its TimeStamp.
     pub(crate) fn newest(
         &self,
-        lane: i64,
+        lane: Lane,
         below: MessageId,
     ) -> rusqlite::Result<Option<(MessageId, i64)>> {
         let mut newest = None;
@@ -128,7 +132,7 @@ impl<'c> View<'c> {
     /// removed just now may be among them.
     pub(crate) fn count(
         &self,
-        lane: i64,
+        lane: Lane,
         after: MessageId,
         upto: MessageId,
     ) -> rusqlite::Result<i64> {
@@ -147,7 +151,7 @@ impl<'c> View<'c> {
     }
 
     /// Bytes of the text of a lane's messages above `after`. The text itself is not read.
-    pub(crate) fn text(&self, lane: i64, after: MessageId) -> rusqlite::Result<u64> {
+    pub(crate) fn text(&self, lane: Lane, after: MessageId) -> rusqlite::Result<u64> {
         let indexed: i64 = match after < self.pending.indexed {
             true => self.connection.one(
                 "SELECT coalesce(sum(octet_length(m.body)), 0)

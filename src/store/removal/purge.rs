@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rusqlite::Connection;
 
-use crate::ids::{ChatId, MediaId, MessageId, UserId};
+use crate::ids::{ChatId, Lane, MediaId, MessageId, UserId};
 use crate::store::{Source, StoreError, Tx, asked, chats};
 
 /// Messages looked at in one statement; a step goes on until its deadline.
@@ -65,13 +65,13 @@ fn lanes(
 ) -> Result<Left, StoreError> {
     let connection = tx.connection;
     let mut left = Left::Nothing;
-    let mut last = i64::MIN;
+    let mut last = None;
     while let Some((lane, upto)) = connection.row(
         "SELECT lane, upto FROM purge WHERE lane > ?1 ORDER BY lane LIMIT 1",
-        [last],
+        [last.map_or(0, Lane::number)],
     )? {
-        last = lane;
-        if pinned(ChatId::new(lane / 2)) {
+        last = Some(lane);
+        if pinned(lane.chat()) {
             left = Left::Pinned;
             continue;
         }
@@ -98,13 +98,13 @@ fn media(
 ) -> Result<Left, StoreError> {
     let connection = tx.connection;
     let mut left = Left::Nothing;
-    let mut last = MediaId::new(0);
+    let mut last = None;
     while let Some((media, chat)) = connection.row(
         "SELECT id, chat_id FROM media WHERE message_id IS NULL AND id > ?1
              ORDER BY id LIMIT 1",
-        [last],
+        [last.map_or(0, MediaId::number)],
     )? {
-        last = media;
+        last = Some(media);
         if tx.cache.uploading.contains(&media) {
             continue;
         }
@@ -161,7 +161,7 @@ fn account(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
 }
 
 /// Removes a batch of a lane's messages; false when there are none left.
-fn messages(tx: &mut Tx<'_>, lane: i64, upto: MessageId) -> Result<bool, StoreError> {
+fn messages(tx: &mut Tx<'_>, lane: Lane, upto: MessageId) -> Result<bool, StoreError> {
     let mut rows: Vec<(MessageId, Option<MediaId>)> = Vec::new();
     // The pending index still names what is gone, and is not to be looked through anew for each batch.
     let from = match tx.cache.purged {

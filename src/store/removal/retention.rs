@@ -14,7 +14,7 @@
 use std::time::{Duration, Instant};
 
 use crate::guard::log_limit::log_limited;
-use crate::ids::{ChatId, MediaId};
+use crate::ids::{ChatId, Lane, MediaId};
 use crate::store::commit::quota::Limits;
 use crate::store::{Source, StoreError, Tx};
 use clock::{Clock, Doubt};
@@ -66,7 +66,7 @@ enum Stage {
     #[default]
     Messages,
     /// Lanes above this one.
-    HeldLanes(i64),
+    HeldLanes(Option<Lane>),
     Media,
     /// Media above this id.
     HeldMedia(Option<MediaId>),
@@ -154,14 +154,17 @@ impl Retention {
             let (unfinished, next) = match (self.stage, messages, media) {
                 (Stage::Messages, Some(cutoff), _) => (
                     slice.messages(cutoff)?.then_some(Stage::Messages),
-                    Some(Stage::HeldLanes(i64::MIN)),
+                    Some(Stage::HeldLanes(None)),
                 ),
                 (Stage::HeldLanes(_), _, _) if strict => (None, Some(Stage::Media)),
                 (Stage::HeldMedia(_), _, _) if strict => (None, None),
-                (Stage::HeldLanes(after), Some(cutoff), _) => (
-                    slice.held_lanes(after, cutoff)?.map(Stage::HeldLanes),
-                    Some(Stage::Media),
-                ),
+                (Stage::HeldLanes(mut after), Some(cutoff), _) => {
+                    let unfinished = slice.held_lanes(&mut after, cutoff)?;
+                    (
+                        unfinished.then_some(Stage::HeldLanes(after)),
+                        Some(Stage::Media),
+                    )
+                }
                 (Stage::Messages | Stage::HeldLanes(_), None, _) => (None, Some(Stage::Media)),
                 (Stage::Media, _, Some(cutoff)) => (
                     slice.media(cutoff)?.then_some(Stage::Media),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use rusqlite::types::FromSql;
 use rusqlite::{Row, ToSql};
 
-use crate::ids::{ChatId, MediaId, MessageId, UserId};
+use crate::ids::{ChatId, Lane, MediaId, MessageId, UserId};
 use crate::store::{Source, StoreError, Tx, chats, deliveries, users};
 
 mod held;
@@ -19,7 +19,7 @@ const WRONG_CLOCK: i64 = 24 * 3_600 * 1_000;
 
 /// What is known of a lane during one slice; nobody else writes meanwhile.
 #[derive(Clone, Copy)]
-struct Lane {
+struct Known {
     /// All messages up to this id have arrived, or never will.
     arrived: MessageId,
     /// A reply is being read from its chat.
@@ -45,7 +45,7 @@ pub(crate) struct Slice<'s, 'c, P> {
     deadline: Instant,
     /// Messages and media that may still be looked at.
     left: u32,
-    lanes: HashMap<i64, Lane>,
+    lanes: HashMap<Lane, Known>,
     /// How much older than its limit something may be, in milliseconds; None for any.
     pub(crate) span: Option<i64>,
     /// Something was, and ended the walk.
@@ -124,7 +124,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
 
     /// Walks up the messages; true when there may be more that are old.
     pub(crate) fn messages(&mut self, cutoff: i64) -> Result<bool, StoreError> {
-        type Found = (i64, i64, Option<MediaId>);
+        type Found = (Lane, i64, Option<MediaId>);
         let connection = self.tx.connection;
         self.walk(
             "kept_message",
@@ -193,7 +193,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
     /// What is to become of a message, or of its media.
     fn judge(
         &mut self,
-        lane: i64,
+        lane: Lane,
         id: MessageId,
         timestamp: i64,
         cutoff: i64,
@@ -215,21 +215,21 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         })
     }
 
-    fn lane(&mut self, lane: i64) -> Result<Lane, StoreError> {
+    fn lane(&mut self, lane: Lane) -> Result<Known, StoreError> {
         if let Some(known) = self.lanes.get(&lane) {
             return Ok(*known);
         }
         let connection = self.tx.connection;
-        let chat = ChatId::new(lane / 2);
+        let chat = lane.chat();
         let newest = self.tx.view().newest(lane, MessageId::MAX)?;
         let arrived = match chats::members(connection, chat)? {
             Some((creator, other)) => {
-                let recipient = if lane % 2 == 0 { creator } else { other };
+                let recipient = if lane.to_creator() { creator } else { other };
                 self.arrived(recipient, chat)?
             }
             None => MessageId::MAX,
         };
-        let known = Lane {
+        let known = Known {
             arrived,
             pinned: (self.pinned)(chat),
             newest: newest.map_or(0, |(id, _)| id),
@@ -257,7 +257,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
     fn message_of(
         &self,
         message: Option<MessageId>,
-    ) -> Result<Option<(MessageId, i64, i64)>, StoreError> {
+    ) -> Result<Option<(MessageId, Lane, i64)>, StoreError> {
         let Some(id) = message else {
             return Ok(None);
         };
@@ -271,7 +271,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
     fn remove(
         &mut self,
         id: MessageId,
-        lane: i64,
+        lane: Lane,
         timestamp: i64,
         media: Option<MediaId>,
     ) -> Result<(), StoreError> {
@@ -280,7 +280,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
             // With it goes what told the chat's last TimeStamp, and those must not go back.
             connection.run(
                 "UPDATE chat SET last_timestamp = max(last_timestamp, ?2) WHERE id = ?1",
-                (lane / 2, timestamp),
+                (lane.chat(), timestamp),
             )?;
         }
         self.tx.remove_message(lane, id)?;

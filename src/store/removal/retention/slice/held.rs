@@ -1,7 +1,7 @@
 //! What was held, for it had not arrived when its days had passed: looked at again in each pass.
 
 use super::Slice;
-use crate::ids::{ChatId, MediaId, MessageId};
+use crate::ids::{ChatId, Lane, MediaId, MessageId};
 use crate::store::deliveries::GRACE;
 use crate::store::{Source, StoreError};
 
@@ -9,21 +9,21 @@ use crate::store::{Source, StoreError};
 const LANE_BATCH: usize = 16;
 
 impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
-    /// Looks at the held lanes above `after` again; the lane to go on behind when time is up.
+    /// Looks at the held lanes above `after` again, and moves `after` on; true when time is up.
     pub(crate) fn held_lanes(
         &mut self,
-        mut after: i64,
+        after: &mut Option<Lane>,
         cutoff: i64,
-    ) -> Result<Option<i64>, StoreError> {
+    ) -> Result<bool, StoreError> {
         let connection = self.tx.connection;
         loop {
-            let held: Option<(i64, MessageId, Option<i64>)> = connection.row(
+            let held: Option<(Lane, MessageId, Option<i64>)> = connection.row(
                 "SELECT lane, upto, arrived FROM held_lane WHERE lane > ?1
                      ORDER BY lane LIMIT 1",
-                [after],
+                [after.map_or(0, Lane::number)],
             )?;
             let Some((lane, upto, arrived)) = held else {
-                return Ok(None);
+                return Ok(false);
             };
             let known = self.lane(lane)?;
             if known.arrived < upto || known.pinned {
@@ -36,7 +36,7 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
             } else if self.is_past(arrived) {
                 while self.lane_batch(lane, upto, cutoff)? {
                     if self.is_over() {
-                        return Ok(Some(after));
+                        return Ok(true);
                     }
                 }
                 // What is younger, since a clock was wrong, keeps the row for a later pass.
@@ -49,15 +49,15 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
                     connection.run("DELETE FROM held_lane WHERE lane = ?1", [lane])?;
                 }
             }
-            after = lane;
+            *after = Some(lane);
             if self.is_over() {
-                return Ok(Some(after));
+                return Ok(true);
             }
         }
     }
 
     /// Removes some old messages of a lane; false when there are none left.
-    fn lane_batch(&mut self, lane: i64, upto: MessageId, cutoff: i64) -> Result<bool, StoreError> {
+    fn lane_batch(&mut self, lane: Lane, upto: MessageId, cutoff: i64) -> Result<bool, StoreError> {
         let mut rows: Vec<(MessageId, i64, Option<MediaId>)> = Vec::new();
         self.tx.view().up(lane, MessageId::MIN, |row| {
             let id = row.get(0)?;
