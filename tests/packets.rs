@@ -2,27 +2,9 @@
 //! transcripts show every answer that the contract lists.
 
 use crate::support::transcript::{self, Action, Step};
-use plausch::protocol::table::{PACKETS, Sender};
+use plausch::protocol::row::{Role, Sender};
+use plausch::protocol::table::{PACKETS, help_lines};
 use std::collections::BTreeSet;
-
-/// Every reply with every status that it may have (docs/PROTOCOL.md; those from 240 on are our own).
-const REPLIES: &[(u16, &[u16])] = &[
-    (212, &[400, 404, 405, 406]),
-    (213, &[400, 407]),
-    (217, &[400, 407, 410, 411]),
-    (218, &[400, 407, 408, 409]),
-    (219, &[400, 407, 408, 409, 410]),
-    (222, &[400, 401, 402, 403, 404]),
-    (223, &[400, 407]),
-    (227, &[400, 407, 409, 412]),
-    (228, &[400, 407]),
-    (232, &[400, 407, 410]),
-    (240, &[400, 407, 408, 409]),
-    (244, &[400, 407, 410]),
-    (245, &[400, 402, 406, 407]),
-    (246, &[400, 406, 407]),
-    (248, &[400, 407, 408, 409]),
-];
 
 fn steps() -> Vec<Step> {
     let names = transcript::names();
@@ -39,7 +21,7 @@ fn opcodes<'a>(texts: impl Iterator<Item = &'a str>) -> BTreeSet<u16> {
 }
 
 fn table(sender: Sender) -> BTreeSet<u16> {
-    let rows = PACKETS.iter().filter(|row| row.sender == sender);
+    let rows = PACKETS.iter().filter(|row| row.sender() == sender);
     rows.map(|row| row.number).collect()
 }
 
@@ -68,7 +50,14 @@ fn the_transcripts_receive_every_answer() {
     let got = opcodes(received.iter().copied());
     assert_eq!(got, wanted, "the transcripts' (left) and the table's");
 
-    for (number, statuses) in REPLIES {
+    for row in PACKETS {
+        let Role::Reply { statuses, .. } = row.role else {
+            continue;
+        };
+        if statuses.is_empty() {
+            continue;
+        }
+        let number = row.number;
         let with_status = |text: &str| {
             let (opcode, rest) = text.split_once(' ')?;
             let status = rest.split(' ').next()?;
@@ -93,6 +82,9 @@ fn the_documentation_describes_every_packet() {
         .lines()
         .map(|line| line.split(|c| !is_word(c)).collect())
         .collect();
+    for line in help_lines() {
+        assert!(text.contains(&format!(" 210 {line}\n")), "lacks {line}");
+    }
     for row in PACKETS {
         let number = row.number.to_string();
         let described =

@@ -4,20 +4,33 @@
 use crate::support::client::Client;
 use crate::support::people::PASSWORD;
 use crate::support::server::TestServer;
+use plausch::protocol::row::{Kind, Row, Sender};
+use plausch::protocol::table::{PACKETS, row};
 use std::collections::BTreeSet;
 
-/// The packets of the server, as the table numbers them.
-const PACKETS: &[u16] = &[
-    210, 211, 212, 213, 214, 215, 216, 217, 218, 219, 220, 222, 223, 224, 225, 226, 227, 228, 229,
-    230, 231, 232, 233,
-];
+/// The seed table's part of the rows: requests of our own are from 130 on, their replies from 240.
+fn table() -> impl Iterator<Item = &'static Row> {
+    let rows = PACKETS.iter();
+    rows.filter(|row| (..130).contains(&row.number) || (210..240).contains(&row.number))
+}
 
-/// The packets whose first value is a status, and the statuses that the table has.
-const WITH_STATUS: &[u16] = &[212, 213, 217, 218, 219, 222, 223, 227, 228, 232];
+fn numbers(sender: Sender) -> BTreeSet<u16> {
+    let rows = table().filter(|row| row.sender() == sender);
+    rows.map(|row| row.number).collect()
+}
+
+/// The packets whose first value is a status.
+fn with_status() -> impl Iterator<Item = u16> {
+    let has_status = |row: &&Row| {
+        row.values
+            .first()
+            .is_some_and(|field| field.kind == Kind::Status)
+    };
+    table().filter(has_status).map(|row| row.number)
+}
+
+/// The statuses that the table has.
 const STATUSES: std::ops::RangeInclusive<u16> = 400..=412;
-
-/// The packets of the client. 116 is a gap.
-const REQUESTS: &[u16] = &[110, 111, 112, 113, 114, 115, 117, 118, 119, 120, 121];
 
 /// What was seen: numbers, and statuses of the packets that have one.
 #[derive(Default)]
@@ -33,9 +46,12 @@ impl Seen {
         let mut words = line.split(' ');
         let mut number = || words.next().and_then(|word| word.parse::<u16>().ok());
         let packet = number().unwrap_or_else(|| panic!("no packet: `{line}`"));
-        assert!(PACKETS.contains(&packet), "not in the table: `{line}`");
+        assert!(
+            numbers(Sender::Server).contains(&packet),
+            "not in the table: `{line}`"
+        );
         self.packets.insert(packet);
-        if WITH_STATUS.contains(&packet) {
+        if with_status().any(|number| number == packet) {
             let status = number().unwrap_or_else(|| panic!("no status: `{line}`"));
             assert!(STATUSES.contains(&status), "not in the table: `{line}`");
             self.statuses.insert((packet, status));
@@ -67,9 +83,9 @@ impl Seen {
 /// Every request without its values, with one too many, and with values of a wrong form.
 fn malformed() -> Vec<String> {
     let mut lines = Vec::new();
-    for number in REQUESTS {
+    for number in numbers(Sender::Client) {
         // A Logout with nothing behind it would be one.
-        if *number != 111 {
+        if number != 111 {
             lines.push(number.to_string());
         }
         for values in [
@@ -87,9 +103,8 @@ fn malformed() -> Vec<String> {
         }
     }
     // Numbers that the table lacks, or has for the server only, and what is no number at all.
-    for number in (0..100).chain(101..110).chain(122..130).chain(136..300) {
-        lines.push(number.to_string());
-    }
+    let unknown = |number: &u16| row(*number).is_none_or(|row| row.sender() == Sender::Server);
+    lines.extend((0..300).filter(unknown).map(|number| number.to_string()));
     lines.extend(["116", "hello", "0110 x y", "-1", "+110", "help", "999999"].map(str::to_owned));
     lines.push(format!("115 1 {}", "x".repeat(8193)));
     lines
@@ -200,15 +215,15 @@ fn walk(options: &[&str]) {
         }
     }
 
-    let all: BTreeSet<u16> = PACKETS.iter().copied().collect();
-    assert_eq!(seen.packets, all, "seen (left), and what the table has");
-    let unsent: Vec<_> = REQUESTS
-        .iter()
-        .filter(|number| !seen.sent.contains(number))
-        .collect();
+    assert_eq!(
+        seen.packets,
+        numbers(Sender::Server),
+        "seen (left), and what the table has"
+    );
+    let unsent = &numbers(Sender::Client) - &seen.sent;
     assert!(unsent.is_empty(), "never sent: {unsent:?}");
-    for number in WITH_STATUS {
-        let statuses = seen.statuses.range((*number, 0)..=(*number, u16::MAX));
+    for number in with_status() {
+        let statuses = seen.statuses.range((number, 0)..=(number, u16::MAX));
         assert!(statuses.count() >= 2, "{number} with one status only");
     }
 }

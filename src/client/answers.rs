@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use crate::protocol::{Reply, Request, Status};
+use crate::protocol::{FromServer, PushPacket, Refusal, Reply, Request, Status};
 
 /// The answer to a request, whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,29 +46,11 @@ pub struct Line {
     pub media: Option<i64>,
 }
 
-/// A message that was pushed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Push {
-    /// `220`
-    Message {
-        /// ChatID.
-        chat: i64,
-        /// Milliseconds since 1970-01-01T00:00:00Z.
-        timestamp: i64,
-        /// The text.
-        message: String,
-        /// MediaID.
-        media: Option<i64>,
-    },
-    /// `233`: the user asks to be a contact, or agreed.
-    Contact(String),
-}
-
 /// What a line turned out to be.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Taken<T> {
     /// A push.
-    Push(Push),
+    Push(PushPacket<'static>),
     /// The last line of an answer, to the request that was noted with this.
     Answer(T, Answer),
     /// A line of an answer with more to come, or an empty one.
@@ -128,101 +110,52 @@ impl<T> Answers<T> {
     ///
     /// When the line is no packet of a server, or answers nothing that was asked.
     pub fn take(&mut self, line: &[u8]) -> Result<Taken<T>, OutOfOrder> {
-        use crate::protocol::Refusal;
-        let reply = match Reply::parse(line) {
-            Ok(reply) => reply,
-            Err(Refusal::Blank) => return Ok(Taken::More),
+        let reply = match FromServer::parse(line) {
+            Ok(FromServer::Push(push)) => return Ok(Taken::Push(push.into_owned())),
+            Ok(FromServer::Reply(reply)) => reply,
             // What a newer server may push some day is none of our business.
-            Err(Refusal::Unknown(_)) => return Ok(Taken::More),
-            Err(Refusal::Invalid(_) | Refusal::TooLong(_) | Refusal::NoMemory) => {
-                return Err(OutOfOrder);
-            }
+            Err(Refusal::Blank | Refusal::Unknown(_)) => return Ok(Taken::More),
+            Err(_) => return Err(OutOfOrder),
         };
-        let number = reply.number();
         match reply {
-            Reply::MessageSended {
-                chat,
-                timestamp,
-                message,
-                media,
-            } => Ok(Taken::Push(Push::Message {
-                chat,
-                timestamp,
-                message: message.into_owned(),
-                media,
-            })),
-            Reply::ConfirmContactAdd { user } => Ok(Taken::Push(Push::Contact(user.into_owned()))),
+            Reply::Unknown { .. } if self.partial.is_none() && !self.is_empty() => {
+                self.done(Answer::Unknown)
+            }
             Reply::Unknown { reason } | Reply::Invalid { reason } if self.partial.is_none() => {
-                let unknown = number == 210;
                 let reason = reason.map(Cow::into_owned);
-                Ok(match self.waiting.pop_front() {
-                    Some((_, note)) if unknown => Taken::Answer(note, Answer::Unknown),
-                    Some((_, note)) => Taken::Answer(note, Answer::Refused(reason)),
-                    None => Taken::Unasked(reason),
-                })
-            }
-            reply => self.take_reply(reply),
-        }
-    }
-
-    fn take_reply(&mut self, reply: Reply<'_>) -> Result<Taken<T>, OutOfOrder> {
-        let asked = self.waiting.front().ok_or(OutOfOrder)?.0;
-        match self.partial.take() {
-            None => self.begin(asked, reply),
-            Some(partial) => self.go_on(partial, reply),
-        }
-    }
-
-    fn begin(&mut self, asked: u16, reply: Reply<'_>) -> Result<Taken<T>, OutOfOrder> {
-        use Answer as A;
-        let answer = match (asked, reply) {
-            (110, Reply::LoginResponse { status, user }) => A::Login(status, user.into_owned()),
-            (112, Reply::ChatListBegin { count }) => {
-                return Ok(self.list(A::Chats(Vec::new()), count));
-            }
-            (
-                119,
-                Reply::MediaResponse {
-                    status: Status::Ok,
-                    media,
-                },
-            ) => A::Media(media.ok_or(OutOfOrder)?.into_owned()),
-            // The status alone stands first; what follows says how many there are.
-            (118, Reply::OwnContactListResponse { status: Status::Ok }) => {
-                return Ok(self.list(A::Contacts(Vec::new()), u64::MAX));
-            }
-            (120, Reply::ContactListResponse { status: Status::Ok }) => {
-                return Ok(self.list(A::People(Vec::new()), u64::MAX));
-            }
-            (130, Reply::HistoryResponse { status: Status::Ok }) => {
-                return Ok(self.list(A::History(Vec::new()), u64::MAX));
-            }
-            (134, Reply::Pong { .. }) => A::Pong,
-            (asked, reply) => {
-                let answers = matches!(
-                    (asked, reply.number()),
-                    (111, 213)
-                        | (113, 217)
-                        | (114, 218)
-                        | (115, 219)
-                        | (117, 222)
-                        | (118, 223)
-                        | (119, 227)
-                        | (120, 228)
-                        | (121, 232)
-                        | (130, 240)
-                        | (131, 244)
-                        | (132, 245)
-                        | (133, 246)
-                        | (135, 248)
-                );
-                match reply.status() {
-                    Some(status) if answers => A::Status(status),
-                    _ => return Err(OutOfOrder),
+                match self.is_empty() {
+                    true => Ok(Taken::Unasked(reason)),
+                    false => self.done(Answer::Refused(reason)),
                 }
             }
+            // Of a reply to something else, nothing is taken.
+            reply if reply.to() != self.waiting.front().map(|(asked, _)| *asked) => Err(OutOfOrder),
+            reply => match self.partial.take() {
+                None => self.begin(reply),
+                Some(partial) => self.go_on(partial, reply),
+            },
+        }
+    }
+
+    fn begin(&mut self, reply: Reply<'_>) -> Result<Taken<T>, OutOfOrder> {
+        use Answer as A;
+        // Where a status alone stands first, what follows says how many there are.
+        let list = match reply {
+            Reply::ChatListBegin { count } => return Ok(self.list(A::Chats(Vec::new()), count)),
+            Reply::OwnContactListResponse { status: Status::Ok } => A::Contacts(Vec::new()),
+            Reply::ContactListResponse { status: Status::Ok } => A::People(Vec::new()),
+            Reply::HistoryResponse { status: Status::Ok } => A::History(Vec::new()),
+            Reply::LoginResponse { status, user } => {
+                return self.done(A::Login(status, user.into_owned()));
+            }
+            Reply::MediaResponse {
+                status: Status::Ok,
+                media,
+            } => return self.done(A::Media(media.ok_or(OutOfOrder)?.into_owned())),
+            Reply::Pong { .. } => return self.done(A::Pong),
+            reply => return self.done(A::Status(reply.status().ok_or(OutOfOrder)?)),
         };
-        self.done(answer)
+        Ok(self.list(list, u64::MAX))
     }
 
     fn list(&mut self, partial: Answer, count: u64) -> Taken<T> {
@@ -241,10 +174,10 @@ impl<T> Answers<T> {
             {
                 return Ok(self.list(partial, count));
             }
-            (A::Chats(_), Reply::ChatListEnd)
-            | (A::Contacts(_), Reply::ContactOwnListEnd)
-            | (A::People(_), Reply::ContactListEnd)
-            | (A::History(_), Reply::HistoryEnd)
+            (A::Chats(_), Reply::ChatListEnd {})
+            | (A::Contacts(_), Reply::ContactOwnListEnd {})
+            | (A::People(_), Reply::ContactListEnd {})
+            | (A::History(_), Reply::HistoryEnd {})
                 if self.missing == 0 =>
             {
                 return self.done(partial);

@@ -39,10 +39,10 @@ impl TokenBucket {
         }
     }
 
-    /// Counts one message.
+    /// Counts so many messages.
     #[inline]
-    pub(crate) fn spend(&mut self) {
-        self.left = self.left.saturating_sub(1);
+    pub(crate) fn spend(&mut self, count: u64) {
+        self.left = self.left.saturating_sub(count);
     }
 
     /// Counts what a stranger has sent: a line, or as many bytes, is worth several messages, since
@@ -115,7 +115,7 @@ mod tests {
         let mut count = 0;
         loop {
             while !pace.is_spent() {
-                pace.spend();
+                pace.spend(1);
                 count += 1;
             }
             now += pace.rest_from(now).max(Duration::from_micros(10));
@@ -146,7 +146,7 @@ mod tests {
         let start = pace.filled;
         for _ in 0..1000 {
             assert!(!pace.is_spent());
-            pace.spend();
+            pace.spend(1);
         }
         assert!(pace.is_spent());
         assert_eq!(pace.rest_from(start), Duration::from_millis(50));
@@ -172,7 +172,7 @@ mod tests {
     fn no_limit() {
         let mut pace = TokenBucket::new(0);
         for _ in 0..100_000 {
-            pace.spend();
+            pace.spend(1);
             pace.fill();
             assert!(!pace.is_spent());
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Answer, LoggedIn, Outcome, Refused, Session, reply};
+use super::{Answer, LoggedIn, Outcome, Refused, Session, logged_in, reply};
 use crate::auth::names;
 use crate::delivery::outbox::Outbox;
 use crate::guard::log_limit::log_limited;
@@ -87,12 +87,7 @@ pub(crate) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
 }
 
 /// `111` → `213`.
-pub(crate) fn logout(session: &mut Session) -> Outcome {
-    if session.login.is_none() {
-        return reply(Reply::LogoutResponse {
-            status: Status::ClientNotLoggedIn,
-        });
-    }
+pub(crate) fn logout() -> Outcome {
     Ok(Answer::Leave(Reply::LogoutResponse { status: Status::Ok }))
 }
 
@@ -169,9 +164,7 @@ pub(crate) fn register(
 /// `132 Old New` → `245`.
 pub(crate) fn change_password(session: &Session, old: &str, new: &str) -> Outcome {
     let respond = |status| reply(Reply::PasswordChangeResponse { status });
-    let Some(login) = &session.login else {
-        return respond(Status::ClientNotLoggedIn);
-    };
+    let login = logged_in(session)?;
     let Some(stored) = check(session, old)? else {
         return respond(Status::PasswordWrong);
     };
@@ -200,9 +193,7 @@ pub(crate) fn change_password(session: &Session, old: &str, new: &str) -> Outcom
 /// `133 Password` → `246`.
 pub(crate) fn delete(session: &Session, password: &str) -> Outcome {
     let respond = |status| reply(Reply::AccountDeleteResponse { status });
-    let Some(login) = &session.login else {
-        return respond(Status::ClientNotLoggedIn);
-    };
+    let login = logged_in(session)?;
     let Some(stored) = check(session, password)? else {
         return respond(Status::PasswordWrong);
     };

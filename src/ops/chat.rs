@@ -1,6 +1,6 @@
 //! Chats: listing, creating, deleting.
 
-use super::{Answer, Outcome, Refused, Session, contact, logged_in, reply};
+use super::{Answer, Outcome, Session, contact, logged_in, reply};
 use crate::ids::ChatId;
 use crate::ops::list::List;
 use crate::protocol::{Reply, Status};
@@ -8,11 +8,9 @@ use crate::store::StoreError;
 use crate::store::chats;
 use crate::store::chats::{Access, Created};
 
-/// `112` → `214`, `215` …, `216`. The table has no packet that could carry 407.
+/// `112` → `214`, `215` …, `216`.
 pub(crate) fn list(session: &Session) -> Outcome {
-    let Ok(login) = logged_in(session) else {
-        return Err(Refused::Because("not logged in"));
-    };
+    let login = logged_in(session)?;
     let store = &session.context.store;
     let keys = store.read(|view| chats::of(view, login.user))?;
     Ok(Answer::Stream(List::new(
@@ -31,7 +29,7 @@ pub(crate) fn list(session: &Session) -> Outcome {
             .format(out);
             Ok(())
         },
-        Reply::ChatListEnd,
+        Reply::ChatListEnd {},
         None,
     )))
 }
@@ -57,10 +55,7 @@ pub(crate) fn create(session: &Session, name: &str) -> Outcome {
 /// `114 ChatID` → `218`.
 pub(crate) fn delete(session: &Session, chat: ChatId) -> Outcome {
     let respond = |status| reply(Reply::ChatDeleteResponse { status });
-    let login = match logged_in(session) {
-        Ok(login) => login,
-        Err(status) => return respond(status),
-    };
+    let login = logged_in(session)?;
     let user = login.user;
     let access = session
         .context

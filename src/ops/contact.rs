@@ -65,10 +65,7 @@ pub(crate) fn delete(session: &Session, name: &str) -> Outcome {
 
 /// `118` → `223`, `224`, `225` …, `226`.
 pub(crate) fn own_list(session: &Session) -> Outcome {
-    let login = match logged_in(session) {
-        Ok(login) => login,
-        Err(status) => return reply(Reply::OwnContactListResponse { status }),
-    };
+    let login = logged_in(session)?;
     let store = &session.context.store;
     let user = login.user;
     let keys = store.read(|view| contacts::of(view, user))?;
@@ -90,17 +87,14 @@ pub(crate) fn own_list(session: &Session) -> Outcome {
             .format(out);
             Ok(())
         },
-        Reply::ContactOwnListEnd,
+        Reply::ContactOwnListEnd {},
         None,
     )))
 }
 
 /// `120` → `228`, `229`, `230` …, `231`.
 pub(crate) fn list(session: &Session) -> Outcome {
-    let login = match logged_in(session) {
-        Ok(login) => login,
-        Err(status) => return reply(Reply::ContactListResponse { status }),
-    };
+    let login = logged_in(session)?;
     let store = &session.context.store;
     let keys = store.read(|view| users::others(view, login.user))?;
     Ok(Answer::Stream(List::new(
@@ -119,7 +113,7 @@ pub(crate) fn list(session: &Session) -> Outcome {
             .format(out);
             Ok(())
         },
-        Reply::ContactListEnd,
+        Reply::ContactListEnd {},
         None,
     )))
 }
@@ -128,11 +122,8 @@ pub(crate) fn list(session: &Session) -> Outcome {
 pub(crate) fn both(
     session: &Session,
     name: &str,
-) -> Result<Result<(UserId, UserId), Status>, StoreError> {
-    let user = match logged_in(session) {
-        Ok(login) => login.user,
-        Err(status) => return Ok(Err(status)),
-    };
+) -> Result<Result<(UserId, UserId), Status>, Refused> {
+    let user = logged_in(session)?.user;
     let keys = names::keys(name);
     let found = session
         .context

@@ -11,10 +11,7 @@ use crate::store::{messages, users};
 /// `130 ChatID Before Count` → `240`, `241`, `242` …, `243`.
 pub(crate) fn request(session: &Session, chat: ChatId, before: i64, count: u32) -> Outcome {
     let respond = |status| reply(Reply::HistoryResponse { status });
-    let login = match logged_in(session) {
-        Ok(login) => login,
-        Err(status) => return respond(status),
-    };
+    let login = logged_in(session)?;
     let store = &session.context.store;
     let pin = store.pin(chat);
     let user = login.user;
@@ -59,22 +56,15 @@ pub(crate) fn request(session: &Session, chat: ChatId, before: i64, count: u32) 
                 .format(out);
             })
         },
-        Reply::HistoryEnd,
+        Reply::HistoryEnd {},
         Some(pin),
     )))
 }
 
 /// `135 ChatID TimeStamp` → `248`.
-pub(crate) fn received(session: &mut Session, chat: ChatId, timestamp: i64) -> Outcome {
+pub(crate) fn received(session: &Session, chat: ChatId, timestamp: i64) -> Outcome {
     let respond = |status| reply(Reply::ReceivedResponse { status });
-    let login = match logged_in(session) {
-        Ok(login) => login,
-        Err(status) => {
-            // A client that cannot lose its first 135 on the way sends it in front of its login.
-            session.will_confirm = true;
-            return respond(status);
-        }
-    };
+    let login = logged_in(session)?;
     // Under the lock, what is being written just now is either sent or not.
     let sent = {
         let mut writing = session.peer.connection().lock();

@@ -19,10 +19,7 @@ pub(crate) fn fetch(session: &Session, id: MediaId) -> Outcome {
             media: None,
         })
     };
-    let login = match logged_in(session) {
-        Ok(login) => login,
-        Err(status) => return respond(status),
-    };
+    let login = logged_in(session)?;
     let store = &session.context.store;
     let find = || store.read(|view| media::find(view, login.user, id));
     let found = match find()? {

@@ -7,7 +7,7 @@ use crate::delivery::outbox::push::Push;
 use crate::ids::{ChatId, MediaId, UserId};
 use crate::protocol::memory;
 use crate::protocol::memory::NoMemory;
-use crate::protocol::{Reply, Status};
+use crate::protocol::{PushPacket, Reply, Status};
 use crate::store::chats;
 use crate::store::chats::Access;
 use crate::store::messages;
@@ -192,10 +192,7 @@ fn note_quota(session: &Session, login: &LoggedIn, refused: usize) {
 /// `115 ChatID Message Media` → `219`; without media, messages go through [`send_batch`].
 pub(crate) fn send(session: &Session, chat: ChatId, message: &str, data: Option<&str>) -> Outcome {
     let respond = |status| reply(Reply::MessageSendResponse { status });
-    let login = match logged_in(session) {
-        Ok(login) => login,
-        Err(status) => return respond(status),
-    };
+    let login = logged_in(session)?;
     let user = login.user;
     let store = &session.context.store;
     let Some(data) = data else {
@@ -270,7 +267,7 @@ fn push(session: &Session, newest: &Newest, lines: &mut Vec<u8>, items: &mut [It
         lines.clear();
         for item in items {
             let Some(kept) = item.kept() else { continue };
-            Reply::MessageSended {
+            PushPacket::MessageSended {
                 chat: item.chat.number(),
                 timestamp: kept.timestamp,
                 message: text.get(item.body.clone()).unwrap_or("").into(),

@@ -159,15 +159,22 @@ pub(crate) type Outcome = Result<Answer, Refused>;
 /// [`message::Batch`].
 pub(crate) fn handle(session: &mut Session, request: &Request<'_>) -> Outcome {
     use Request as R;
-    if session.context.require_tls && request.has_password() && !session.peer.is_private() {
+    let row = request.row();
+    if session.context.require_tls && row.has_secret() && !session.peer.is_private() {
         return Err(Refused::Because(
             "passwords are taken over TLS only; connect to the port that has it",
         ));
     }
+    if row.needs_login() && session.login.is_none() {
+        // A client that cannot lose its first 135 on the way sends it in front of its login.
+        session.will_confirm |= matches!(request, R::Received { .. });
+        let refusal = Reply::of_status(row, Status::ClientNotLoggedIn);
+        return refusal.map_or(Err(NOT_LOGGED_IN), reply);
+    }
     match request {
         R::Login { user, password } => account::login(session, user, password),
-        R::Logout => account::logout(session),
-        R::ChatList => chat::list(session),
+        R::Logout {} => account::logout(),
+        R::RequestChatList {} => chat::list(session),
         R::ChatCreate { contact } => chat::create(session, contact),
         R::ChatDelete { chat } => chat::delete(session, ChatId::new(*chat)),
         R::MessageSend {
@@ -175,17 +182,17 @@ pub(crate) fn handle(session: &mut Session, request: &Request<'_>) -> Outcome {
             message,
             media,
         } => message::send(session, ChatId::new(*chat), message, media.as_deref()),
-        R::Register {
+        R::RegisterAccount {
             user,
             password,
             email,
             gender,
         } => account::register(session, user, password, email, gender),
-        R::OwnContactList => contact::own_list(session),
-        R::MediaFetch { media } => media::fetch(session, MediaId::new(*media)),
-        R::ContactList => contact::list(session),
-        R::ContactConfirm { user } => contact::confirm(session, user),
-        R::History {
+        R::RequestOwnContactList {} => contact::own_list(session),
+        R::RequestMedia { media } => media::fetch(session, MediaId::new(*media)),
+        R::RequestContactList {} => contact::list(session),
+        R::RequestConfirmContact { user } => contact::confirm(session, user),
+        R::RequestHistory {
             chat,
             before,
             count,
@@ -197,18 +204,22 @@ pub(crate) fn handle(session: &mut Session, request: &Request<'_>) -> Outcome {
             history::received(session, ChatId::new(*chat), *timestamp)
         }
         // It may be as long as a line.
-        R::Ping { text } => Ok(Answer::Reply(Reply::Pong {
-            text: match text {
-                Some(text) => Some(Cow::Owned(memory::copy(text)?)),
-                None => None,
-            },
-        })),
+        R::Ping { text } => reply(Reply::Pong {
+            text: text
+                .as_deref()
+                .map(memory::copy)
+                .transpose()?
+                .map(Cow::Owned),
+        }),
     }
 }
 
-/// The login, or the status that there is none.
-fn logged_in(session: &Session) -> Result<&LoggedIn, Status> {
-    session.login.as_ref().ok_or(Status::ClientNotLoggedIn)
+/// Where no reply could carry 407: `112`.
+const NOT_LOGGED_IN: Refused = Refused::Because("not logged in");
+
+/// The login, which [`handle`] has made sure of.
+fn logged_in(session: &Session) -> Result<&LoggedIn, Refused> {
+    session.login.as_ref().ok_or(NOT_LOGGED_IN)
 }
 
 /// Shortens handlers whose every status goes into the same packet.

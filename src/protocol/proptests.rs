@@ -1,14 +1,14 @@
 //! What holds for every text and every bytes: nothing panics, everything survives the way over
 //! the wire, and how bytes are split into reads changes nothing.
 
-use std::borrow::Cow;
-
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{Event, Foreign, Limits, LineDecoder, Reply, Request, Status};
+use super::{Event, Foreign, FromServer, Limits, LineDecoder, PushPacket, Reply, Request, Status};
 use crate::protocol::line::PLAIN_LIMIT;
+use crate::protocol::row::{Kind, Role, Row, Sender};
 use crate::protocol::table::PACKETS;
+use crate::protocol::value::{VALUES_MAX, Value, Values};
 
 const LIMITS: Limits = Limits { media: 4096 };
 
@@ -72,135 +72,83 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
 }
 
-fn cow() -> impl Strategy<Value = Cow<'static, str>> {
-    plain().prop_map(Cow::from)
+/// A value of this kind. What the server says may be any text.
+fn value(row: &'static Row, kind: Kind, optional: bool) -> BoxedStrategy<Value<'static>> {
+    let texts = |texts: BoxedStrategy<String>| {
+        let value = texts.prop_map(|text| Value::Text(text.into()));
+        value.boxed()
+    };
+    let given = match (kind, row.role) {
+        (Kind::Long, _) => any::<i64>().prop_map(Value::Long).boxed(),
+        (Kind::Int, _) => any::<u64>().prop_map(Value::Int).boxed(),
+        (Kind::Count, _) => (1..=1000u64).prop_map(Value::Int).boxed(),
+        (Kind::Status, Role::Reply { statuses, .. }) => {
+            let status = |code| Value::Status(Status::from_code(code).unwrap());
+            select(statuses).prop_map(status).boxed()
+        }
+        (Kind::Email, _) => {
+            let email = "[a-zü \"\\\\]{0,5}[a-z]@[a-z]\\PC{0,5}";
+            texts(
+                email
+                    .prop_filter("one @", |email| email.matches('@').count() == 1)
+                    .boxed(),
+            )
+        }
+        (Kind::Gender, _) => texts("\\PC{1,32}".boxed()),
+        (Kind::Media, Role::Request { .. }) => texts(
+            text()
+                .prop_filter("not empty", |text| !text.is_empty())
+                .boxed(),
+        ),
+        (Kind::Str | Kind::Secret, Role::Request { .. }) => texts(plain().boxed()),
+        _ => texts(text().boxed()),
+    };
+    match optional {
+        true => prop_oneof![given, Just(Value::Absent)].boxed(),
+        false => given,
+    }
 }
 
-fn full() -> impl Strategy<Value = Cow<'static, str>> {
-    text().prop_map(Cow::from)
-}
-
-/// Non-empty, as Media must be.
-fn media() -> impl Strategy<Value = Cow<'static, str>> {
-    full().prop_filter("not empty", |text| !text.is_empty())
+/// A row of these and values for it.
+fn packet(sender: Sender) -> impl Strategy<Value = (&'static Row, Values<'static>)> {
+    let rows: Vec<&Row> = PACKETS
+        .iter()
+        .filter(|row| row.sender() == sender)
+        .collect();
+    select(rows).prop_flat_map(|row| {
+        let fields = row.values.iter();
+        let values: Vec<_> = fields
+            .map(|field| value(row, field.kind, field.optional))
+            .collect();
+        values.prop_map(move |mut values| {
+            values.resize(VALUES_MAX, Value::Absent);
+            (row, values.try_into().unwrap())
+        })
+    })
 }
 
 fn request() -> impl Strategy<Value = Request<'static>> {
-    let email = "[a-zü \"\\\\]{0,5}[a-z]@[a-z]\\PC{0,5}";
-    let email = email.prop_filter("one @", |email| email.matches('@').count() == 1);
-    let gender = "\\PC{1,32}";
-    prop_oneof![
-        (cow(), cow()).prop_map(|(user, password)| Request::Login { user, password }),
-        Just(Request::Logout),
-        Just(Request::ChatList),
-        cow().prop_map(|contact| Request::ChatCreate { contact }),
-        any::<i64>().prop_map(|chat| Request::ChatDelete { chat }),
-        (any::<i64>(), full(), prop::option::of(media()))
-            .prop_filter("something", |(_, message, media)| !message.is_empty()
-                || media.is_some())
-            .prop_map(|(chat, message, media)| Request::MessageSend {
-                chat,
-                message,
-                media
-            }),
-        (cow(), cow(), email, gender).prop_map(|(user, password, email, gender)| {
-            Request::Register {
-                user,
-                password,
-                email: email.into(),
-                gender: gender.into(),
-            }
-        }),
-        Just(Request::OwnContactList),
-        any::<i64>().prop_map(|media| Request::MediaFetch { media }),
-        Just(Request::ContactList),
-        cow().prop_map(|user| Request::ContactConfirm { user }),
-        (any::<i64>(), any::<i64>(), 1..=1000u32).prop_map(|(chat, before, count)| {
-            Request::History {
-                chat,
-                before,
-                count,
-            }
-        }),
-        cow().prop_map(|user| Request::ContactDelete { user }),
-        (cow(), cow()).prop_map(|(old, new)| Request::PasswordChange { old, new }),
-        cow().prop_map(|password| Request::AccountDelete { password }),
-        prop::option::of(cow()).prop_map(|text| Request::Ping { text }),
-        any::<(i64, i64)>().prop_map(|(chat, timestamp)| Request::Received { chat, timestamp }),
-    ]
+    let made = packet(Sender::Client).prop_map(|(row, values)| Request::of(row, values).unwrap());
+    made.prop_filter("a message or media", |request| match request {
+        Request::MessageSend { message, media, .. } => !message.is_empty() || media.is_some(),
+        _ => true,
+    })
 }
 
-fn status() -> impl Strategy<Value = Status> {
-    select(Status::ALL)
+fn from_server() -> impl Strategy<Value = FromServer<'static>> {
+    packet(Sender::Server).prop_map(|(row, values)| match row.role {
+        Role::Push => FromServer::Push(PushPacket::of(row, values).unwrap()),
+        _ => FromServer::Reply(Reply::of(row, values).unwrap()),
+    })
 }
 
-fn reply() -> impl Strategy<Value = Reply<'static>> {
-    // The packets of a status alone, and of a count alone.
-    let statuses: Vec<fn(Status) -> Reply<'static>> = vec![
-        |status| Reply::LogoutResponse { status },
-        |status| Reply::ChatCreateResponse { status },
-        |status| Reply::ChatDeleteResponse { status },
-        |status| Reply::MessageSendResponse { status },
-        |status| Reply::RegisterAccountResponse { status },
-        |status| Reply::OwnContactListResponse { status },
-        |status| Reply::ContactListResponse { status },
-        |status| Reply::ConfirmContactResponse { status },
-        |status| Reply::HistoryResponse { status },
-        |status| Reply::ContactDeleteResponse { status },
-        |status| Reply::PasswordChangeResponse { status },
-        |status| Reply::AccountDeleteResponse { status },
-        |status| Reply::ReceivedResponse { status },
-    ];
-    let counts: Vec<fn(u64) -> Reply<'static>> = vec![
-        |count| Reply::ChatListBegin { count },
-        |count| Reply::ContactOwnListBegin { count },
-        |count| Reply::ContactListBegin { count },
-        |count| Reply::HistoryBegin { count },
-    ];
-    let ends = vec![
-        Reply::ChatListEnd,
-        Reply::ContactOwnListEnd,
-        Reply::ContactListEnd,
-        Reply::HistoryEnd,
-    ];
-    let ids = any::<(i64, i64)>;
-    let id = prop::option::of(any::<i64>());
-    prop_oneof![
-        (select(statuses), status()).prop_map(|(make, status)| make(status)),
-        (select(counts), any::<u64>()).prop_map(|(make, count)| make(count)),
-        select(ends),
-        prop::option::of(full()).prop_map(|reason| Reply::Unknown { reason }),
-        prop::option::of(full()).prop_map(|reason| Reply::Invalid { reason }),
-        (status(), full()).prop_map(|(status, user)| Reply::LoginResponse { status, user }),
-        (any::<i64>(), full(), full()).prop_map(|(chat, creator, other)| Reply::ChatListElement {
-            chat,
-            creator,
-            other
-        }),
-        (ids(), full(), id.clone()).prop_map(|((chat, timestamp), message, media)| {
-            Reply::MessageSended {
-                chat,
-                timestamp,
-                message,
-                media,
-            }
-        }),
-        (full(), any::<i64>()).prop_map(|(name, since)| Reply::ContactOwnListElem { name, since }),
-        (status(), prop::option::of(full()))
-            .prop_map(|(status, media)| Reply::MediaResponse { status, media }),
-        full().prop_map(|name| Reply::ContactListElement { name }),
-        full().prop_map(|user| Reply::ConfirmContactAdd { user }),
-        (ids(), full(), full(), id).prop_map(|((chat, timestamp), user, message, media)| {
-            Reply::HistoryElement {
-                chat,
-                timestamp,
-                user,
-                message,
-                media,
-            }
-        }),
-        prop::option::of(full()).prop_map(|text| Reply::Pong { text }),
-    ]
+fn written(packet: &FromServer<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match packet {
+        FromServer::Reply(reply) => reply.format(&mut bytes),
+        FromServer::Push(push) => push.format(&mut bytes),
+    }
+    bytes
 }
 
 /// The line that a peer's decoder makes of a formatted packet.
@@ -314,11 +262,9 @@ proptest! {
     }
 
     #[test]
-    fn every_reply_survives_format_and_parse(reply in reply()) {
-        let mut bytes = Vec::new();
-        reply.format(&mut bytes);
-        let line = over_the_wire(&bytes);
-        let parsed = Reply::parse(&line);
+    fn what_the_server_says_survives_format_and_parse(reply in from_server()) {
+        let line = over_the_wire(&written(&reply));
+        let parsed = FromServer::parse(&line);
         prop_assert!(parsed.as_ref() == Ok(&reply), "{:?}: {:?}", String::from_utf8_lossy(&line), parsed);
     }
 
@@ -336,13 +282,11 @@ proptest! {
             let media = media.map(|_| id.unwrap_or(1));
             let (chat, timestamp) = (7, 1_763_862_000_000);
             for reply in [
-                Reply::MessageSended { chat, timestamp, message: message.clone(), media },
-                Reply::HistoryElement { chat, timestamp, user: "hans".into(), message, media },
+                FromServer::Push(PushPacket::MessageSended { chat, timestamp, message: message.clone(), media }),
+                Reply::HistoryElement { chat, timestamp, user: "hans".into(), message, media }.into(),
             ] {
-                let mut bytes = Vec::new();
-                reply.format(&mut bytes);
-                let line = over_the_wire(&bytes);
-                prop_assert!(Reply::parse(&line) == Ok(reply), "{:?}", String::from_utf8_lossy(&line));
+                let line = over_the_wire(&written(&reply));
+                prop_assert!(FromServer::parse(&line) == Ok(reply), "{:?}", String::from_utf8_lossy(&line));
             }
         }
     }
@@ -352,7 +296,7 @@ proptest! {
         let mut line = if known { format!("{} ", number.number).into_bytes() } else { Vec::new() };
         line.extend(bytes);
         let _ = Request::parse(&line, &LIMITS);
-        let _ = Reply::parse(&line);
+        let _ = FromServer::parse(&line);
     }
 
     /// What is read and written again is read the same: no line has two meanings.
@@ -364,10 +308,8 @@ proptest! {
             request.format(&mut bytes);
             prop_assert!(Request::parse(&over_the_wire(&bytes), &LIMITS) == Ok(request), "{line:?}");
         }
-        if let Ok(reply) = Reply::parse(line.as_bytes()) {
-            let mut bytes = Vec::new();
-            reply.format(&mut bytes);
-            prop_assert!(Reply::parse(&over_the_wire(&bytes)) == Ok(reply), "{line:?}");
+        if let Ok(reply) = FromServer::parse(line.as_bytes()) {
+            prop_assert!(FromServer::parse(&over_the_wire(&written(&reply))) == Ok(reply), "{line:?}");
         }
     }
 

@@ -1,13 +1,9 @@
-//! What every line goes through, whichever side sent it: is it text, is it a packet, and if not, why.
+//! Why a line is no packet.
 
 use std::borrow::Cow;
 
-use memchr::memchr;
-
-use super::table;
-use super::value;
 use crate::protocol::memory::NO_MEMORY;
-use crate::protocol::table::{Packet, Sender};
+use crate::protocol::row::{Field, Row};
 
 /// Why a line is no packet.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,18 +26,15 @@ impl Refusal {
     }
 
     /// `211` for a known packet: `114 ChatDelete: ChatID is not a number`.
-    pub(super) fn of(packet: &Packet, reason: &str) -> Refusal {
-        Refusal::Invalid(Cow::Owned(format!(
-            "{} {}: {reason}",
-            packet.number, packet.name
-        )))
+    pub(super) fn of(row: &Row, reason: &str) -> Refusal {
+        Refusal::Invalid(Cow::Owned(format!("{} {}: {reason}", row.number, row.name)))
     }
 
     /// The same, for a value that is too long: `115 MessageSend: Media is too long`.
-    pub(super) fn too_long(packet: &Packet, value: &str) -> Refusal {
+    pub(super) fn too_long(row: &Row, field: &Field) -> Refusal {
         Refusal::TooLong(Cow::Owned(format!(
-            "{} {}: {value} is too long",
-            packet.number, packet.name
+            "{} {}: {} is too long",
+            row.number, row.name, field.name
         )))
     }
 
@@ -55,26 +48,4 @@ impl Refusal {
             Refusal::NoMemory => Some(NO_MEMORY),
         }
     }
-}
-
-/// The row that a line's opcode names, for packets of this sender, and the text behind it.
-pub(super) fn packet_of(line: &[u8], sender: Sender) -> Result<(&'static Packet, &str), Refusal> {
-    if line.iter().all(|&byte| byte == b' ') {
-        return Err(Refusal::Blank);
-    }
-    let text = value::text(line)?;
-    let (number, rest) = value::opcode(text);
-    let packet = number.and_then(table::packet);
-    if let Some(packet) = packet.filter(|packet| packet.sender == sender) {
-        return Ok((packet, rest));
-    }
-    // A TAB is fine in a bare Message only, and here is none.
-    if memchr(b'\t', line).is_some() {
-        return Err(Refusal::invalid("the line holds a control character"));
-    }
-    Err(Refusal::Unknown(Cow::Borrowed(match (number, packet) {
-        (None, _) => "a line starts with the number of a packet",
-        (_, None) => "no packet has this number",
-        _ => "the other side sends this packet",
-    })))
 }

@@ -1,185 +1,139 @@
-//! The table of packets: one row a packet. Parsing (number and types of values), `help` and the
-//! reasons of `--explain` derive from it.
+//! The table of packets: one row a packet. Everything else that holds for each packet is made of
+//! the rows by the macro `packets` in `row.rs`: the enums [`Request`], [`Reply`] and [`PushPacket`],
+//! parsing, formatting, `Debug`, `help` and the reasons of `--explain`.
+//!
+//! A row has the number, the name, the values (the name in Rust, the [`Kind`], `optional` if it may
+//! be missing, the name in the table), then
+//!
+//! - of a request: whether it needs a login, what it costs the token bucket, its line of `help`;
+//! - of a reply: which request it answers, its statuses in brackets if it has some, a comment;
+//! - of a push: a comment.
 //!
 //! Numbers and names are the seed table's, with section 7 of the contract (226 is the End, 100 is
-//! another number of Login); 130 to 135 and 240 to 248 are section 6's, requests of our own.
+//! another number of Login). 130 to 135 and 240 to 248 are section 6's, requests of our own.
 
+use std::borrow::Cow;
 use std::fmt;
 
-/// Who sends a packet (seed table, column "Absender").
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sender {
-    /// A request.
-    Client,
-    /// A reply, or a push that answers nothing.
-    Server,
-}
-
-/// The type of a value (contract, section 2).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// A signed 64-bit number: an id (from 1 on) or milliseconds since 1970-01-01T00:00:00Z.
-    Long,
-    /// A number without sign or leading zero.
-    Int,
-    /// Text, bare (one word) or quoted; without control characters when a client sends it.
-    Str,
-    /// Text whose bare form is the rest of the line; quoted if a value follows it.
-    Message,
-    /// For people: the rest of the line, as a Message without anything behind it.
-    Text,
-    /// A `Str` that may also hold control characters, as escapes.
-    Media,
-    /// A STATUSCODE, 400 to 412.
-    Status,
-}
-
-/// As the seed table writes the types. Message and Media are `Str` there too.
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Kind::Long => "Long",
-            Kind::Int => "int",
-            Kind::Str | Kind::Message | Kind::Media => "Str",
-            Kind::Text => "Text",
-            Kind::Status => "STATUSCODE",
-        })
-    }
-}
-
-/// One value of a packet.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Field {
-    /// The name, as in the seed table.
-    pub name: &'static str,
-    /// How it is written.
-    pub kind: Kind,
-    /// May be missing. Only the last value of a packet can be.
-    pub optional: bool,
-}
-
-/// One row of the table.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Packet {
-    /// The opcode, 110 to 248.
-    pub number: u16,
-    /// Who sends it.
-    pub sender: Sender,
-    /// The name, as in the seed table.
-    pub name: &'static str,
-    /// The values, in their order.
-    pub values: &'static [Field],
-    /// One line for people, without a full stop.
-    pub help: &'static str,
-}
+use crate::protocol::row::{Field, Kind, Role, Row, Sender, packets};
+use crate::protocol::status::Status;
+use crate::protocol::value;
+use crate::protocol::value::{Held, Values};
 
 /// The second number of Login: the seed table's example logs in with it.
 pub const LOGIN_ALIAS: u16 = 100;
 
-/// The most values that a packet has (242 HistoryElement).
-pub const VALUES_MAX: usize = 5;
-
-macro_rules! packets {
-    ($($sender:ident $number:literal $name:ident [$($value:literal $kind:ident $($optional:ident)?),*] $help:literal;)*) => {
-        &[$(Packet {
-            number: $number,
-            sender: Sender::$sender,
-            name: stringify!($name),
-            values: &[$(Field { name: $value, kind: Kind::$kind, optional: packets!(@$($optional)?) }),*],
-            help: $help,
-        }),*]
-    };
-    (@optional) => { true };
-    (@) => { false };
-}
-
-/// All packets, in the order of their numbers (a test holds that; the search relies on it).
-pub static PACKETS: &[Packet] = packets! {
-    Client 110 Login ["Username" Str, "Password" Str] "log in; answers 212, then what was missed";
-    Client 111 Logout [] "log out, the connection stays open; answers 213";
-    Client 112 RequestChatList [] "your chats; answers 214, 215 for each, 216";
-    Client 113 ChatCreate ["ContactName" Str] "open the chat with a contact; answers 217";
-    Client 114 ChatDelete ["ChatID" Long] "remove a chat and its messages from your list; answers 218";
-    Client 115 MessageSend ["ChatID" Long, "Message" Message, "Media" Media optional] "send: the rest of the line, or a \"quoted\" message and media; answers 219";
-    Client 117 RegisterAccount ["Username" Str, "Password" Str, "Email" Str, "Gender" Str] "make an account, does not log in; answers 222";
-    Client 118 RequestOwnContactList [] "your confirmed contacts; answers 223, 224, 225 for each, 226";
-    Client 119 RequestMedia ["MediaID" Long] "fetch media of a message; answers 227";
-    Client 120 RequestContactList [] "all other users; answers 228, 229, 230 for each, 231";
-    Client 121 RequestConfirmContact ["Username" Str] "ask a user to be your contact, or agree; answers 232";
-    Client 130 RequestHistory ["ChatID" Long, "Before" Long, "Count" Int] "up to Count (1-1000) messages older than Before, 0 for the newest; answers 240, 241, 242 for each, 243";
-    Client 131 ContactDelete ["Username" Str] "end a contact, decline or withdraw a request; answers 244";
-    Client 132 PasswordChange ["Old" Str, "New" Str] "change your password; answers 245";
-    Client 133 AccountDelete ["Password" Str] "delete your account for good; answers 246";
-    Client 134 Ping ["Text" Str optional] "is anybody there; answers 247 with the same text";
-    Client 135 Received ["ChatID" Long, "TimeStamp" Long] "everything up to this message has been read; answers 248";
-    // The reason is for people, and there only with --explain (contract, section 5).
-    Server 210 Unknown ["Reason" Text optional] "no such request";
-    Server 211 Invalid ["Reason" Text optional] "the request is malformed, or nothing could be kept";
-    Server 212 LoginResponse ["Status" Status, "Username" Str] "answers 110";
-    Server 213 LogoutResponse ["Status" Status] "answers 111";
-    Server 214 ChatListBegin ["ChatCount" Int] "answers 112, this many 215 follow";
-    Server 215 ChatListElement ["ChatID" Long, "Username" Str, "Username" Str] "a chat, its creator and the other member";
-    Server 216 ChatListEnd [] "the list is complete";
-    Server 217 ChatCreateResponse ["Status" Status] "answers 113";
-    Server 218 ChatDeleteResponse ["Status" Status] "answers 114";
-    Server 219 MessageSendResponse ["Status" Status] "answers 115; with 400 the message is on disk";
-    Server 220 MessageSended ["ChatID" Long, "TimeStamp" Long, "Message" Message, "MediaID" Long optional] "a message to you";
-    Server 222 RegisterAccountResponse ["Status" Status] "answers 117";
-    Server 223 OwnContactListResponse ["Status" Status] "answers 118";
-    Server 224 ContactOwnListBegin ["Count" Int] "this many 225 follow";
-    Server 225 ContactOwnListElem ["ContactName" Str, "ContactSince" Long] "a confirmed contact";
-    Server 226 ContactOwnListEnd [] "the list is complete";
-    Server 227 MediaResponse ["Status" Status, "Media" Media optional] "answers 119; media only with 400";
-    Server 228 ContactListResponse ["Status" Status] "answers 120";
-    Server 229 ContactListBegin ["Count" Int] "this many 230 follow";
-    Server 230 ContactListElement ["ContactName" Str] "a user";
-    Server 231 ContactListEnd [] "the list is complete";
-    Server 232 ConfirmContactResponse ["Status" Status] "answers 121";
-    Server 233 ConfirmContactAdd ["Username" Str] "the user wants you as a contact, or agreed";
-    Server 240 HistoryResponse ["Status" Status] "answers 130";
-    Server 241 HistoryBegin ["Count" Int] "this many 242 follow, oldest first";
-    Server 242 HistoryElement ["ChatID" Long, "TimeStamp" Long, "Username" Str, "Message" Message, "MediaID" Long optional] "a message of the chat and who wrote it";
-    Server 243 HistoryEnd [] "the list is complete";
-    Server 244 ContactDeleteResponse ["Status" Status] "answers 131";
-    Server 245 PasswordChangeResponse ["Status" Status] "answers 132";
-    Server 246 AccountDeleteResponse ["Status" Status] "answers 133";
-    Server 247 Pong ["Text" Str optional] "answers 134";
-    Server 248 ReceivedResponse ["Status" Status] "answers 135";
-};
-
-/// The row of an opcode. [`LOGIN_ALIAS`] leads to Login's.
-pub fn packet(number: u16) -> Option<&'static Packet> {
-    let number = if number == LOGIN_ALIAS { 110 } else { number };
-    let at = PACKETS
-        .binary_search_by_key(&number, |row| row.number)
-        .ok()?;
-    PACKETS.get(at)
-}
-
-/// The packet's name, or an empty one for a number that the table does not have.
-pub(super) fn name(number: u16) -> &'static str {
-    packet(number).map_or("", |row| row.name)
-}
-
-/// Number, name and values as help shows them: `115 MessageSend ChatID:Long Message:Str [Media:Str]`.
-impl fmt::Display for Packet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.number, self.name)?;
-        for value in self.values {
-            if value.optional {
-                write!(f, " [{}:{}]", value.name, value.kind)?;
-            } else {
-                write!(f, " {}:{}", value.name, value.kind)?;
-            }
-        }
-        Ok(())
+packets! {
+    requests {
+        110 Login { user: Str "Username", password: Secret "Password" } login false cost 0
+            "log in; answers 212, then what was missed";
+        111 Logout {} login true cost 0
+            "log out, the connection stays open; answers 213";
+        112 RequestChatList {} login true cost 0
+            "your chats; answers 214, 215 for each, 216";
+        113 ChatCreate { contact: Str "ContactName" } login true cost 0
+            "open the chat with a contact; answers 217";
+        114 ChatDelete { chat: Long "ChatID" } login true cost 0
+            "remove a chat and its messages from your list; answers 218";
+        115 MessageSend { chat: Long "ChatID", message: Message "Message", media: Media optional "Media" } login true cost 1
+            "send: the rest of the line, or a \"quoted\" message and media; answers 219";
+        117 RegisterAccount { user: Str "Username", password: Secret "Password", email: Email "Email", gender: Gender "Gender" } login false cost 0
+            "make an account, does not log in; answers 222";
+        118 RequestOwnContactList {} login true cost 0
+            "your confirmed contacts; answers 223, 224, 225 for each, 226";
+        119 RequestMedia { media: Long "MediaID" } login true cost 0
+            "fetch media of a message; answers 227";
+        120 RequestContactList {} login true cost 0
+            "all other users; answers 228, 229, 230 for each, 231";
+        121 RequestConfirmContact { user: Str "Username" } login true cost 0
+            "ask a user to be your contact, or agree; answers 232";
+        130 RequestHistory { chat: Long "ChatID", before: Long "Before", count: Count "Count" } login true cost 0
+            "up to Count (1-1000) messages older than Before, 0 for the newest; answers 240, 241, 242 for each, 243";
+        131 ContactDelete { user: Str "Username" } login true cost 0
+            "end a contact, decline or withdraw a request; answers 244";
+        132 PasswordChange { old: Secret "Old", new: Secret "New" } login true cost 0
+            "change your password; answers 245";
+        133 AccountDelete { password: Secret "Password" } login true cost 0
+            "delete your account for good; answers 246";
+        134 Ping { text: Str optional "Text" } login false cost 0
+            "is anybody there; answers 247 with the same text";
+        135 Received { chat: Long "ChatID", timestamp: Long "TimeStamp" } login true cost 0
+            "everything up to this message has been read; answers 248";
+    }
+    replies {
+        210 Unknown { reason: Text optional "Reason" } to any
+            "no such request; the reason is there with --explain only, and repeats nothing of it";
+        211 Invalid { reason: Text optional "Reason" } to any
+            "malformed, or nothing could be kept; the reason as in 210";
+        212 LoginResponse { status: Status "Status", user: Str "Username" } to 110 [400 404 405 406]
+            "the name as registered with 400, else as sent";
+        213 LogoutResponse { status: Status "Status" } to 111 [400 407]
+            "after 400 comes no push of this login";
+        214 ChatListBegin { count: Int "ChatCount" } to 112
+            "this many 215 follow";
+        215 ChatListElement { chat: Long "ChatID", creator: Str "Username", other: Str "Username" } to 112
+            "a chat, its creator and the other member; `~name` if the account is gone";
+        216 ChatListEnd {} to 112
+            "the list is complete";
+        217 ChatCreateResponse { status: Status "Status" } to 113 [400 407 410 411]
+            "with 400 the chat is in the list";
+        218 ChatDeleteResponse { status: Status "Status" } to 114 [400 407 408 409]
+            "with 400 the chat is gone from the list";
+        219 MessageSendResponse { status: Status "Status" } to 115 [400 407 408 409 410]
+            "with 400 the message is on disk";
+        222 RegisterAccountResponse { status: Status "Status" } to 117 [400 401 402 403 404]
+            "with 400 the account is there";
+        223 OwnContactListResponse { status: Status "Status" } to 118 [400 407]
+            "with 400 the list follows";
+        224 ContactOwnListBegin { count: Int "Count" } to 118
+            "this many 225 follow";
+        225 ContactOwnListElem { name: Str "ContactName", since: Long "ContactSince" } to 118
+            "a confirmed contact, and since when in milliseconds";
+        226 ContactOwnListEnd {} to 118
+            "the list is complete";
+        227 MediaResponse { status: Status "Status", media: Media optional "Media" } to 119 [400 407 409 412]
+            "media as it was sent, byte for byte; only with 400";
+        228 ContactListResponse { status: Status "Status" } to 120 [400 407]
+            "with 400 the list follows";
+        229 ContactListBegin { count: Int "Count" } to 120
+            "this many 230 follow";
+        230 ContactListElement { name: Str "ContactName" } to 120
+            "a user";
+        231 ContactListEnd {} to 120
+            "the list is complete";
+        232 ConfirmContactResponse { status: Status "Status" } to 121 [400 407 410]
+            "with 400 the user is asked, or both are contacts";
+        240 HistoryResponse { status: Status "Status" } to 130 [400 407 408 409]
+            "with 400 the list follows";
+        241 HistoryBegin { count: Int "Count" } to 130
+            "this many 242 follow, oldest first";
+        242 HistoryElement { chat: Long "ChatID", timestamp: Long "TimeStamp", user: Str "Username", message: Message "Message", media: Long optional "MediaID" } to 130
+            "a message of the chat and who wrote it; `~name` if the account is gone";
+        243 HistoryEnd {} to 130
+            "the list is complete";
+        244 ContactDeleteResponse { status: Status "Status" } to 131 [400 407 410]
+            "with 400 the contact is ended";
+        245 PasswordChangeResponse { status: Status "Status" } to 132 [400 402 406 407]
+            "with 400 the new one holds";
+        246 AccountDeleteResponse { status: Status "Status" } to 133 [400 406 407]
+            "with 400 the account is gone, and the login with it";
+        247 Pong { text: Str optional "Text" } to 134
+            "the text as it came";
+        248 ReceivedResponse { status: Status "Status" } to 135 [400 407 408 409]
+            "with 400 it will not come again";
+    }
+    pushes {
+        220 MessageSended { chat: Long "ChatID", timestamp: Long "TimeStamp", message: Message "Message", media: Long optional "MediaID" }
+            "a message to you; the time, in milliseconds, is strictly increasing in a chat";
+        233 ConfirmContactAdd { user: Str "Username" }
+            "the user wants you as a contact, or agreed";
     }
 }
 
 /// What `help` answers under `--explain` (contract, section 5): a line for each packet that a
 /// client may send, then `end`. The lines come without the `210 ` that goes before each.
 pub fn help_lines() -> Vec<String> {
-    let requests = PACKETS.iter().filter(|row| row.sender == Sender::Client);
+    let requests = PACKETS.iter().filter(|row| row.sender() == Sender::Client);
     requests
         .map(|row| format!("{row} - {}", row.help))
         .chain(std::iter::once("end".to_owned()))
@@ -189,17 +143,33 @@ pub fn help_lines() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::value::VALUES_MAX;
 
     #[test]
-    fn rows_are_sorted_and_each_number_is_there_once() {
-        assert!(
-            PACKETS
-                .windows(2)
-                .all(|pair| pair[0].number < pair[1].number)
-        );
+    fn each_number_is_there_once_and_leads_to_its_row() {
         for row in PACKETS {
-            assert_eq!(packet(row.number), Some(row));
+            assert_eq!(super::row(row.number), Some(row));
             assert!(row.values.len() <= VALUES_MAX, "{row}");
+        }
+    }
+
+    #[test]
+    fn requests_are_in_the_order_of_their_numbers() {
+        let requests = PACKETS.iter().filter(|row| row.sender() == Sender::Client);
+        assert!(requests.is_sorted_by_key(|row| row.number));
+    }
+
+    #[test]
+    fn replies_lead_to_requests_and_have_statuses_where_they_have_a_status() {
+        for row in PACKETS {
+            let Role::Reply { to, statuses } = row.role else {
+                continue;
+            };
+            assert!(to.is_none_or(|to| super::row(to).is_some()), "{row}");
+            let has_status = row.values.iter().any(|field| field.kind == Kind::Status);
+            assert_eq!(has_status, statuses.contains(&400), "{row}");
+            let known = |code: &u16| Status::from_code(*code).is_some();
+            assert!(statuses.iter().all(known) && statuses.is_sorted(), "{row}");
         }
     }
 
@@ -217,22 +187,22 @@ mod tests {
 
     #[test]
     fn hundred_is_login_and_the_tables_gaps_are_gaps() {
-        assert_eq!(packet(100).map(|row| row.name), Some("Login"));
+        assert_eq!(row(100).map(|row| row.name), Some("Login"));
         for number in [0, 99, 101, 109, 116, 122, 221, 234, 999] {
-            assert_eq!(packet(number), None, "{number}");
+            assert_eq!(row(number), None, "{number}");
         }
     }
 
     #[test]
     fn section_7_ends_the_own_contact_list_with_226() {
-        assert_eq!(packet(224).map(|row| row.name), Some("ContactOwnListBegin"));
-        assert_eq!(packet(226).map(|row| row.name), Some("ContactOwnListEnd"));
+        assert_eq!(row(224).map(|row| row.name), Some("ContactOwnListBegin"));
+        assert_eq!(row(226).map(|row| row.name), Some("ContactOwnListEnd"));
     }
 
     #[test]
     fn help_has_a_line_for_each_request_and_an_end() {
         let lines = help_lines();
-        let requests = PACKETS.iter().filter(|row| row.sender == Sender::Client);
+        let requests = PACKETS.iter().filter(|row| row.sender() == Sender::Client);
         assert_eq!(lines.len(), requests.count() + 1);
         assert_eq!(lines.last().map(String::as_str), Some("end"));
         let send = lines.iter().find(|line| line.starts_with("115 "));

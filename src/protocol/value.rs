@@ -1,20 +1,16 @@
-//! Values ↔ text (contract, section 2): bare and quoted, both ways.
+//! A value of a packet, and the writing half of section 2 of the contract: bare and quoted.
 //!
-//! Writing appends to the caller's buffer and allocates nothing else. Reading follows a row of the
-//! table and borrows from the line wherever the line holds the value as it is.
+//! Writing appends to the caller's buffer and allocates nothing else.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use memchr::{memchr, memchr_iter, memchr2};
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 use zeroize::Zeroize;
 
-use super::data_uri;
-use crate::protocol::memory::NoMemory;
-use crate::protocol::refusal::Refusal;
+use crate::protocol::data_uri;
+use crate::protocol::row::{Kind, Row};
 use crate::protocol::status::Status;
-use crate::protocol::table::{Field, Kind, Packet, VALUES_MAX};
-use crate::protocol::unescape::unescape;
 
 /// Appends a Str other than a Message: bare when it can be, else quoted.
 pub fn push_str(out: &mut Vec<u8>, s: &str) {
@@ -70,6 +66,49 @@ pub fn push_escaped(out: &mut Vec<u8>, s: &str) {
         let _ = CompactFormatter.write_char_escape(out, escape);
     }
     out.extend_from_slice(&s.as_bytes()[from..]);
+}
+
+/// Appends a packet as a line, with CR LF.
+pub(super) fn push_packet(out: &mut Vec<u8>, row: &Row, values: &Values<'_>) {
+    push_count(out, u64::from(row.number));
+    for (at, (field, value)) in row.values.iter().zip(values).enumerate() {
+        if let Value::Absent = value {
+            break;
+        }
+        out.push(b' ');
+        match value {
+            Value::Absent => {}
+            Value::Long(number) => push_number(out, *number),
+            Value::Int(count) => push_count(out, *count),
+            Value::Status(status) => push_count(out, u64::from(status.code())),
+            Value::Text(text) if matches!(field.kind, Kind::Message | Kind::Text) => {
+                let next = row.values.get(at + 1);
+                let followed = !matches!(values.get(at + 1), None | Some(Value::Absent));
+                // Bare, a data: URI at the end would be taken for media.
+                let ambiguous = || {
+                    next.is_some_and(|next| next.kind == Kind::Media)
+                        && data_uri::at_end(text).is_some()
+                };
+                push_message(out, text, followed || ambiguous());
+            }
+            Value::Text(text) => push_str(out, text),
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Shows a packet without its texts: `115 MessageSend 7`.
+pub(super) fn show(f: &mut fmt::Formatter<'_>, row: &Row, values: &Values<'_>) -> fmt::Result {
+    write!(f, "{} {}", row.number, row.name)?;
+    for value in values {
+        match value {
+            Value::Long(number) => write!(f, " {number}")?,
+            Value::Int(count) => write!(f, " {count}")?,
+            Value::Status(status) => write!(f, " {}", status.code())?,
+            Value::Text(_) | Value::Absent => {}
+        }
+    }
+    Ok(())
 }
 
 fn push(out: &mut Vec<u8>, s: &str, quoted: bool) {
@@ -144,7 +183,11 @@ fn specials(s: &str) -> impl Iterator<Item = (usize, char)> + '_ {
     })
 }
 
-/// A value as it was read. `Absent` stands for an optional one that is missing, and fills the rest.
+/// The most values that a packet has (242 HistoryElement).
+pub(super) const VALUES_MAX: usize = 5;
+
+/// A value. `Absent` stands for an optional one that is missing, and fills the rest.
+#[cfg_attr(test, derive(Clone, Debug))]
 pub(super) enum Value<'a> {
     Absent,
     Long(i64),
@@ -156,37 +199,104 @@ pub(super) enum Value<'a> {
 /// The values of a packet, in the order of its row.
 pub(super) type Values<'a> = [Value<'a>; VALUES_MAX];
 
-/// The line as text, if it may stand as one, or why not. A TAB passes; [`values`] looks at it.
-pub(super) fn text(line: &[u8]) -> Result<&str, Refusal> {
-    let Ok(text) = std::str::from_utf8(line) else {
-        // GNU telnet takes some letters for signals, and sends what is no text in their place.
-        return Err(Refusal::invalid(
-            "the line is not UTF-8; if it was typed in telnet, `toggle outbinary` there mends that",
-        ));
-    };
-    // Folded over blocks, without a branch a byte, so that it is done many bytes at a time.
-    let c0 = line.chunks(256).any(|block| {
-        let control = |&b: &u8| ((b < 0x20) & (b != b'\t')) | (b == 0x7F);
-        block.iter().fold(false, |found, b| found | control(b))
-    });
-    let c1 = memchr_iter(0xC2, line).any(|at| matches!(line.get(at + 1), Some(0x80..=0x9F)));
-    if c0 || c1 {
-        return Err(Refusal::invalid(match memchr(b'\r', line) {
-            Some(_) => "the line holds a CR: lines end with LF, CR LF or CR NUL",
-            None => "the line holds a control character",
-        }));
-    }
-    Ok(text)
+/// Fills the rest with `Absent`.
+pub(super) fn padded<const N: usize>(given: [Value<'_>; N]) -> Values<'_> {
+    let mut given = given.into_iter();
+    std::array::from_fn(|_| given.next().unwrap_or(Value::Absent))
 }
 
-/// Splits the opcode off a text that is not blank. `None` if it is no opcode.
-pub(super) fn opcode(text: &str) -> (Option<u16>, &str) {
-    let text = text.trim_matches(' ');
-    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
-    (
-        decimal(word).and_then(|number| u16::try_from(number).ok()),
-        rest,
-    )
+/// A Rust type that holds a value of a packet.
+pub(super) trait Held<'a>: Sized {
+    /// The same without anything borrowed.
+    type Owned;
+
+    /// From what was read. `None` if that is of another type.
+    fn of(value: Value<'a>) -> Option<Self>;
+
+    /// As it is to be written.
+    fn value(&self) -> Value<'_>;
+
+    /// Copies what is borrowed.
+    fn into_owned(self) -> Self::Owned;
+}
+
+macro_rules! held {
+    ($($type:ty = $variant:ident),*) => {
+        $(impl<'a> Held<'a> for $type {
+            type Owned = $type;
+
+            fn of(value: Value<'a>) -> Option<Self> {
+                match value {
+                    Value::$variant(value) => Some(value),
+                    _ => None,
+                }
+            }
+
+            fn value(&self) -> Value<'_> {
+                Value::$variant(*self)
+            }
+
+            fn into_owned(self) -> Self {
+                self
+            }
+        })*
+    };
+}
+
+held! { i64 = Long, u64 = Int, Status = Status }
+
+impl<'a> Held<'a> for Cow<'a, str> {
+    type Owned = Cow<'static, str>;
+
+    fn of(value: Value<'a>) -> Option<Self> {
+        match value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn value(&self) -> Value<'_> {
+        Value::Text(Cow::Borrowed(self))
+    }
+
+    fn into_owned(self) -> Cow<'static, str> {
+        Cow::Owned(Cow::into_owned(self))
+    }
+}
+
+impl<'a> Held<'a> for u32 {
+    type Owned = u32;
+
+    fn of(value: Value<'a>) -> Option<u32> {
+        u64::of(value)?.try_into().ok()
+    }
+
+    fn value(&self) -> Value<'_> {
+        Value::Int(u64::from(*self))
+    }
+
+    fn into_owned(self) -> u32 {
+        self
+    }
+}
+
+impl<'a, T: Held<'a>> Held<'a> for Option<T> {
+    type Owned = Option<T::Owned>;
+
+    fn of(value: Value<'a>) -> Option<Self> {
+        match value {
+            Value::Absent => Some(None),
+            value => T::of(value).map(Some),
+        }
+    }
+
+    fn value(&self) -> Value<'_> {
+        self.as_ref().map_or(Value::Absent, T::value)
+    }
+
+    fn into_owned(self) -> Self::Owned {
+        self.map(T::into_owned)
+    }
 }
 
 /// Wipes the texts that are no part of the line, for one may be a password.
@@ -203,171 +313,6 @@ pub(super) fn wipe_text(text: Cow<'_, str>) {
     if let Cow::Owned(mut text) = text {
         text.zeroize();
     }
-}
-
-/// Reads the values of `packet` from what follows the opcode.
-pub(super) fn values<'a>(packet: &Packet, rest: &'a str) -> Result<Values<'a>, Refusal> {
-    let mut values = [const { Value::Absent }; VALUES_MAX];
-    match read(packet, rest, &mut values) {
-        Ok(()) => Ok(values),
-        Err(refusal) => {
-            wipe(values);
-            Err(refusal)
-        }
-    }
-}
-
-fn read<'a>(packet: &Packet, rest: &'a str, values: &mut Values<'a>) -> Result<(), Refusal> {
-    let mut rest = rest.trim_matches(' ');
-    let mut filled = 0;
-    for (at, field) in packet.values.iter().enumerate() {
-        if rest.is_empty() {
-            if field.optional {
-                break;
-            }
-            return Err(refusal(packet, field, "is missing"));
-        }
-        if matches!(field.kind, Kind::Message | Kind::Text) && !rest.starts_with('"') {
-            // The rest of the line, except that a client's data: URI at its end is its media.
-            let media = packet
-                .values
-                .get(at + 1)
-                .filter(|next| next.kind == Kind::Media);
-            match media.and_then(|media| Some((media, data_uri::at_end(rest)?))) {
-                Some((media, (message, uri))) => {
-                    without_tab(packet, media, uri)?;
-                    if !data_uri::decodes(uri) {
-                        return Err(refusal(
-                            packet,
-                            media,
-                            "is not the base64 that it says it is",
-                        ));
-                    }
-                    values[at] = Value::Text(Cow::Borrowed(message));
-                    values[at + 1] = Value::Text(Cow::Borrowed(uri));
-                }
-                None => values[at] = Value::Text(Cow::Borrowed(rest)),
-            }
-            return Ok(());
-        }
-        let (value, behind) = match field.kind {
-            Kind::Str | Kind::Message | Kind::Text | Kind::Media => string(packet, field, rest)?,
-            Kind::Long | Kind::Int | Kind::Status => number(packet, field, rest)?,
-        };
-        values[at] = value;
-        filled = at + 1;
-        rest = behind.trim_start_matches(' ');
-    }
-    if !rest.is_empty() {
-        let reason = match filled {
-            0 => "takes no values",
-            _ => "has too many values",
-        };
-        return Err(Refusal::of(packet, reason));
-    }
-    Ok(())
-}
-
-/// Reads a Str, bare or quoted; returns it and what follows.
-fn string<'a>(
-    packet: &Packet,
-    field: &Field,
-    rest: &'a str,
-) -> Result<(Value<'a>, &'a str), Refusal> {
-    let Some(quoted) = rest.strip_prefix('"') else {
-        let (word, behind) = rest.split_once(' ').unwrap_or((rest, ""));
-        without_tab(packet, field, word)?;
-        return Ok((Value::Text(Cow::Borrowed(word)), behind));
-    };
-    let Some(end) = closing_quote(quoted) else {
-        return Err(refusal(packet, field, "has no closing quote"));
-    };
-    let (inside, behind) = (&quoted[..end], &quoted[end + 1..]);
-    if !behind.is_empty() && !behind.starts_with(' ') {
-        return Err(refusal(
-            packet,
-            field,
-            "is followed by something other than a space",
-        ));
-    }
-    without_tab(packet, field, inside)?;
-    if memchr(b'\\', inside.as_bytes()).is_none() {
-        return Ok((Value::Text(Cow::Borrowed(inside)), behind));
-    }
-    let text = match unescape(inside) {
-        Ok(Some(text)) => text,
-        Ok(None) => return Err(refusal(packet, field, "holds a wrong escape")),
-        Err(NoMemory) => return Err(Refusal::NoMemory),
-    };
-    if memchr(0, text.as_bytes()).is_some() {
-        return Err(refusal(packet, field, "holds the character NUL"));
-    }
-    Ok((Value::Text(Cow::Owned(text)), behind))
-}
-
-/// The position of the quote that ends a JSON string whose first quote was taken off.
-fn closing_quote(quoted: &str) -> Option<usize> {
-    let bytes = quoted.as_bytes();
-    let mut from = 0;
-    loop {
-        let at = from + memchr2(b'"', b'\\', bytes.get(from..)?)?;
-        if bytes[at] == b'"' {
-            return Some(at);
-        }
-        from = at + 2;
-    }
-}
-
-fn number<'a>(
-    packet: &Packet,
-    field: &Field,
-    rest: &'a str,
-) -> Result<(Value<'a>, &'a str), Refusal> {
-    let (word, behind) = rest.split_once(' ').unwrap_or((rest, ""));
-    let value = match field.kind {
-        Kind::Long => long(word).map(Value::Long),
-        Kind::Int => decimal(word).map(Value::Int),
-        _ => {
-            let code = decimal(word).and_then(|code| u16::try_from(code).ok());
-            code.and_then(Status::from_code).map(Value::Status)
-        }
-    };
-    let reason = match field.kind {
-        Kind::Status => "is not a status code",
-        _ => "is not a number",
-    };
-    let value = value.ok_or_else(|| refusal(packet, field, reason))?;
-    Ok((value, behind))
-}
-
-/// `-?[0-9]+` within 64 bits. (`from_str` alone would take a `+` too.)
-fn long(word: &str) -> Option<i64> {
-    let digits = word.strip_prefix('-').unwrap_or(word);
-    if digits.starts_with(['+', '-']) {
-        return None;
-    }
-    word.parse().ok()
-}
-
-/// Digits without a sign or a leading zero.
-fn decimal(word: &str) -> Option<u64> {
-    let leading_zero = word.starts_with('0') && word != "0";
-    if leading_zero || word.starts_with('+') {
-        return None;
-    }
-    word.parse().ok()
-}
-
-/// TAB, the one control character that [`text`] lets through, is allowed in bare Messages only.
-fn without_tab(packet: &Packet, field: &Field, text: &str) -> Result<(), Refusal> {
-    match memchr(b'\t', text.as_bytes()) {
-        None => Ok(()),
-        Some(_) => Err(refusal(packet, field, "holds a control character")),
-    }
-}
-
-fn refusal(packet: &Packet, field: &Field, reason: &str) -> Refusal {
-    Refusal::of(packet, &format!("{} {reason}", field.name))
 }
 
 #[cfg(test)]

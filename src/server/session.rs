@@ -18,7 +18,7 @@ use crate::net::proxy;
 use crate::ops;
 use crate::ops::message::Batch;
 use crate::protocol::line::PLAIN_LIMIT;
-use crate::protocol::{Event, LineDecoder, Refusal, Reply, Request, table};
+use crate::protocol::{Event, Limits, LineDecoder, Refusal, Reply, Request, table};
 use crate::server::registry::Registered;
 use crate::sync::lock;
 use crate::sys;
@@ -288,7 +288,7 @@ impl Session {
             }
             Some(Event::TooLong) => {
                 holds::note_long_line(&self.ops);
-                self.pace.spend();
+                self.pace.spend(1);
                 send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                 let why = match self.decoder.lacks_line_ends() {
                     true => "the line is too long; lines end with LF, CR LF or CR NUL",
@@ -303,7 +303,7 @@ impl Session {
                 Ok(())
             }
             Some(Event::NoMemory) => {
-                self.pace.spend();
+                self.pace.spend(1);
                 send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                 refuse(&self.ops, &self.server, &mut self.out, &Refusal::NoMemory);
                 Ok(())
@@ -314,7 +314,7 @@ impl Session {
                 holds::note_header(&self.ops);
                 return Next::End("it began with a PROXY header that is not wanted");
             }
-            Some(Event::Line(line)) => match Request::parse(line, &limits) {
+            Some(Event::Line(line)) => match paid(&mut self.pace, line, &limits) {
                 Ok(Request::MessageSend {
                     chat,
                     message,
@@ -327,7 +327,6 @@ impl Session {
                     if self.worn == Worn::Fresh {
                         self.worn = Worn::Used;
                     }
-                    self.pace.spend();
                     if self.batch.push(ChatId::new(chat), &message).is_err() {
                         send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                         refuse(&self.ops, &self.server, &mut self.out, &Refusal::NoMemory);
@@ -336,9 +335,6 @@ impl Session {
                 }
                 Ok(mut request) => {
                     secret |= request.has_password();
-                    if matches!(request, Request::MessageSend { .. }) {
-                        self.pace.spend();
-                    }
                     send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                     self.worn = match request {
                         Request::Login { .. } => Worn::LeaveNow,
@@ -352,7 +348,6 @@ impl Session {
                 }
                 Err(refusal) => {
                     secret = true;
-                    self.pace.spend();
                     send_batch(&self.ops, &self.server, &mut self.batch, &mut self.out);
                     help = self.server.explain && line.trim_ascii().eq_ignore_ascii_case(b"help");
                     if !help {
@@ -402,4 +397,15 @@ impl Session {
     fn flush(&mut self) -> io::Result<()> {
         flush(self.ops.peer.connection(), &mut self.out)
     }
+}
+
+/// Reads a line, and takes what it costs from the bucket: a refused one counts like a message.
+fn paid<'a>(
+    bucket: &mut TokenBucket,
+    line: &'a [u8],
+    limits: &Limits,
+) -> Result<Request<'a>, Refusal> {
+    let request = Request::parse(line, limits);
+    bucket.spend(request.as_ref().map_or(1, |request| request.row().cost()));
+    request
 }

@@ -2,7 +2,9 @@
 //! fuzz target and by the test that replays its corpus.
 
 use super::protocol::line::PLAIN_LIMIT;
-use super::protocol::{Event, Limits, LineDecoder, Refusal, Reply, Request, Status};
+use super::protocol::{
+    Event, FromServer, Limits, LineDecoder, PushPacket, Refusal, Reply, Request, Status,
+};
 
 /// Small, so that a fuzzer reaches what is beyond it.
 const LIMITS: Limits = Limits { media: 256 };
@@ -95,55 +97,57 @@ fn check_line(line: &[u8]) {
     let again = Request::parse(&bytes[..bytes.len() - 2], &LIMITS);
     assert!(again.as_ref() == Ok(&request));
     // What others are sent because of it is one line, and says the same.
-    for reply in replies(&request) {
+    for packet in from_server(&request) {
         let mut bytes = Vec::new();
-        reply.format(&mut bytes);
+        match &packet {
+            FromServer::Reply(reply) => reply.format(&mut bytes),
+            FromServer::Push(push) => push.format(&mut bytes),
+        }
         assert!(one_line(&bytes), "a client can forge a packet");
-        assert!(Reply::parse(&bytes[..bytes.len() - 2]) == Ok(reply));
+        assert!(FromServer::parse(&bytes[..bytes.len() - 2]) == Ok(packet));
     }
     // No password is shown, and none is left.
     let shown = format!("{request:?}");
     let had = request.has_password();
     request.wipe();
-    match &request {
-        Request::Login { password, .. }
-        | Request::Register { password, .. }
-        | Request::AccountDelete { password } => assert!(had && password.is_empty()),
-        Request::PasswordChange { old, new } => assert!(had && old.is_empty() && new.is_empty()),
-        _ => assert!(!had),
-    }
+    let mut secrets = 0;
+    request.each_secret(|secret| {
+        assert!(secret.is_empty());
+        secrets += 1;
+    });
+    assert!(had == (secrets > 0));
     assert!(shown == format!("{request:?}"));
 }
 
 /// What the server sends of what it was sent.
-fn replies<'a>(request: &'a Request<'_>) -> Vec<Reply<'a>> {
+fn from_server<'a>(request: &'a Request<'_>) -> Vec<FromServer<'a>> {
     match request {
         Request::MessageSend {
             chat,
             message,
             media,
         } => {
-            let mut replies = vec![Reply::MessageSended {
+            let mut packets = vec![FromServer::Push(PushPacket::MessageSended {
                 chat: *chat,
                 timestamp: 1,
                 message: message.as_ref().into(),
                 media: media.is_some().then_some(7),
-            }];
-            if let Some(media) = media {
-                replies.push(Reply::MediaResponse {
+            })];
+            packets.extend(media.as_deref().map(|media| {
+                FromServer::Reply(Reply::MediaResponse {
                     status: Status::Ok,
-                    media: Some(media.as_ref().into()),
-                });
-            }
-            replies
+                    media: Some(media.into()),
+                })
+            }));
+            packets
         }
-        Request::Login { user, .. } => vec![Reply::LoginResponse {
+        Request::Login { user, .. } => vec![FromServer::Reply(Reply::LoginResponse {
             status: Status::PasswordWrong,
             user: user.as_ref().into(),
-        }],
-        Request::Ping { text } => vec![Reply::Pong {
+        })],
+        Request::Ping { text } => vec![FromServer::Reply(Reply::Pong {
             text: text.as_deref().map(Into::into),
-        }],
+        })],
         _ => Vec::new(),
     }
 }

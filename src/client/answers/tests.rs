@@ -19,22 +19,22 @@ fn take(answers: &mut Answers<usize>, lines: &str) -> Vec<Taken<usize>> {
 #[test]
 fn answers_come_in_the_order_of_the_requests_with_pushes_between() {
     let mut answers = asking(&[
-        Request::ChatList,
-        Request::OwnContactList,
-        Request::ContactList,
-        Request::History {
+        Request::RequestChatList {},
+        Request::RequestOwnContactList {},
+        Request::RequestContactList {},
+        Request::RequestHistory {
             chat: 7,
             before: 0,
             count: 9,
         },
-        Request::MediaFetch { media: 1 },
-        Request::MediaFetch { media: 2 },
-        Request::History {
+        Request::RequestMedia { media: 1 },
+        Request::RequestMedia { media: 2 },
+        Request::RequestHistory {
             chat: 8,
             before: 0,
             count: 9,
         },
-        Request::Logout,
+        Request::Logout {},
     ]);
     let taken = take(
         &mut answers,
@@ -48,15 +48,17 @@ fn answers_come_in_the_order_of_the_requests_with_pushes_between() {
         message: name("look"),
         media: Some(3),
     };
-    let message = Push::Message {
+    let message = PushPacket::MessageSended {
         chat: 7,
         timestamp: 5,
-        message: name("hello there"),
+        message: "hello there".into(),
         media: None,
     };
     use Taken::{Answer as Is, Push as Pushed};
     let expected = vec![
-        Pushed(Push::Contact(name("dora"))),
+        Pushed(PushPacket::ConfirmContactAdd {
+            user: "dora".into(),
+        }),
         Is(0, Answer::Chats(vec![(7, name("anna"), name("bernd"))])),
         Pushed(message),
         Is(1, Answer::Contacts(Vec::new())),
@@ -73,7 +75,7 @@ fn answers_come_in_the_order_of_the_requests_with_pushes_between() {
 
 #[test]
 fn refusals_answer_the_oldest_request_or_nobody() {
-    let mut answers = asking(&[Request::ChatList, Request::Logout]);
+    let mut answers = asking(&[Request::RequestChatList {}, Request::Logout {}]);
     let taken = take(&mut answers, "211 no login\n210\n211 full");
     let expected = vec![
         Taken::Answer(0, Answer::Refused(Some("no login".to_owned()))),
@@ -95,7 +97,7 @@ fn what_breaks_the_contract_is_noticed() {
         "214 x",
         "\u{1b}[2J",
     ] {
-        let mut answers = asking(&[Request::Logout]);
+        let mut answers = asking(&[Request::Logout {}]);
         let all: Result<Vec<_>, _> = lines
             .lines()
             .map(|line| answers.take(line.as_bytes()))
@@ -108,7 +110,7 @@ fn what_breaks_the_contract_is_noticed() {
         "214 1\n215 7 a b\n215 8 a b",
         "214 1\n211",
     ] {
-        let mut answers = asking(&[Request::ChatList]);
+        let mut answers = asking(&[Request::RequestChatList {}]);
         let all: Result<Vec<_>, _> = lines
             .lines()
             .map(|line| answers.take(line.as_bytes()))
@@ -117,13 +119,22 @@ fn what_breaks_the_contract_is_noticed() {
     }
 }
 
+/// A newer server may say more, amid an answer too, and in words of its own.
+#[test]
+fn what_a_newer_server_pushes_is_left_alone() {
+    let mut answers = asking(&[Request::RequestChatList {}]);
+    let lines = "299\n214 1\n250 7 \"a\" some\ttext\n215 7 a b\n65535 x\n70000\n216\n1000000";
+    let chats = Answer::Chats(vec![(7, "a".to_owned(), "b".to_owned())]);
+    assert_eq!(take(&mut answers, lines), [Taken::Answer(0, chats)]);
+}
+
 #[test]
 fn a_lost_connection_gives_the_requests_back() {
-    let mut answers = asking(&[Request::ChatList, Request::Logout]);
+    let mut answers = asking(&[Request::RequestChatList {}, Request::Logout {}]);
     assert_eq!(take(&mut answers, "214 5\n215 7 a b"), Vec::new());
     assert_eq!(answers.waiting().copied().collect::<Vec<_>>(), [0, 1]);
     assert_eq!(answers.lost(), [0, 1]);
-    answers.expect(&Request::Logout, 9);
+    answers.expect(&Request::Logout {}, 9);
     let taken = take(&mut answers, "213 400");
     assert_eq!(taken, [Taken::Answer(9, Answer::Status(Status::Ok))]);
 }

@@ -58,7 +58,7 @@ impl<F: Front> Engine<F> {
         let chat = self.current;
         match (command, chat) {
             (Command::Add(name) | Command::Accept(name), _) => {
-                let request = Request::ContactConfirm {
+                let request = Request::RequestConfirmContact {
                     user: name.as_str().into(),
                 };
                 let purpose = Purpose::Confirm {
@@ -79,16 +79,16 @@ impl<F: Front> Engine<F> {
             }
             (Command::Contacts, _) => {
                 let purpose = Purpose::Contacts(ContactsFor::Show(waiter));
-                self.send(&Request::OwnContactList, purpose);
+                self.send(&Request::RequestOwnContactList {}, purpose);
             }
             (Command::People, _) => {
                 let purpose = Purpose::People { show: true, waiter };
-                self.send(&Request::ContactList, purpose);
+                self.send(&Request::RequestContactList {}, purpose);
             }
             (Command::Chat(name), _) => self.open(name, waiter),
             (Command::Save { media, path }, _) => self.save(media, path, waiter),
             (Command::History(count), Some(chat)) => {
-                let request = Request::History {
+                let request = Request::RequestHistory {
                     chat,
                     before: 0,
                     count,
@@ -114,7 +114,10 @@ impl<F: Front> Engine<F> {
                 self.send(&request, Purpose::Passwd { new, waiter });
             }
             (Command::Chats, _) => {
-                self.send(&Request::ChatList, Purpose::Chats(ChatsFor::Show(waiter)));
+                self.send(
+                    &Request::RequestChatList {},
+                    Purpose::Chats(ChatsFor::Show(waiter)),
+                );
             }
             // Done above.
             (
@@ -196,7 +199,7 @@ impl<F: Front> Engine<F> {
         {
             match step {
                 Step::AskBase(chat) => {
-                    let request = Request::History {
+                    let request = Request::RequestHistory {
                         chat,
                         before: 0,
                         count: 1,
@@ -222,16 +225,19 @@ impl<F: Front> Engine<F> {
     /// Asks the server for what was kept of what is in doubt.
     pub(super) fn look_up(&mut self) {
         self.asked_chats = true;
-        self.send(&Request::ChatList, Purpose::Chats(ChatsFor::Knowledge));
+        self.send(
+            &Request::RequestChatList {},
+            Purpose::Chats(ChatsFor::Knowledge),
+        );
         let purpose = Purpose::Contacts(ContactsFor::Knowledge);
-        self.send(&Request::OwnContactList, purpose);
+        self.send(&Request::RequestOwnContactList {}, purpose);
         if !self.options.strict && !self.asked_people {
             self.asked_people = true;
             let purpose = Purpose::People {
                 show: false,
                 waiter: None,
             };
-            self.send(&Request::ContactList, purpose);
+            self.send(&Request::RequestContactList {}, purpose);
         }
         for doubt in self.outbox.doubts() {
             // A little more, for what the other has written meanwhile.
@@ -240,7 +246,7 @@ impl<F: Front> Engine<F> {
     }
 
     pub(super) fn look_up_doubt(&mut self, chat: i64, before: i64, count: u32) {
-        let request = Request::History {
+        let request = Request::RequestHistory {
             chat,
             before,
             count,
@@ -316,7 +322,7 @@ impl<F: Front> Engine<F> {
                     path,
                     waiter,
                 };
-                self.send(&Request::MediaFetch { media }, purpose);
+                self.send(&Request::RequestMedia { media }, purpose);
             }
         }
     }

@@ -91,7 +91,7 @@ impl<F: Front> Engine<F> {
             Purpose::Create(opening) if answer == OK => {
                 // `217` does not say the ChatID; the list does.
                 self.send(
-                    &Request::ChatList,
+                    &Request::RequestChatList {},
                     Purpose::Chats(ChatsFor::Opening(opening)),
                 );
             }
@@ -101,7 +101,7 @@ impl<F: Front> Engine<F> {
             }
             Purpose::Confirm { name, waiter } if answer == OK => {
                 let purpose = Purpose::Contacts(ContactsFor::Asked(name, waiter));
-                self.send(&Request::OwnContactList, purpose);
+                self.send(&Request::RequestOwnContactList {}, purpose);
             }
             Purpose::Confirm { name, waiter } => self.refused(&name, &answer, waiter),
             Purpose::Remove { name, waiter } if answer == OK => {

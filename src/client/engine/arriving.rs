@@ -5,10 +5,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::{ChatsFor, ContactsFor, Engine, Front, Outcome, Output, Purpose, State, Waiter};
-use crate::client::answers::Push;
 use crate::client::media;
 use crate::client::options::Exit;
-use crate::protocol::Request;
+use crate::protocol::{PushPacket, Request};
 
 /// Fetched media are kept for `/save` up to this much.
 const CACHE_MAX: usize = 32 << 20;
@@ -17,20 +16,23 @@ const CACHE_MAX: usize = 32 << 20;
 const CURIOUS_MAX: usize = 32;
 
 impl<F: Front> Engine<F> {
-    pub(super) fn pushed(&mut self, push: Push) {
+    pub(super) fn pushed(&mut self, push: PushPacket<'static>) {
         if !self.options.listens || !matches!(self.state, State::Online) {
             return;
         }
         // In the order in which they came: what is told as received includes all before it.
         let unknown = match &push {
-            Push::Message { chat, .. } => !self.book.chats.contains_key(chat),
-            Push::Contact(_) => false,
+            PushPacket::MessageSended { chat, .. } => !self.book.chats.contains_key(chat),
+            PushPacket::ConfirmContactAdd { .. } => false,
         };
         if unknown || self.asked_chats {
             self.unnamed.push_back(push);
             if !self.asked_chats {
                 self.asked_chats = true;
-                self.send(&Request::ChatList, Purpose::Chats(ChatsFor::Knowledge));
+                self.send(
+                    &Request::RequestChatList {},
+                    Purpose::Chats(ChatsFor::Knowledge),
+                );
             }
             return;
         }
@@ -46,20 +48,20 @@ impl<F: Front> Engine<F> {
         }
     }
 
-    fn show_push(&mut self, push: Push) {
+    fn show_push(&mut self, push: PushPacket<'static>) {
         let (chat, timestamp, text, media) = match push {
-            Push::Contact(name) => {
+            PushPacket::ConfirmContactAdd { user } => {
                 // Asked or agreed? The contacts tell.
-                let purpose = Purpose::Contacts(ContactsFor::Pushed(name));
-                self.send(&Request::OwnContactList, purpose);
+                let purpose = Purpose::Contacts(ContactsFor::Pushed(user.into_owned()));
+                self.send(&Request::RequestOwnContactList {}, purpose);
                 return;
             }
-            Push::Message {
+            PushPacket::MessageSended {
                 chat,
                 timestamp,
                 message,
                 media,
-            } => (chat, timestamp, message, media),
+            } => (chat, timestamp, message.into_owned(), media),
         };
         if self.book.is_new(chat, timestamp) {
             let mut unread = None;
@@ -126,7 +128,7 @@ impl<F: Front> Engine<F> {
             && !fetching
             && let Some(media) = self.curious.pop_front()
         {
-            self.send(&Request::MediaFetch { media }, Purpose::Facts(media));
+            self.send(&Request::RequestMedia { media }, Purpose::Facts(media));
         }
     }
 

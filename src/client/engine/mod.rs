@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use zeroize::Zeroizing;
 
-use crate::client::answers::{Answers, Line, Push};
+use crate::client::answers::{Answers, Line};
 use crate::client::command::Command;
 use crate::client::connection::Connection;
 use crate::client::options::Exit;
@@ -76,7 +76,7 @@ pub struct Engine<F> {
     /// Pages of history of chats with doubts, oldest first.
     settling: HashMap<i64, Vec<Line>>,
     /// Pushes that wait for the list of chats, to have names.
-    unnamed: VecDeque<Push>,
+    unnamed: VecDeque<crate::protocol::PushPacket<'static>>,
     asked_chats: bool,
     /// Whether all users have been asked for, for TAB: once is enough, they may be many.
     asked_people: bool,
@@ -307,7 +307,7 @@ impl<F: Front> Engine<F> {
             State::Leaving(..) => {}
             State::Online => {
                 self.tell_received();
-                self.send(&crate::protocol::Request::Logout, Purpose::Logout);
+                self.send(&crate::protocol::Request::Logout {}, Purpose::Logout);
                 self.state = State::Leaving(Instant::now() + LEAVE_PATIENCE, exit);
             }
             _ => self.ended = self.ended.or(Some(exit)),

@@ -98,15 +98,10 @@ impl<F: Front> Engine<F> {
         request.format(&mut line);
         self.answers.expect(request, purpose);
         if self.options.raw {
-            let line = match request {
-                // Passwords stay off the screen.
-                Request::Login { .. }
-                | Request::Register { .. }
-                | Request::PasswordChange { .. }
-                | Request::AccountDelete { .. } => {
-                    format!("{} {} ...", request.number(), request.name()).into_bytes()
-                }
-                _ => line.trim_ascii_end().to_vec(),
+            // Passwords stay off the screen.
+            let line = match request.has_password() {
+                true => format!("{} {} ...", request.number(), request.name()).into_bytes(),
+                false => line.trim_ascii_end().to_vec(),
             };
             self.show(Output::Raw { sent: true, line });
         }
@@ -357,7 +352,7 @@ impl<F: Front> Engine<F> {
                         names::username(&user).err(),
                         names::password(&password).err(),
                     );
-                    let request = Request::Register {
+                    let request = Request::RegisterAccount {
                         user: user.into(),
                         password: password.into(),
                         email: email.into(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Delivery, Item, Outbox};
 use crate::guard::log_limit::log_limited;
 use crate::ids::MediaId;
-use crate::protocol::Reply;
+use crate::protocol::PushPacket;
 use crate::store::deliveries::Position;
 use crate::store::{StoreError, contacts, messages};
 use crate::sync::atomic::Ordering;
@@ -227,7 +227,7 @@ impl Writer {
                 page.clear();
                 messages::backlog(view, outbox.user, from, |message| {
                     last = message.id;
-                    Reply::MessageSended {
+                    PushPacket::MessageSended {
                         chat: message.chat.number(),
                         timestamp: message.timestamp,
                         message: message.body.into(),
@@ -311,7 +311,7 @@ impl Writer {
     fn tell<K>(&mut self, events: &[contacts::Event<K>], event: i64) -> Result<(), End> {
         self.page.clear();
         for event in events {
-            Reply::ConfirmContactAdd {
+            PushPacket::ConfirmContactAdd {
                 user: event.name.as_str().into(),
             }
             .format(&mut self.page);

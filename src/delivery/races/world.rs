@@ -13,7 +13,7 @@ use crate::guard::threads::Threads;
 use crate::ids::{ChatId, MessageId, UserId};
 use crate::net::connection::{Connection, Transport};
 use crate::net::listen;
-use crate::protocol::Reply;
+use crate::protocol::PushPacket;
 use crate::store::messages;
 use crate::store::messages::Sent;
 use crate::store::users;
@@ -143,7 +143,7 @@ impl World {
                     panic!("not kept: {:?}", sent.map(|(sent, _)| sent));
                 };
                 let mut bytes = Vec::new();
-                Reply::MessageSended {
+                PushPacket::MessageSended {
                     chat: chat.number(),
                     timestamp: kept.timestamp,
                     message: body.into(),

@@ -64,7 +64,7 @@ pub(crate) fn carry_out(
         }
     };
     match answer {
-        Answer::Reply(reply) => match memory::reserve(out, reply.room_for_echo()) {
+        Answer::Reply(reply) => match memory::reserve(out, reply.room()) {
             Ok(()) => reply.format(out),
             Err(NoMemory) => refuse(session, server, out, &Refusal::NoMemory),
         },
