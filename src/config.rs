@@ -1,27 +1,18 @@
-//! The options of the server, as a table, and the configuration that comes of them.
+//! The configuration of the server, read from its command line.
 //!
-//! [`OPTIONS`] declares each option once; parsing, `--help` and the manual page come from it.
+//! `table` declares each option once; `values` reads what they take.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::auth::passwords::Cost;
 use crate::net::proxy::Network;
-use crate::options;
-use crate::options::{WIDTH, wrapped};
-use row::Action;
-pub use row::{Group, OptionRow, Own};
-pub use table::OPTIONS;
+use crate::options::{CommandLine, Invocation, UsageError, WIDTH, wrapped};
 
-mod row;
 mod table;
 mod values;
-
-/// The name of the server program.
-const PROGRAM: &str = "plauschd";
 
 /// Everything that an operator can choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,159 +110,49 @@ impl Default for Config {
     }
 }
 
-impl Config {
-    /// Reads the arguments of the command line, without the name of the program.
-    ///
-    /// `--help` and `--version` win over whatever else is given, as long as all options exist.
-    ///
-    /// # Errors
-    ///
-    /// The first mistake; see [`UsageError`].
-    pub fn from_args(args: impl Iterator<Item = OsString>) -> Result<Invocation, UsageError> {
-        let args = options::words(args).map_err(UsageError::NotUtf8)?;
-        let matches = options::parser(OPTIONS, OptionRow::is_repeatable)
-            .parse(args)
-            .map_err(UsageError::from_fail)?;
-        let given = || OPTIONS.iter().filter(|row| matches.opt_present(row.long));
-        for row in given() {
-            match row.own.action {
-                Action::Help => return Ok(Invocation::Print(help())),
-                Action::Version => return Ok(Invocation::Print(version())),
-                Action::Flag(_) | Action::One(_) | Action::Many { .. } => {}
-                Action::Absent => return Err(UsageError::Absent(row)),
-            }
-        }
-        if let Some(argument) = matches.free.first() {
-            return Err(UsageError::Unexpected(argument.clone()));
-        }
-        let mut config = Config::default();
-        for row in given() {
-            row.apply(&mut config, matches.opt_strs(row.long))?;
-        }
-        if let Some(there) = given().find(|row| TOGETHER.contains(&row.long)) {
-            let lacks =
-                |row: &&OptionRow| TOGETHER.contains(&row.long) && !matches.opt_present(row.long);
-            if let Some(lacking) = OPTIONS.iter().find(lacks) {
-                return Err(UsageError::Alone(there, lacking));
-            }
-        }
-        Ok(Invocation::Run(config))
-    }
-}
-
 /// Options of which each needs the others.
 const TOGETHER: [&str; 3] = ["tls-listen", "tls-cert", "tls-key"];
 
-/// What the command line asks for: to run the server, mostly.
-pub type Invocation = options::Invocation<Config>;
+const COMMAND_LINE: CommandLine<Config> = CommandLine {
+    program: "plauschd",
+    sections: table::OPTIONS,
+    help,
+};
 
-/// What is wrong with the command line: one line for stderr, without the program's name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UsageError {
-    /// There is no such option; its name as given, without its dashes.
-    Unknown(String),
-    /// An option lacks its value.
-    Missing(&'static OptionRow),
-    /// An option does not take this value.
-    Invalid(&'static OptionRow, String),
-    /// An option that may be given once was given again.
-    Twice(&'static OptionRow),
-    /// A flag was given a value.
-    Superfluous(&'static OptionRow),
-    /// An option that is of no use without another.
-    Alone(&'static OptionRow, &'static OptionRow),
-    /// An option for something that this build is without.
-    Absent(&'static OptionRow),
-    /// An argument that belongs to no option.
-    Unexpected(String),
-    /// An argument that is not UTF-8.
-    NotUtf8(OsString),
-}
-
-impl UsageError {
-    fn from_fail(fail: getopts::Fail) -> UsageError {
-        use getopts::Fail;
-        let (name, error): (String, fn(&'static OptionRow) -> UsageError) = match fail {
-            Fail::ArgumentMissing(name) => (name, UsageError::Missing),
-            Fail::OptionDuplicated(name) => (name, UsageError::Twice),
-            Fail::UnexpectedArgument(name) => (name, UsageError::Superfluous),
-            // No option of ours must be given.
-            Fail::UnrecognizedOption(name) | Fail::OptionMissing(name) => {
-                return UsageError::Unknown(name);
-            }
+impl Config {
+    /// Reads the arguments of the command line, without the name of the program.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake.
+    pub fn from_args(
+        args: impl Iterator<Item = OsString>,
+    ) -> Result<Invocation<Config>, UsageError> {
+        let parsed = match COMMAND_LINE.parse(args)? {
+            Invocation::Run(parsed) => parsed,
+            Invocation::Print(text) => return Ok(Invocation::Print(text)),
         };
-        match OPTIONS
-            .iter()
-            .find(|row| name == row.long || name == row.short)
+        if let Some(argument) = parsed.free.first() {
+            return Err(UsageError::unexpected(argument));
+        }
+        let is_given = |long: &&str| parsed.given.contains(long);
+        if let Some(given) = TOGETHER.iter().find(|long| is_given(long))
+            && let Some(missing) = TOGETHER.iter().find(|long| !is_given(long))
         {
-            Some(row) => error(row),
-            None => UsageError::Unknown(name),
+            return Err(UsageError::new(format!("--{given} needs --{missing} too")));
         }
+        Ok(Invocation::Run(parsed.choices))
     }
 }
 
-impl fmt::Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Values are printed with escapes, so that the line stays one line.
-        match self {
-            UsageError::Unknown(name) => {
-                write!(
-                    f,
-                    "there is no option {}; see --help",
-                    options::dashed(name)
-                )
-            }
-            UsageError::Missing(row) => {
-                write!(
-                    f,
-                    "--{} takes {}, but has no value",
-                    row.long, row.own.takes
-                )
-            }
-            UsageError::Invalid(row, value) => {
-                write!(f, "--{} takes {}, not {value:?}", row.long, row.own.takes)
-            }
-            UsageError::Twice(row) => write!(f, "--{} may be given only once", row.long),
-            UsageError::Superfluous(row) => write!(f, "--{} takes no value", row.long),
-            UsageError::Alone(row, lacking) => {
-                write!(f, "--{} needs --{} too", row.long, lacking.long)
-            }
-            UsageError::Absent(row) => write!(f, "--{}: {NO_TLS}", row.long),
-            UsageError::Unexpected(argument) => {
-                write!(f, "unexpected argument {argument:?}; see --help")
-            }
-            UsageError::NotUtf8(argument) => write!(f, "argument {argument:?} is not UTF-8"),
-        }
-    }
-}
-
-impl std::error::Error for UsageError {}
-
-/// What the options for TLS say where there is none.
-const NO_TLS: &str = "this build has no TLS";
-
-/// The text of `--help`, without a newline at its end.
-#[must_use]
-pub fn help() -> String {
-    let column = options::column(OPTIONS);
-    let about = concat!(env!("CARGO_PKG_DESCRIPTION"), ".");
-    let mut text = format!("Usage: {PROGRAM} [OPTION]...");
-    for line in wrapped(about, WIDTH) {
+/// The text of `--help`.
+fn help() -> String {
+    let mut text = format!("Usage: {} [OPTION]...", COMMAND_LINE.program);
+    for line in wrapped(concat!(env!("CARGO_PKG_DESCRIPTION"), "."), WIDTH) {
         text.push_str(&format!("\n{line}"));
     }
-    for group in Group::ALL {
-        text.push_str(&format!("\n\n{}:", group.heading()));
-        for row in OPTIONS.iter().filter(|row| row.own.group == group) {
-            options::entry(&mut text, &row.synopsis(), &row.description(), column);
-        }
-    }
+    COMMAND_LINE.list_options(&mut text);
     text
-}
-
-/// The text of `--version`, without a newline at its end.
-#[must_use]
-pub fn version() -> String {
-    options::version(PROGRAM)
 }
 
 #[cfg(test)]

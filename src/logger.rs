@@ -1,10 +1,9 @@
-//! How log lines look: what reads them decides.
+//! The format of log lines, which depends on what reads standard error.
 //!
-//! - The journal of systemd (`JOURNAL_STREAM` names the stream that standard error is, see
-//!   systemd.exec(5)) keeps the time by itself, and takes the priority from `<4>` at the begin of a
-//!   line (sd-daemon(3)).
-//! - A file has nobody who adds the time, so each line begins with it, in UTC (RFC 3339).
-//! - A terminal, and a pipe to another program, get the line alone.
+//! - The journal of systemd (`JOURNAL_STREAM` names its stream, see systemd.exec(5)) adds the time
+//!   itself, and takes the priority from `<4>` at the beginning of a line (sd-daemon(3)).
+//! - In a file, each line begins with the time in UTC (RFC 3339).
+//! - A terminal, and a pipe to another program, get the bare line.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -25,7 +24,7 @@ enum Reader {
     Other,
 }
 
-/// Begins to log to standard error: from level info on, or as `RUST_LOG` says.
+/// Starts logging to standard error, at level info or as `RUST_LOG` says.
 pub fn start() {
     let mut builder = Builder::from_env(Env::default().default_filter_or("info"));
     let reader = reader(std::env::var_os("JOURNAL_STREAM").as_deref());
@@ -33,18 +32,18 @@ pub fn start() {
     builder.init();
 }
 
-/// Says in one line why the server does not start.
+/// Reports in one line why the server does not start.
 pub fn fatal(why: fmt::Arguments<'_>) {
     let mut out = Vec::new();
     let reader = reader(std::env::var_os("JOURNAL_STREAM").as_deref());
     let said = begin(&mut out, reader, Level::Error, SystemTime::now())
         .and_then(|()| writeln!(out, "plauschd: {why}"))
         .and_then(|()| io::stderr().write_all(&out));
-    // There is nobody to tell.
+    // Nobody is left to tell of a failure.
     let _ = said;
 }
 
-/// What standard error is; a failure to find out is no reason not to log.
+/// What reads standard error; logs all the same if that cannot be found out.
 fn reader(stream: Option<&OsStr>) -> Reader {
     let Ok(data) = io::stderr()
         .as_fd()
@@ -66,7 +65,7 @@ fn reader(stream: Option<&OsStr>) -> Reader {
 fn line(out: &mut impl Write, reader: Reader, now: SystemTime, record: &Record) -> io::Result<()> {
     let (level, target) = (record.level(), record.target());
     let text = record.args().to_string();
-    // A line of the journal has a priority of its own, and a line of the file a time.
+    // Each line of a text with several needs its own priority or time.
     for line in text.lines() {
         begin(out, reader, level, now)?;
         writeln!(out, "[{level:<5} {target}] {line}")?;
@@ -74,7 +73,7 @@ fn line(out: &mut impl Write, reader: Reader, now: SystemTime, record: &Record) 
     Ok(())
 }
 
-/// What a line begins with.
+/// Writes what precedes a line.
 fn begin(out: &mut impl Write, reader: Reader, level: Level, now: SystemTime) -> io::Result<()> {
     match reader {
         Reader::Journal => write!(out, "<{}>", priority(level)),
@@ -102,8 +101,8 @@ fn utc(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
-/// The date so many days after 1970-01-01, in the Gregorian calendar. The year is taken to begin in
-/// March: then a leap day is its last day, and 400 years are always as many days.
+/// The Gregorian date `days` after 1970-01-01. The year is taken to begin in March: a leap day is
+/// then its last day, and 400 years always have the same number of days.
 fn date(days: u64) -> (u64, u64, u64) {
     const CENTURIES: u64 = 146_097;
     // From 0000-03-01 on.

@@ -1,4 +1,4 @@
-//! Tells the service manager how the server is, if there is one: the protocol of sd_notify(3), a
+//! Notifies the service manager, if there is one, of the server's state, as sd_notify(3) does: by a
 //! datagram to the socket that `NOTIFY_SOCKET` names.
 
 use std::ffi::OsStr;
@@ -16,32 +16,31 @@ use std::time::Duration;
 
 use crate::sys;
 
-/// Sends a state such as `READY=1`. Without a service manager this does nothing; a failure is
-/// logged and otherwise without consequences.
+/// Sends a state such as `READY=1`; does nothing without a service manager. A failure is only logged.
 pub fn tell(state: &str) {
     let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else {
         return;
     };
     if let Err(error) = send(&socket, state) {
-        log::warn!("the service manager cannot be told {state}: {error}");
+        log::warn!("cannot notify the service manager of {state}: {error}");
     }
 }
 
-/// Between two looks whether a start still works.
+/// How often the progress of a start is checked.
 const BEAT: Duration = Duration::from_millis(200);
 
-/// How much longer the service manager is to wait, each time.
+/// Asks the service manager to wait longer.
 const LONGER: &str = "EXTEND_TIMEOUT_USEC=30000000";
 
-/// Processor time within a beat that is work, and not only this look.
+/// Processor time per beat above which the start is making progress; the check itself takes some.
 const WORK: Duration = Duration::from_millis(2);
 
-/// Beats that a start may take to end by itself when it is asked to. What cannot be interrupted (the
-/// recovery of a large write-ahead log) is left then; the next start begins it again.
+/// Beats that a start may take to end by itself when asked to. What cannot be interrupted (the
+/// recovery of a large write-ahead log) is then abandoned, and begun again by the next start.
 const PATIENCE: u32 = 20;
 
-/// Beside a start that takes long: as long as the process computes, reads or writes, the service
-/// manager is asked to wait. A start that only hangs is not.
+/// A thread that watches a long start: as long as the process computes, reads or writes, it asks the
+/// service manager to wait. It does not for a start that hangs.
 pub struct Starting {
     // Dropped first, which ends the thread.
     end: Option<Sender<()>>,
@@ -49,16 +48,16 @@ pub struct Starting {
 }
 
 impl Starting {
-    /// Begins to look, until it is dropped. If `stop` becomes true and the start does not end within
-    /// some seconds, the process does, with exit code 0: nothing has been promised to anybody yet.
+    /// Watches until it is dropped. If `stop` becomes true and the start does not end within some
+    /// seconds, the process exits with code 0: nothing has been promised to anybody yet.
     #[must_use]
     pub fn begin(stop: Arc<AtomicBool>) -> Starting {
         let (end, ended) = channel();
         let thread = std::thread::Builder::new()
             .name("starting".to_owned())
             .stack_size(64 << 10)
-            .spawn(move || beside(&stop, &ended));
-        // Without a thread a long start is as it would be without a service manager.
+            .spawn(move || watch(&stop, &ended));
+        // Without the thread a long start is merely not announced.
         Starting {
             end: Some(end),
             thread: thread.ok(),
@@ -75,14 +74,14 @@ impl Drop for Starting {
     }
 }
 
-fn beside(stop: &AtomicBool, ended: &Receiver<()>) {
+fn watch(stop: &AtomicBool, ended: &Receiver<()>) {
     let mut last = sys::work();
     let mut asked = 0;
     while ended.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
         if stop.load(Ordering::Relaxed) {
             asked += 1;
             if asked > PATIENCE {
-                log::info!("ended amid the start");
+                log::info!("stopped during startup");
                 std::process::exit(0);
             }
         }
@@ -94,11 +93,8 @@ fn beside(stop: &AtomicBool, ended: &Receiver<()>) {
     }
 }
 
-/// Where the server of a database tells how it is, without a file: by the numbers of the database
-/// file, whatever name it is called by.
-///
-/// # Errors
-/// When there is no such file.
+/// The abstract socket where the server of a database reports its health, named by the device and
+/// inode of the database file, so that any path to it leads there.
 pub(crate) fn health_name(database: &Path) -> io::Result<SocketAddr> {
     let data = std::fs::metadata(database)?;
     SocketAddr::from_abstract_name(format!("plausch-health-{}-{}", data.dev(), data.ino()))

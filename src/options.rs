@@ -1,92 +1,332 @@
-//! What the command lines of all programs share: a row of a table of options, reading arguments by
-//! such a table, and laying out `--help`.
+//! The command lines of the three programs: the table of options, parsing, and `--help`.
+//!
+//! Each program declares its options once, as rows of [`OptionRow`]. Parsing, `--help`, the manual
+//! page and the completion come from these rows. The values of a command line are put into a
+//! program's own `C`, such as the server's [`Config`](crate::config::Config).
 
 use std::ffi::OsString;
+use std::fmt;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
-/// The widest that a line of `--help` may be.
-pub(crate) const WIDTH: usize = 80;
+pub(crate) use layout::{WIDTH, entry, wrapped};
 
-/// One option of a command line.
-#[derive(Debug)]
-pub struct OptionRow<P: 'static> {
-    /// The long name, without its dashes.
-    pub long: &'static str,
-    /// The short name, without its dash; empty when there is none.
-    pub short: &'static str,
-    /// What stands for the value in `--help`; empty for a flag.
-    pub hint: &'static str,
-    /// What it does.
-    pub help: &'static str,
-    /// What the program itself has to know of it.
-    pub own: P,
-}
+mod layout;
 
-impl<P> OptionRow<P> {
-    /// Whether it has a value; a flag has none.
-    #[must_use]
-    pub fn takes_value(&self) -> bool {
-        !self.hint.is_empty()
+/// What is wrong with a command line: one line for stderr, without the program's name.
+///
+/// Values in it are escaped, so that it stays one line and moves no terminal's cursor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageError(String);
+
+impl UsageError {
+    /// The exit code of all programs for a wrong command line.
+    pub const EXIT: u8 = 2;
+
+    pub(crate) fn new(what: impl Into<String>) -> UsageError {
+        UsageError(what.into())
     }
 
-    /// The names and the hint: `-l, --listen ADDR:PORT`.
-    #[must_use]
-    pub fn synopsis(&self) -> String {
-        let short = match self.short {
-            "" => "    ".to_owned(),
-            short => format!("-{short}, "),
-        };
-        let space = if self.takes_value() { " " } else { "" };
-        format!("{short}--{}{space}{}", self.long, self.hint)
+    pub(crate) fn unexpected(argument: &str) -> UsageError {
+        UsageError(format!("unexpected argument {argument:?}"))
     }
 }
 
-/// Rows are the same when they are of the same option.
-impl<P> PartialEq for OptionRow<P> {
-    fn eq(&self, other: &OptionRow<P>) -> bool {
-        self.long == other.long
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; see --help", self.0)
     }
 }
 
-impl<P> Eq for OptionRow<P> {}
+impl std::error::Error for UsageError {}
 
 /// What a command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Invocation<T> {
     /// To do what the program is for.
     Run(T),
-    /// To print this, without a newline at its end, and to end.
+    /// To print this, without a newline at its end, and to exit.
     Print(String),
 }
 
-/// The arguments as text, or the first that is not UTF-8.
-pub(crate) fn words(args: impl Iterator<Item = OsString>) -> Result<Vec<String>, OsString> {
-    args.map(OsString::into_string).collect()
+/// One option of a command line.
+pub(crate) struct OptionRow<C: 'static> {
+    /// The long name, without its dashes.
+    pub(crate) long: &'static str,
+    short: &'static str,
+    help: &'static str,
+    /// What stands for the value in `--help`; empty for a flag.
+    hint: &'static str,
+    /// What an error message says that the option takes; empty for a flag.
+    takes: &'static str,
+    default: &'static str,
+    action: Action<C>,
+    /// Empties the list that the values of a repeatable option are added to.
+    clear: Option<fn(&mut C)>,
+    /// Whether this build lacks what the option is for.
+    absent: bool,
 }
 
-/// A parser for all options of a table.
-pub(crate) fn parser<P>(
-    rows: &[OptionRow<P>],
-    is_repeatable: impl Fn(&OptionRow<P>) -> bool,
-) -> getopts::Options {
-    let mut parser = getopts::Options::new();
-    for row in rows {
-        // Without hint and help: we write our own.
-        if is_repeatable(row) {
-            parser.optmulti(row.short, row.long, "", "");
-        } else if row.takes_value() {
-            parser.optopt(row.short, row.long, "", "");
-        } else {
-            parser.optflag(row.short, row.long, "");
+enum Action<C: 'static> {
+    Flag(fn(&mut C)),
+    /// `None` refuses the value.
+    Value(fn(&mut C, &str) -> Option<()>),
+    Help,
+    Version,
+}
+
+impl<C> OptionRow<C> {
+    /// The constructor; one of [`sets`](Self::sets) and [`takes`](Self::takes) follows.
+    pub(crate) const fn new(long: &'static str) -> Self {
+        OptionRow {
+            long,
+            short: "",
+            help: "",
+            hint: "",
+            takes: "",
+            default: "",
+            action: Action::Flag(|_| {}),
+            clear: None,
+            absent: false,
         }
     }
-    parser
+
+    /// `--help` and `--version`, which every program has.
+    pub(crate) const HELP_AND_VERSION: [Self; 2] = {
+        let mut help = Self::new("help")
+            .short("h")
+            .help("print this help and exit");
+        help.action = Action::Help;
+        let mut version = Self::new("version").short("V");
+        version.help = "print the version and exit";
+        version.action = Action::Version;
+        [help, version]
+    };
+
+    pub(crate) const fn short(mut self, short: &'static str) -> Self {
+        self.short = short;
+        self
+    }
+
+    pub(crate) const fn help(mut self, help: &'static str) -> Self {
+        self.help = help;
+        self
+    }
+
+    /// Makes it a flag.
+    pub(crate) const fn sets(mut self, set: fn(&mut C)) -> Self {
+        self.action = Action::Flag(set);
+        self
+    }
+
+    /// Makes it take a value. `takes` is for error messages; `set` stores the value, or refuses it by
+    /// `None`.
+    pub(crate) const fn takes(
+        mut self,
+        hint: &'static str,
+        takes: &'static str,
+        set: fn(&mut C, &str) -> Option<()>,
+    ) -> Self {
+        self.hint = hint;
+        self.takes = takes;
+        self.action = Action::Value(set);
+        self
+    }
+
+    /// What holds without the option, as one would write it.
+    pub(crate) const fn default(mut self, default: &'static str) -> Self {
+        self.default = default;
+        self
+    }
+
+    /// The option may be given several times; the first time replaces the default.
+    pub(crate) const fn repeatable(mut self, clear: fn(&mut C)) -> Self {
+        self.clear = Some(clear);
+        self
+    }
+
+    /// A build without TLS refuses the option.
+    pub(crate) const fn for_tls(mut self) -> Self {
+        self.absent = cfg!(not(feature = "tls"));
+        self
+    }
+
+    fn takes_value(&self) -> bool {
+        matches!(self.action, Action::Value(_))
+    }
+
+    /// Puts its values, as they were given, into `choices`.
+    fn apply(&self, choices: &mut C, values: &[String]) -> Result<(), UsageError> {
+        if self.absent {
+            return Err(UsageError(format!("--{}: {NO_TLS}", self.long)));
+        }
+        if let Some(clear) = self.clear {
+            clear(choices);
+        }
+        match self.action {
+            Action::Flag(set) => set(choices),
+            Action::Value(set) => {
+                for value in values {
+                    set(choices, value).ok_or_else(|| {
+                        let (long, takes) = (self.long, self.takes);
+                        UsageError(format!("--{long} takes {takes}, not {value:?}"))
+                    })?;
+                }
+            }
+            Action::Help | Action::Version => {}
+        }
+        Ok(())
+    }
 }
 
-/// An option as it was given, with its dashes and nothing that would move a terminal's cursor.
-pub(crate) fn dashed(name: &str) -> String {
+/// What an option for TLS says in a build without.
+const NO_TLS: &str = "this build has no TLS";
+
+/// A heading of `--help`, and the options below it.
+pub(crate) type Section<C> = (&'static str, &'static [OptionRow<C>]);
+
+/// The command line of one program.
+pub(crate) struct CommandLine<C: 'static> {
+    pub(crate) program: &'static str,
+    pub(crate) sections: &'static [Section<C>],
+    /// The text of `--help`, without a newline at its end.
+    pub(crate) help: fn() -> String,
+}
+
+/// A command line that was read.
+#[derive(Debug)]
+pub(crate) struct Parsed<C> {
+    pub(crate) choices: C,
+    /// The long names of the options that were given, in the table's order.
+    pub(crate) given: Vec<&'static str>,
+    /// The arguments that belong to no option.
+    pub(crate) free: Vec<String>,
+}
+
+impl<C: Default> CommandLine<C> {
+    /// Reads the arguments, without the name of the program.
+    ///
+    /// `--help` and `--version` win over whatever else is given, as long as all options exist.
+    pub(crate) fn parse(
+        &self,
+        args: impl Iterator<Item = OsString>,
+    ) -> Result<Invocation<Parsed<C>>, UsageError> {
+        let args: Vec<String> = args
+            .map(OsString::into_string)
+            .collect::<Result<_, _>>()
+            .map_err(|argument| UsageError(format!("argument {argument:?} is not UTF-8")))?;
+        let matches = self
+            .parser()
+            .parse(args)
+            .map_err(|fail| self.explain(&fail))?;
+        let given: Vec<_> = self
+            .rows()
+            .filter(|row| matches.opt_present(row.long))
+            .collect();
+        for row in &given {
+            match row.action {
+                Action::Help => return Ok(Invocation::Print((self.help)())),
+                Action::Version => {
+                    let text = format!("{} {}", self.program, env!("CARGO_PKG_VERSION"));
+                    return Ok(Invocation::Print(text));
+                }
+                Action::Flag(_) | Action::Value(_) => {}
+            }
+        }
+        let mut choices = C::default();
+        for row in &given {
+            row.apply(&mut choices, &matches.opt_strs(row.long))?;
+        }
+        Ok(Invocation::Run(Parsed {
+            choices,
+            given: given.iter().map(|row| row.long).collect(),
+            free: matches.free,
+        }))
+    }
+
+    fn parser(&self) -> getopts::Options {
+        let mut parser = getopts::Options::new();
+        for row in self.rows() {
+            // Without hint and help, which are laid out here.
+            if row.clear.is_some() {
+                parser.optmulti(row.short, row.long, "", "");
+            } else if row.takes_value() {
+                parser.optopt(row.short, row.long, "", "");
+            } else {
+                parser.optflag(row.short, row.long, "");
+            }
+        }
+        parser
+    }
+
+    fn explain(&self, fail: &getopts::Fail) -> UsageError {
+        use getopts::Fail;
+        let unknown = |name| UsageError(format!("there is no option {}", dashed(name)));
+        let (Fail::ArgumentMissing(name)
+        | Fail::OptionDuplicated(name)
+        | Fail::UnexpectedArgument(name)
+        | Fail::UnrecognizedOption(name)
+        | Fail::OptionMissing(name)) = fail;
+        let mut rows = self.rows();
+        let Some(row) = rows.find(|row| name == row.long || name == row.short) else {
+            return unknown(name);
+        };
+        let (long, takes) = (row.long, row.takes);
+        UsageError(match fail {
+            Fail::ArgumentMissing(_) => format!("--{long} takes {takes}, but has no value"),
+            Fail::OptionDuplicated(_) => format!("--{long} may be given only once"),
+            Fail::UnexpectedArgument(_) => format!("--{long} takes no value"),
+            Fail::UnrecognizedOption(_) | Fail::OptionMissing(_) => return unknown(name),
+        })
+    }
+}
+
+impl<C> CommandLine<C> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &'static OptionRow<C>> + use<C> {
+        self.sections.iter().flat_map(|(_, rows)| rows.iter())
+    }
+}
+
+impl<C> Parsed<C> {
+    /// Refuses an option that belongs to other commands. `commands` are those with options of their
+    /// own; an option that is in none of their lists goes with every command.
+    pub(crate) fn check_command(
+        &self,
+        command: &str,
+        commands: impl Iterator<Item = (&'static str, &'static [&'static str])> + Clone,
+    ) -> Result<(), UsageError> {
+        for long in &self.given {
+            let takers = commands.clone().filter(|(_, own)| own.contains(long));
+            let takers: Vec<_> = takers.map(|(words, _)| words).collect();
+            if let Some((last, others)) = takers.split_last()
+                && !takers.contains(&command)
+            {
+                let others = match others {
+                    [] => String::new(),
+                    others => format!("{} and ", others.join(", ")),
+                };
+                return Err(UsageError(format!("--{long} is for {others}{last} only")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An option as it was given, with its dashes.
+fn dashed(name: &str) -> String {
     let dashes = if name.chars().count() == 1 { "-" } else { "--" };
     format!("{dashes}{}", name.escape_debug())
+}
+
+/// Stores what was read of a value, if it could be read.
+pub(crate) fn put<T>(place: &mut T, read: Option<T>) -> Option<()> {
+    *place = read?;
+    Some(())
+}
+
+/// Reads the name of a file.
+pub(crate) fn file(text: &str) -> Option<Option<PathBuf>> {
+    (!text.is_empty()).then(|| Some(PathBuf::from(text)))
 }
 
 /// Reads a number of decimal digits only: the standard parser would take a `+`.
@@ -98,45 +338,6 @@ where
         return None;
     }
     text.parse().ok().filter(|number| range.contains(number))
-}
-
-/// The text of `--version`, without a newline at its end.
-pub(crate) fn version(program: &str) -> String {
-    format!("{program} {}", env!("CARGO_PKG_VERSION"))
-}
-
-/// Where the explanations of a table's options begin: two spaces stand before the names, two
-/// behind the longest of them.
-pub(crate) fn column<P>(rows: &[OptionRow<P>]) -> usize {
-    let widest = rows.iter().map(|row| row.synopsis().len()).max();
-    widest.unwrap_or(0) + 4
-}
-
-/// Appends lines that say beside `name` what it means, from `column` on. Each begins with its
-/// newline.
-pub(crate) fn entry(text: &mut String, name: &str, help: &str, column: usize) {
-    let mut left = format!("  {name}");
-    for line in wrapped(help, WIDTH - column) {
-        text.push_str(&format!("\n{left:column$}{line}"));
-        left.clear();
-    }
-}
-
-/// Breaks a text between words into lines of at most `width` ASCII characters.
-pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for word in text.split(' ') {
-        if !line.is_empty() && line.len() + 1 + word.len() > width {
-            lines.push(std::mem::take(&mut line));
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    lines.push(line);
-    lines
 }
 
 #[cfg(test)]

@@ -1,24 +1,22 @@
-//! Text of others, made safe for a terminal.
+//! Makes text from others safe for a terminal.
 //!
-//! What somebody else wrote must not move the cursor, change colours, write the clipboard, hide
-//! itself or turn the reading direction of what stands around it. Such characters are shown as
-//! what they are.
+//! Such text must not move the cursor, change colours, write to the clipboard, hide itself or turn
+//! the reading direction of its surroundings. Characters that could are shown by their names.
 
 use std::fmt::Write;
 
-/// What a line of a message is preceded by when it is not the first: nobody can make a message
-/// look like two.
+/// Precedes each line of a message but the first, so that one message cannot pass for two.
 #[cfg(any(test, feature = "client"))]
 const CONTINUATION: &str = "\n      | ";
 
-/// A message: line breaks stay line breaks, marked.
+/// Cleans a message; its line breaks stay, marked.
 #[cfg(any(test, feature = "client"))]
 #[must_use]
 pub(crate) fn message(text: &str) -> String {
     clean(text, CONTINUATION)
 }
 
-/// A name, a reason, a file's name: in one line.
+/// Cleans a name, a reason or a file name, and puts it on one line.
 #[must_use]
 pub(crate) fn word(text: &str) -> String {
     clean(text, "\u{240A}")
@@ -45,9 +43,9 @@ fn clean(text: &str, line_break: &str) -> String {
     out
 }
 
-/// C1 controls, what turns the reading direction, and what is invisible: the code points that
-/// Unicode calls Default_Ignorable, and the blank Braille pattern (U+2800). Of those stay what
-/// scripts and emoji need: joiners (U+200C, U+200D), marks of direction without reach (U+200E,
+/// C1 controls, characters that turn the reading direction, and invisible ones: the code points that
+/// Unicode calls Default_Ignorable, and the blank Braille pattern (U+2800). Those that scripts and
+/// emoji need are not harmful: joiners (U+200C, U+200D), direction marks without reach (U+200E,
 /// U+200F, U+061C) and variation selectors.
 fn is_harmful(c: char) -> bool {
     matches!(c,

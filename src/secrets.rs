@@ -1,7 +1,7 @@
-//! Passwords, as the two tools get them: typed without echo, or from a file.
+//! How the two tools read passwords: typed without echo, or from a file.
 //!
-//! What is not UTF-8 is refused there. To take U+FFFD for a byte that is none would make a password
-//! that nobody can type again.
+//! A password that is not UTF-8 is refused: with U+FFFD in place of its bytes, nobody could type it
+//! again.
 
 use std::fmt;
 use std::fs::File;
@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-/// The most of a file that is looked at, in bytes: no password is as long.
+/// The most that is read of a file, in bytes; every password is shorter.
 const FILE_MAX: usize = 64 << 10;
 
-/// How often somebody is asked who types what is not UTF-8.
+/// How often somebody is asked who types something other than UTF-8.
 const TRIES: usize = 3;
 
-/// Why there is no password. Nothing of one is in it.
+/// Why there is no password; holds no part of one.
 #[derive(Debug)]
 pub enum SecretError {
     /// A file cannot be read.
@@ -44,17 +44,17 @@ impl fmt::Display for SecretError {
             }
             SecretError::Empty(path) => write!(
                 f,
-                "there is no password in {}: its first line is empty",
+                "no password in {}: the first line is empty",
                 path.display()
             ),
             SecretError::FileNotUtf8(path) => write!(
                 f,
-                "the password in {} is not UTF-8; write the file anew in it",
+                "the password in {} is not UTF-8; save the file as UTF-8",
                 path.display()
             ),
             SecretError::TypedNotUtf8 => f.write_str(
-                "that is not UTF-8, so it could not be typed elsewhere; set the terminal to UTF-8, \
-                 or take a password without such letters",
+                "that is not UTF-8, so it could not be typed on another terminal; set this one to \
+                 UTF-8, or choose a password without such characters",
             ),
             SecretError::Terminal(error) => write!(f, "no password: {error}"),
         }
@@ -63,7 +63,7 @@ impl fmt::Display for SecretError {
 
 impl std::error::Error for SecretError {}
 
-/// Asks for a password without echo, again if what was typed is not UTF-8.
+/// Prompts for a password without echo, and again if what was typed is not UTF-8.
 ///
 /// # Errors
 /// When it never was, or nobody types.
@@ -72,7 +72,7 @@ pub fn ask(prompt: &str) -> Result<Zeroizing<String>, SecretError> {
         let typed = rpassword::prompt_password(prompt)
             .map(Zeroizing::new)
             .map_err(SecretError::Terminal)?;
-        // What the terminal's bytes become that are no character.
+        // What bytes from the terminal become that are not UTF-8.
         if !typed.contains(char::REPLACEMENT_CHARACTER) {
             return Ok(typed);
         }
@@ -81,8 +81,8 @@ pub fn ask(prompt: &str) -> Result<Zeroizing<String>, SecretError> {
     Err(SecretError::TypedNotUtf8)
 }
 
-/// The first line of a file, without its end (LF or CR LF). `warn` is told when others than its
-/// owner may read it.
+/// The first line of a file, without its end (LF or CR LF). `warn` is told if others than the owner
+/// may read it.
 ///
 /// # Errors
 /// When there is none.
@@ -93,11 +93,11 @@ pub fn file(path: &Path, warn: impl FnOnce(&str)) -> Result<Zeroizing<String>, S
     let mode = found.permissions().mode() & 0o777;
     if found.is_file() && mode & 0o077 != 0 {
         warn(&format!(
-            "others may read the password file {} (mode {mode:o}): chmod 600",
+            "others may read the password file {} (mode {mode:o}); chmod it to 600",
             path.display()
         ));
     }
-    // At once, so that a growing vector leaves no copies.
+    // With its full capacity from the start: a growing vector would leave copies.
     let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_MAX));
     file.take(FILE_MAX as u64)
         .read_to_end(&mut bytes)

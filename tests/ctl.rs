@@ -214,7 +214,7 @@ fn figures_are_right() {
     assert_eq!(hans["text_bytes"].as_i64(), Some(8));
     let text = ctl(&database, &["stats"]);
     assert!(
-        text.contains("undelivered  2") && text.contains("is using it"),
+        text.contains("undelivered  2") && text.contains("server       running"),
         "{text}"
     );
     assert!(ctl(&database, &["user", "list"]).contains("  hans\n"));

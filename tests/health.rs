@@ -13,7 +13,7 @@ fn a_server_that_is_well_or_gone() {
     let said = ctl(&database, &["health"]);
     assert!(said.starts_with("ok: "), "{said}");
     let said = ctl(&database, &["ping", &address]);
-    assert!(said.contains("store was not looked at"), "{said}");
+    assert!(said.contains("store was not checked"), "{said}");
     server.stop();
     let said = refused(&database, &["health"], "", 1);
     assert!(said.contains("no server"), "{said}");
@@ -29,7 +29,7 @@ fn a_server_that_hangs() {
     ctl(&database, &["health"]);
     signal("STOP", server.pid());
     let said = refused(&database, &["health"], "", 1);
-    assert!(said.contains("does not answer"), "{said}");
+    assert!(said.contains("does not respond"), "{said}");
     refused(&database, &["ping", &address], "", 1);
     signal("CONT", server.pid());
     ctl(&database, &["health"]);

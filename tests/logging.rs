@@ -70,7 +70,7 @@ fn the_journal_is_told_priorities() {
     };
     one("<4>[WARN ", "cannot listen on 203.0.113.1");
     one("<6>[INFO ", "listening on 127.0.0.1");
-    one("<6>[INFO ", "ended");
+    one("<6>[INFO ", "stopped");
 }
 
 #[test]

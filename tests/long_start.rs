@@ -91,7 +91,7 @@ fn a_long_upgrade_is_announced_asks_for_time_and_hears_sigterm() {
     let rest: Vec<String> = lines.collect();
     assert!(
         rest.iter()
-            .any(|line| line.contains("ended amid the start")),
+            .any(|line| line.contains("stopped during startup")),
         "{rest:?}"
     );
     assert_eq!(version(&database), OLD);

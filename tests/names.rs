@@ -297,7 +297,7 @@ fn two_accounts_that_have_one_name_now_stay_two_and_the_operator_is_told() {
     );
     let database = server.database();
     let list = ctl(&database, &["user", "list"]);
-    let remark = "  (found by just this spelling: every other one means another account)";
+    let remark = "  (found only by this exact spelling; any other means another account)";
     for marked in ["ΝΊΚΟΣ", "ΌΜΗΡΟΣ"] {
         assert!(list.contains(&format!("  {marked}{remark}\n")), "{list}");
     }
@@ -399,7 +399,7 @@ fn names_that_are_not_allowed_any_more_keep_working_and_are_marked() {
         anna.send(&format!("121 {typed}"));
         anna.expect("232 400");
         client.expect("233 anna");
-        let remark = format!("not allowed today: {why}");
+        let remark = format!("not allowed for new accounts: {why}");
         assert!(list.contains(&format!("  {name}  ({remark})\n")), "{list}");
         let row = rows
             .as_array()
@@ -420,7 +420,11 @@ fn names_that_are_not_allowed_any_more_keep_working_and_are_marked() {
         client.expect("222 401");
     }
     // All others are unmarked, with those that have a common name.
-    assert_eq!(list.matches("not allowed today").count(), 6, "{list}");
+    assert_eq!(
+        list.matches("not allowed for new accounts").count(),
+        6,
+        "{list}"
+    );
     let unmarked = rows
         .as_array()
         .expect("rows")

@@ -312,12 +312,12 @@ fn what_may_come_again_is_not_removed() {
     };
     assert_eq!(
         prune(),
-        "0 messages and, apart from theirs, 0 media are removed\n"
+        "0 messages with their media and 0 other media were removed\n"
     );
     hans.send(&format!("135 {chat} {}", timestamp - 40 * DAY));
     hans.expect("248 400");
     // The one that was confirmed, and no more.
-    assert!(prune().starts_with("1 messages and"), "what was confirmed");
+    assert!(prune().starts_with("1 messages with"), "what was confirmed");
     hans.close();
     let mut hans = server.connect();
     hans.login("hans");

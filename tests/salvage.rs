@@ -182,7 +182,7 @@ fn whatever_is_not_damaged_is_saved_and_a_server_works_on_it() {
             let lost = lost.and_then(|line| line.split_whitespace().last()?.parse::<u64>().ok());
             assert!(lost > Some(0) || said.contains("pages"), "{what}: {said}");
         } else {
-            assert!(said.contains("is whole"), "{what}: {said}");
+            assert!(said.contains("is intact"), "{what}: {said}");
         }
 
         std::fs::rename(&new, server.database()).expect("rename");

@@ -1,4 +1,4 @@
-//! The operator's tool: accounts, figures, copies and checks of a database.
+//! The operator's tool, see `plausch::ctl`.
 
 use std::process::ExitCode;
 

@@ -4,22 +4,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use plausch::config::{Config, Invocation};
+use plausch::config::Config;
+use plausch::options::{Invocation, UsageError};
 use plausch::server::{Running, Server};
 use plausch::{logger, notify};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-/// Exit code for a wrong option.
-const USAGE: u8 = 2;
-
 fn main() -> ExitCode {
-    // First of all: a SIGHUP or SIGUSR1 that comes early would otherwise kill the process. And from
-    // the line that says that it listens on, SIGTERM ends it in order.
+    // First of all: an early SIGHUP or SIGUSR1 would otherwise kill the process. SIGTERM is handled
+    // in order from the line on that says where the server listens.
     let mut signals = match Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP]) {
         Ok(signals) => signals,
         Err(error) => {
-            logger::fatal(format_args!("signals cannot be caught: {error}"));
+            logger::fatal(format_args!("cannot catch signals: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -31,16 +29,16 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             logger::fatal(format_args!("{error}"));
-            return ExitCode::from(USAGE);
+            return ExitCode::from(UsageError::EXIT);
         }
     };
     Server::prepare(&config);
     logger::start();
-    // A start that takes long hears it too: whatever it was doing is rolled back.
+    // A long start sees this flag too, and rolls back what it was doing.
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
         if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&stop)) {
-            logger::fatal(format_args!("signals cannot be caught: {error}"));
+            logger::fatal(format_args!("cannot catch signals: {error}"));
             return ExitCode::FAILURE;
         }
     }
@@ -50,7 +48,7 @@ fn main() -> ExitCode {
     let running = match started {
         Ok(running) => running,
         Err(_) if stop.load(Ordering::Relaxed) => {
-            log::info!("ended amid the start; what was not finished is as it was");
+            log::info!("stopped during startup; unfinished work was rolled back");
             return ExitCode::SUCCESS;
         }
         Err(error) => {
@@ -60,25 +58,25 @@ fn main() -> ExitCode {
     };
     notify::tell("READY=1");
     serve(&running, &mut signals);
-    log::info!("ending");
+    log::info!("shutting down");
     notify::tell("STOPPING=1");
     let second = std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            // Nothing acknowledged is lost by leaving at once.
+            // An immediate exit loses nothing that was acknowledged.
             if signals.forever().any(is_end) {
                 std::process::exit(1);
             }
         });
     if let Err(error) = second {
-        log::warn!("a second signal will not be seen: {error}");
+        log::warn!("a second signal will have no effect: {error}");
     }
     running.stop();
-    log::info!("ended");
+    log::info!("stopped");
     ExitCode::SUCCESS
 }
 
-/// Does what signals ask for, until one asks for the end.
+/// Acts on signals, until one asks for the end.
 fn serve(running: &Running, signals: &mut Signals) {
     for signal in signals.forever() {
         match signal {

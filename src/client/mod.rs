@@ -36,7 +36,8 @@ pub mod terminal;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use options::{Exit, Invocation, Mode};
+use crate::options::Invocation;
+use options::{Exit, Mode};
 
 /// The whole program: reads the command line, does what it says, and gives the exit code.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {

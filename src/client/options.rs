@@ -1,56 +1,66 @@
-//! The command line of `plausch` and its exit codes, as tables.
+//! The command line of `plausch`.
 //!
-//! [`OPTIONS`], [`FORMS`], [`VARIABLES`] and [`EXITS`] declare each thing once; parsing, `--help`
-//! and the manual page come from them.
+//! `tables` declares each option, form, variable and exit code once; parsing, `--help` and the manual
+//! page come from them.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::client::link::{Address, Security};
-use crate::options;
-use crate::options::entry;
+use crate::options::{self, CommandLine, Invocation, OptionRow, Parsed, UsageError, entry};
+use tables::{EXITS, FORMS, OPTIONS, VARIABLES};
 
 mod tables;
 
-pub use tables::{
-    EXITS, Exit, ExitRow, FORMS, FormRow, OPTIONS, OptionRow, Own, VARIABLES, VariableRow,
-};
+pub use tables::Exit;
 
 /// The name of the program.
-pub const PROGRAM: &str = "plausch";
+pub(crate) const PROGRAM: &str = "plausch";
 
-/// What holds without HOST.
-pub const DEFAULT_HOST: &str = "127.0.0.1";
+const COMMAND_LINE: CommandLine<Choices> = CommandLine {
+    program: PROGRAM,
+    sections: &[("Options", OPTIONS), ("", &OptionRow::HELP_AND_VERSION)],
+    help,
+};
 
-const ABOUT: &str = "A terminal client for the Plausch chat server.";
+/// The server if none is named.
+const DEFAULT_HOST: &str = "127.0.0.1";
 
-/// How long `send` and `fetch` try when `--timeout` is not given.
+/// How long `send` and `fetch` try without `--timeout`.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the command line asks for: to do something, mostly.
-pub type Invocation = options::Invocation<Settings>;
+/// The options as given.
+#[derive(Debug, Default)]
+struct Choices {
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+    server: Option<String>,
+    tls: bool,
+    ca: Option<PathBuf>,
+    raw: bool,
+    no_fetch: bool,
+    to: Option<String>,
+    file: Option<PathBuf>,
+    json: bool,
+    count: Option<u64>,
+    timeout: Option<Duration>,
+}
 
 /// Everything that can be chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Where the server is.
-    pub address: Address,
-    /// How it is spoken to.
-    pub security: Security,
-    /// As whom to log in, if that was said.
-    pub user: Option<String>,
-    /// The file with the password, if one was named.
-    pub password_file: Option<PathBuf>,
+    pub(crate) address: Address,
+    pub(crate) security: Security,
+    /// The name to log in with, if one was given.
+    pub(crate) user: Option<String>,
+    pub(crate) password_file: Option<PathBuf>,
     /// Whether to show packets.
-    pub raw: bool,
+    pub(crate) raw: bool,
     /// Whether to fetch media as they arrive, for their type and size.
-    pub fetch_media: bool,
-    /// What to do.
-    pub mode: Mode,
-    /// How long to go on.
-    pub timeout: Option<Duration>,
+    pub(crate) fetch_media: bool,
+    pub(crate) mode: Mode,
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// What to do.
@@ -60,16 +70,16 @@ pub enum Mode {
     Chat,
     /// Send one message.
     Send {
-        /// To whom.
+        /// The recipient.
         to: String,
-        /// The text; `None` to read it from standard input.
+        /// `None` to read it from standard input.
         text: Option<String>,
         /// The media.
         file: Option<PathBuf>,
     },
     /// Print what arrives.
     Tail {
-        /// As JSON.
+        /// Whether as JSON.
         json: bool,
         /// The most messages.
         count: Option<u64>,
@@ -83,35 +93,16 @@ pub enum Mode {
     },
 }
 
-/// What is wrong with the command line: one line, without the program's name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageError(String);
-
-impl fmt::Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; see --help", self.0)
-    }
-}
-
-impl std::error::Error for UsageError {}
-
-fn wrong<T>(what: impl Into<String>) -> Result<T, UsageError> {
-    Err(UsageError(what.into()))
-}
-
 /// Reads the arguments, without the name of the program, and the environment.
-///
-/// # Errors
-///
-/// The first mistake.
-pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Invocation, UsageError> {
-    // Not taken for one that is not set: whoever is meant would be somebody else.
-    let strange = VARIABLES.iter().find(|row| {
-        let is_text = |value: OsString| value.into_string().is_ok();
-        std::env::var_os(row.name).is_some_and(|value| !is_text(value))
-    });
-    if let Some(row) = strange {
-        return wrong(format!("{} is not UTF-8", row.name));
+pub(crate) fn parse(
+    args: impl Iterator<Item = OsString>,
+) -> Result<Invocation<Settings>, UsageError> {
+    // Not the same as unset: a default would log in as somebody else, or elsewhere.
+    let is_text = |value: OsString| value.into_string().is_ok();
+    for row in VARIABLES {
+        if std::env::var_os(row.name).is_some_and(|value| !is_text(value)) {
+            return Err(UsageError::new(format!("{} is not UTF-8", row.name)));
+        }
     }
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     parse_with(args, variable)
@@ -120,46 +111,63 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Invocation, UsageEr
 fn parse_with(
     args: impl Iterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<String>,
-) -> Result<Invocation, UsageError> {
-    let words = match options::words(args) {
-        Ok(words) => words,
-        Err(arg) => return wrong(format!("argument {arg:?} is not UTF-8")),
+) -> Result<Invocation<Settings>, UsageError> {
+    let mut parsed = match COMMAND_LINE.parse(args)? {
+        Invocation::Run(parsed) => parsed,
+        Invocation::Print(text) => return Ok(Invocation::Print(text)),
     };
-    let matches = match options::parser(OPTIONS, |_| false).parse(&words) {
-        Ok(matches) => matches,
-        // Control characters in an argument must not reach the terminal as they are.
-        Err(fail) => return wrong(fail.to_string().escape_debug().to_string()),
+    let mode = mode(&mut parsed)?;
+    let Choices {
+        user,
+        password_file,
+        server,
+        tls,
+        ca,
+        raw,
+        no_fetch,
+        timeout,
+        ..
+    } = parsed.choices;
+    let timeout = match mode {
+        Mode::Send { .. } | Mode::Fetch { .. } => timeout.or(Some(SCRIPT_TIMEOUT)),
+        Mode::Chat | Mode::Tail { .. } => timeout,
     };
-    if matches.opt_present("help") {
-        return Ok(Invocation::Print(help()));
-    }
-    if matches.opt_present("version") {
-        return Ok(Invocation::Print(version()));
-    }
-    let given = |name: &str| matches.opt_str(name);
-    let mut free = matches.free.iter().map(String::as_str).peekable();
-    let word = free.next_if(|word| matches!(*word, "send" | "tail" | "fetch"));
-    for row in OPTIONS {
-        if let Some(mode) = row.own.only
-            && word != Some(mode)
-            && matches.opt_present(row.long)
-        {
-            return wrong(format!("--{} is for {mode} only", row.long));
-        }
-    }
-    let number = |name: &str| match given(name).map(|text| (number(&text), text)) {
-        None => Ok(None),
-        Some((Some(number), _)) => Ok(Some(number)),
-        Some((None, text)) => wrong(format!("--{name} takes a number from 1 on, not {text:?}")),
+    let security = match (tls, ca) {
+        (false, None) => Security::None,
+        (false, Some(_)) => return Err(UsageError::new("--ca needs --tls too")),
+        (true, ca) => Security::Tls { ca },
     };
-    let mut timeout = number("timeout")?.map(Duration::from_secs);
-    let mut host = given("server");
+    let host = server.or_else(|| variable("PLAUSCH_SERVER"));
+    let host = host.as_deref().unwrap_or(DEFAULT_HOST);
+    let Some(address) = Address::parse(host, &security) else {
+        return Err(UsageError::new(format!("{host:?} is not HOST[:PORT]")));
+    };
+    Ok(Invocation::Run(Settings {
+        address,
+        security,
+        user: user.or_else(|| variable("PLAUSCH_USER")),
+        password_file,
+        raw,
+        fetch_media: !no_fetch,
+        mode,
+        timeout,
+    }))
+}
+
+/// What the arguments ask for. That of the chat, the server, is put to the options.
+fn mode(parsed: &mut Parsed<Choices>) -> Result<Mode, UsageError> {
+    let wrong = |what: &str| Err(UsageError::new(what));
+    let mut free = parsed.free.iter().map(String::as_str).peekable();
+    let word = free.next_if(|word| !word.is_empty() && FORMS.iter().any(|form| form.word == *word));
+    let commands = FORMS.iter().map(|form| (form.word, form.options));
+    parsed.check_command(word.unwrap_or_default(), commands)?;
+    let choices = &mut parsed.choices;
     let mode = match word {
         Some("send") => {
-            let Some(to) = given("to") else {
+            let Some(to) = choices.to.take() else {
                 return wrong("send needs --to NAME");
             };
-            let file = given("file").map(PathBuf::from);
+            let file = choices.file.take();
             let text = match (free.next(), &file) {
                 (Some("-"), _) => None,
                 (Some(text), _) => Some(text.to_owned()),
@@ -169,101 +177,60 @@ fn parse_with(
             Mode::Send { to, text, file }
         }
         Some("tail") => Mode::Tail {
-            json: matches.opt_present("json"),
-            count: number("count")?,
+            json: choices.json,
+            count: choices.count,
         },
         Some(_) => {
             let (Some(id), Some(file)) = (free.next(), free.next()) else {
                 return wrong("fetch needs an ID and a FILE");
             };
-            let Some(media) = self::number(id).and_then(|id| i64::try_from(id).ok()) else {
-                return wrong(format!("ID is a number from 1 on, not {id:?}"));
+            let Some(media) = options::number(id, 1..=i64::MAX) else {
+                return wrong(&format!("ID is a number from 1 on, not {id:?}"));
             };
             let file = PathBuf::from(file);
             Mode::Fetch { media, file }
         }
         None => {
-            if timeout.is_some() {
-                return wrong("--timeout is for send, tail and fetch only");
-            }
             if let Some(argument) = free.next()
-                && host.replace(argument.to_owned()).is_some()
+                && choices.server.replace(argument.to_owned()).is_some()
             {
                 return wrong("the server is named twice");
             }
             Mode::Chat
         }
     };
-    if let Some(argument) = free.next() {
-        return wrong(format!("unexpected argument {argument:?}"));
+    match free.next() {
+        Some(argument) => Err(UsageError::unexpected(argument)),
+        None => Ok(mode),
     }
-    if matches!(mode, Mode::Send { .. } | Mode::Fetch { .. }) {
-        timeout = timeout.or(Some(SCRIPT_TIMEOUT));
-    }
-    let host = host.or_else(|| variable("PLAUSCH_SERVER"));
-    let host = host.as_deref().unwrap_or(DEFAULT_HOST);
-    let security = match (matches.opt_present("tls"), given("ca")) {
-        (false, None) => Security::None,
-        (false, Some(_)) => return wrong("--ca is for --tls only"),
-        (true, _) if !cfg!(feature = "tls") => return wrong("--tls: this build has no TLS"),
-        (true, ca) => Security::Tls {
-            ca: ca.map(PathBuf::from),
-        },
-    };
-    let Some(address) = Address::parse(host, &security) else {
-        return wrong(format!("{host:?} is no HOST[:PORT]"));
-    };
-    Ok(Invocation::Run(Settings {
-        address,
-        security,
-        user: given("user").or_else(|| variable("PLAUSCH_USER")),
-        password_file: given("password-file").map(PathBuf::from),
-        raw: matches.opt_present("raw"),
-        fetch_media: !matches.opt_present("no-fetch"),
-        mode,
-        timeout,
-    }))
 }
 
-/// Reads a number from 1 on, of decimal digits only.
-fn number(text: &str) -> Option<u64> {
-    options::number(text, 1..=u64::MAX)
-}
-
-/// The text of `--help`, without a newline at its end.
-#[must_use]
-pub fn help() -> String {
+/// The text of `--help`.
+fn help() -> String {
     let mut text = String::new();
     for (at, form) in FORMS.iter().enumerate() {
         let start = if at == 0 { "Usage: " } else { "       " };
         text.push_str(&format!("{start}{PROGRAM} {}\n", form.synopsis));
     }
-    text.push_str(ABOUT);
-    text.push('\n');
+    text.push_str("A terminal client for the Plausch chat server.\n");
     for form in FORMS {
-        let word = form.synopsis.split(' ').next().unwrap_or_default();
-        let word = if word.starts_with('[') { PROGRAM } else { word };
+        let word = if form.word.is_empty() {
+            PROGRAM
+        } else {
+            form.word
+        };
         entry(&mut text, word, form.help, 11);
     }
-    text.push_str("\n\nOptions:");
-    for row in OPTIONS {
-        entry(&mut text, &row.synopsis(), row.help, 30);
-    }
+    COMMAND_LINE.list_options(&mut text);
     text.push_str("\n\nEnvironment:");
     for row in VARIABLES {
         entry(&mut text, row.name, row.help, 22);
     }
     text.push_str("\n\nExit codes:");
-    for row in EXITS {
-        entry(&mut text, &(row.exit as u8).to_string(), row.help, 7);
+    for (exit, help) in EXITS {
+        entry(&mut text, &(*exit as u8).to_string(), help, 7);
     }
     text
-}
-
-/// The text of `--version`, without a newline at its end.
-#[must_use]
-pub fn version() -> String {
-    options::version(PROGRAM)
 }
 
 #[cfg(test)]

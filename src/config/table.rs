@@ -1,473 +1,247 @@
 //! The options of the server, each declared once.
 
-use std::time::Duration;
+use super::Config;
+use super::values::{bytes, file, listen, seconds};
+use crate::options::{OptionRow, Section, number, put};
 
-use crate::config::row::{Action, Group, OptionRow, Own, tls};
-use crate::config::values::{address, bytes, file};
-use crate::options::number;
+type Row = OptionRow<Config>;
+
+const FILE: &str = "the name of a file";
+const DAYS: &str = "a number of days from 0 to 36500";
+const COUNT: &str = "a number from 0 to 1000000";
+const SIZE: &str = "a number of bytes from 0 to 1024G, also with K, M or G";
 
 /// All options of the server, in the order of `--help`.
-pub static OPTIONS: &[OptionRow] = &[
-    OptionRow {
-        long: "listen",
-        short: "l",
-        hint: "ADDR:PORT",
-        help: "listen there; IPv6 as [::1]:4110, everywhere as [::]:4110, all of IPv4 as \
-               0.0.0.0:4110, port 0 for any free one",
-        own: Own {
-            takes: "an address and a port, such as 127.0.0.1:4110, [::1]:4110 or localhost:4110",
-            default: "127.0.0.1:4110",
-            group: Group::Network,
-            action: Action::Many {
-                clear: |config| config.listen.clear(),
-                add: |config, text| {
-                    let address = address(text)?;
-                    if !config.listen.contains(&address) || address.port() == 0 {
-                        config.listen.push(address);
-                    }
-                    Some(())
-                },
+pub(super) const OPTIONS: &[Section<Config>] = &[
+    ("Network", NETWORK),
+    ("Storage", STORAGE),
+    ("Accounts", ACCOUNTS),
+    ("Limits", LIMITS),
+    ("Other", &Row::HELP_AND_VERSION),
+];
+
+const NETWORK: &[Row] = &[
+    Row::new("listen")
+        .help(
+            "listen on this address: [::1]:4110 for IPv6, [::]:4110 for all addresses, \
+             0.0.0.0:4110 for all of IPv4; port 0 picks a free port",
+        )
+        .takes(
+            "ADDR:PORT",
+            "an address and a port, such as 127.0.0.1:4110, [::1]:4110 or localhost:4110",
+            |config, text| listen(&mut config.listen, text),
+        )
+        .short("l")
+        .default("127.0.0.1:4110")
+        .repeatable(|config| config.listen.clear()),
+    Row::new("tls-listen")
+        .help("also listen on this address with TLS; needs --tls-cert and --tls-key")
+        .takes(
+            "ADDR:PORT",
+            "an address and a port, such as [::]:4111 or 192.0.2.1:4111",
+            |config, text| listen(&mut config.tls_listen, text),
+        )
+        .repeatable(|config| config.tls_listen.clear())
+        .for_tls(),
+    Row::new("tls-cert")
+        .help(
+            "the server's certificate and the intermediate ones up to its CA (PEM); reread on \
+             SIGHUP",
+        )
+        .takes("FILE", FILE, |config, text| {
+            put(&mut config.tls_cert, file(text).map(Some))
+        })
+        .for_tls(),
+    Row::new("tls-key")
+        .help("the certificate's private key (PEM); reread on SIGHUP")
+        .takes("FILE", FILE, |config, text| {
+            put(&mut config.tls_key, file(text).map(Some))
+        })
+        .for_tls(),
+    Row::new("require-tls")
+        .help("refuse packets with a password unless they come over TLS or from this machine")
+        .sets(|config| config.require_tls = true)
+        .for_tls(),
+    Row::new("proxy-from")
+        .help(
+            "address or network of proxies: each connection from there must begin with a \
+             PROXY protocol header (version 1 or 2) and counts as coming from the address in \
+             it",
+        )
+        .takes(
+            "ADDR[/BITS]",
+            "an address or a network, such as 127.0.0.1, 10.0.0.0/8 or 2001:db8::/32",
+            |config, text| {
+                config.proxy_from.push(text.parse().ok()?);
+                Some(())
             },
-        },
-    },
-    OptionRow {
-        long: "tls-listen",
-        short: "",
-        hint: "ADDR:PORT",
-        help: "listen there too, with TLS; needs --tls-cert and --tls-key",
-        own: Own {
-            takes: "an address and a port, such as [::]:4111 or 192.0.2.1:4111",
-            default: "",
-            group: Group::Network,
-            action: tls(Action::Many {
-                clear: |config| config.tls_listen.clear(),
-                add: |config, text| {
-                    let address = address(text)?;
-                    if !config.tls_listen.contains(&address) || address.port() == 0 {
-                        config.tls_listen.push(address);
-                    }
-                    Some(())
-                },
-            }),
-        },
-    },
-    OptionRow {
-        long: "tls-cert",
-        short: "",
-        hint: "FILE",
-        help: "the server's certificate and those between it and its CA, as PEM; SIGHUP has it \
-               read again",
-        own: Own {
-            takes: "the name of a file",
-            default: "",
-            group: Group::Network,
-            action: tls(Action::One(|config, text| {
-                config.tls_cert = Some(file(text)?);
-                Some(())
-            })),
-        },
-    },
-    OptionRow {
-        long: "tls-key",
-        short: "",
-        hint: "FILE",
-        help: "the certificate's private key, as PEM; SIGHUP has it read again",
-        own: Own {
-            takes: "the name of a file",
-            default: "",
-            group: Group::Network,
-            action: tls(Action::One(|config, text| {
-                config.tls_key = Some(file(text)?);
-                Some(())
-            })),
-        },
-    },
-    OptionRow {
-        long: "require-tls",
-        short: "",
-        hint: "",
-        help: "without TLS, refuse packets with a password unless they come from this machine",
-        own: Own {
-            takes: "",
-            default: "",
-            group: Group::Network,
-            action: tls(Action::Flag(|config| config.require_tls = true)),
-        },
-    },
-    OptionRow {
-        long: "proxy-from",
-        short: "",
-        hint: "ADDR[/BITS]",
-        help: "where proxies are: connections from there have to begin with a header of the PROXY \
-               protocol (1 or 2), and count for the address in it",
-        own: Own {
-            takes: "an address or a network, such as 127.0.0.1, 10.0.0.0/8 or 2001:db8::/32",
-            default: "",
-            group: Group::Network,
-            action: Action::Many {
-                clear: |config| config.proxy_from.clear(),
-                add: |config, text| {
-                    config.proxy_from.push(text.parse().ok()?);
-                    Some(())
-                },
-            },
-        },
-    },
-    OptionRow {
-        long: "explain",
-        short: "",
-        hint: "",
-        help: "say why a packet was refused, and answer help",
-        own: Own {
-            takes: "",
-            default: "",
-            group: Group::Network,
-            action: Action::Flag(|config| config.explain = true),
-        },
-    },
-    OptionRow {
-        long: "database",
-        short: "d",
-        hint: "FILE",
-        help: "keep everything in this SQLite database; it is made when missing",
-        own: Own {
-            takes: "the name of a file",
-            default: "plausch.db",
-            group: Group::Storage,
-            action: Action::One(|config, text| {
-                config.database = file(text)?;
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "marker",
-        short: "",
-        hint: "FILE",
-        help: "note in this file that there is a database, and never make a second one; it belongs on \
-               another file system than the database",
-        own: Own {
-            takes: "the name of a file",
-            default: "",
-            group: Group::Storage,
-            action: Action::One(|config, text| {
-                config.marker = Some(file(text)?);
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "pool",
-        short: "",
-        hint: "N",
-        help: "read with this many database connections",
-        own: Own {
-            takes: "a number from 1 to 64",
-            default: "4",
-            group: Group::Storage,
-            action: Action::One(|config, text| {
-                config.pool = number(text, 1..=64)?;
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "check",
-        short: "",
-        hint: "SECONDS",
-        help: "look through the database for damage before starting on it, for so long at most, \
-               unless its file is as the last orderly end left it; 0 for not at all",
-        own: Own {
-            takes: "a number of seconds from 0 to 86400",
-            default: "5",
-            group: Group::Storage,
-            action: Action::One(|config, text| {
-                config.check = Duration::from_secs(number(text, 0..=86_400)?);
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "leave-checkpoints",
-        short: "",
-        hint: "",
-        help: "leave checkpoints of the write-ahead log to another program; without one the log \
-               grows for ever",
-        own: Own {
-            takes: "",
-            default: "",
-            group: Group::Storage,
-            action: Action::Flag(|config| config.leave_checkpoints = true),
-        },
-    },
-    OptionRow {
-        long: "keep-days",
-        short: "",
-        hint: "N",
-        help: "remove messages that have arrived when they are older, 0 for never",
-        own: Own {
-            takes: "a number of days from 0 to 36500",
-            default: "0",
-            group: Group::Storage,
-            action: Action::One(|config, text| {
-                config.keep_days = number(text, 0..=36_500)?;
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "keep-media-days",
-        short: "",
-        hint: "N",
-        help: "remove media when they are older, 0 for as long as their messages",
-        own: Own {
-            takes: "a number of days from 0 to 36500",
-            default: "0",
-            group: Group::Storage,
-            action: Action::One(|config, text| {
-                config.keep_media_days = number(text, 0..=36_500)?;
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "registration",
-        short: "",
-        hint: "open|closed",
-        help: "whether people can register by themselves",
-        own: Own {
-            takes: "open or closed",
-            default: "open",
-            group: Group::Accounts,
-            action: Action::One(|config, text| {
-                config.registration_open = match text {
-                    "open" => true,
-                    "closed" => false,
-                    _ => return None,
-                };
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "scrypt",
-        short: "",
-        hint: "LOG_N,R,P",
-        help: "the cost of a password hash: 128*R*2^LOG_N bytes of memory, P times over",
-        own: Own {
-            takes: "LOG_N,R,P of at most 256 MiB and some seconds a hash, such as 14,8,5",
-            default: "14,8,5",
-            group: Group::Accounts,
-            action: Action::One(|config, text| {
-                config.cost = text.parse().ok()?;
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "login-grace",
-        short: "",
-        hint: "SECONDS",
-        help: "close a connection that has not logged in by then",
-        own: Own {
-            takes: "a number of seconds from 1 to 3600",
-            default: "60",
-            group: Group::Accounts,
-            action: Action::One(|config, text| {
-                config.login_grace = Duration::from_secs(number(text, 1..=3600)?);
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "login-delay",
-        short: "",
-        hint: "SECONDS",
-        help: "hold answers to failed logins back, from half a second doubling up to this; \
-               0 for none",
-        own: Own {
-            takes: "a number of seconds from 0 to 3600",
-            default: "30",
-            group: Group::Accounts,
-            action: Action::One(|config, text| {
-                config.login_delay = Duration::from_secs(number(text, 0..=3600)?);
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "register-rate",
-        short: "",
-        hint: "N",
-        help: "the most accounts that one address may register within an hour, 0 for no limit",
-        own: Own {
-            takes: "a number from 0 to 1000000",
-            default: "20",
-            group: Group::Accounts,
-            action: Action::One(|config, text| {
-                config.register_rate = number(text, 0..=1_000_000)?;
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "max-requests",
-        short: "",
-        hint: "N",
-        help: "the most contact requests of one user without an answer, 0 for no limit",
-        own: Own {
-            takes: "a number from 0 to 1000000",
-            default: "100",
-            group: Group::Accounts,
-            action: Action::One(|config, text| {
-                config.max_requests = number(text, 0..=1_000_000)?;
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "max-clients",
-        short: "",
-        hint: "N",
-        help: "the most connections at a time",
-        own: Own {
-            takes: "a number from 1 to 1000000",
-            default: "4096",
-            group: Group::Limits,
-            action: Action::One(|config, text| {
-                config.max_clients = number(text, 1..=1_000_000)?;
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "max-per-ip",
-        short: "",
-        hint: "N",
-        help: "the most connections at a time from one address, 0 for no limit",
-        own: Own {
-            takes: "a number from 0 to 1000000",
-            default: "64",
-            group: Group::Limits,
-            action: Action::One(|config, text| {
-                config.max_per_ip = number(text, 0..=1_000_000)?;
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "max-media",
-        short: "",
-        hint: "BYTES",
-        help: "the largest media; K, M and G may follow the number",
-        own: Own {
-            takes: "a number of bytes from 1 to 512M, also with K, M or G",
-            default: "8M",
-            group: Group::Limits,
-            action: Action::One(|config, text| {
-                config.max_media = usize::try_from(bytes(text, 1..=512 << 20)?).ok()?;
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "media-quota",
-        short: "",
-        hint: "BYTES",
-        help: "how much media one user may have on the server, 0 for no limit",
-        own: Own {
-            takes: "a number of bytes from 0 to 1024G, also with K, M or G",
-            default: "256M",
-            group: Group::Limits,
-            action: Action::One(|config, text| {
-                config.media_quota = bytes(text, 0..=1 << 40)?;
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "text-quota",
-        short: "",
-        hint: "BYTES",
-        help: "how much text of one user may wait to be received, 0 for no limit",
-        own: Own {
-            takes: "a number of bytes from 0 to 1024G, also with K, M or G",
-            default: "64M",
-            group: Group::Limits,
-            action: Action::One(|config, text| {
-                config.text_quota = bytes(text, 0..=1 << 40)?;
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "max-database",
-        short: "",
-        hint: "BYTES",
-        help: "add nothing to a database of this size, 0 for no limit",
-        own: Own {
-            takes: "a number of bytes from 0 to 1024G, also with K, M or G",
-            default: "0",
-            group: Group::Limits,
-            action: Action::One(|config, text| {
-                config.max_database = bytes(text, 0..=1 << 40)?;
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "max-inflight",
-        short: "",
-        hint: "BYTES",
-        help: "the most memory for all long lines being received at once; further ones wait",
-        own: Own {
-            takes: "a number of bytes from 64K to 2G, also with K, M or G",
-            default: "64M",
-            group: Group::Limits,
-            action: Action::One(|config, text| {
-                config.max_inflight = usize::try_from(bytes(text, 64 << 10..=2 << 30)?).ok()?;
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "rate",
-        short: "",
-        hint: "N",
-        help: "the messages a second of one connection, after a burst of ten times as many; \
-               beyond that it is read more slowly; 0 for no limit",
-        own: Own {
-            takes: "a number from 0 to 1000000",
-            default: "1000",
-            group: Group::Limits,
-            action: Action::One(|config, text| {
-                config.rate = number(text, 0..=1_000_000)?;
-                Some(())
-            }),
-        },
-    },
-    OptionRow {
-        long: "help",
-        short: "h",
-        hint: "",
-        help: "print this and exit",
-        own: Own {
-            takes: "",
-            default: "",
-            group: Group::Other,
-            action: Action::Help,
-        },
-    },
-    OptionRow {
-        long: "version",
-        short: "V",
-        hint: "",
-        help: "print the version and exit",
-        own: Own {
-            takes: "",
-            default: "",
-            group: Group::Other,
-            action: Action::Version,
-        },
-    },
+        )
+        .repeatable(|config| config.proxy_from.clear()),
+    Row::new("explain")
+        .help("give the reason when a packet is refused, and answer help")
+        .sets(|config| config.explain = true),
+];
+
+const STORAGE: &[Row] = &[
+    Row::new("database")
+        .help("SQLite database that holds everything; created if missing")
+        .takes("FILE", FILE, |config, text| {
+            put(&mut config.database, file(text))
+        })
+        .short("d")
+        .default("plausch.db"),
+    Row::new("marker")
+        .help(
+            "record in this file that the database exists, and never create another; keep it \
+             on a different file system from the database",
+        )
+        .takes("FILE", FILE, |config, text| {
+            put(&mut config.marker, file(text).map(Some))
+        }),
+    Row::new("pool")
+        .help("number of database connections for reading")
+        .takes("N", "a number from 1 to 64", |config, text| {
+            put(&mut config.pool, number(text, 1..=64))
+        })
+        .default("4"),
+    Row::new("check")
+        .help(
+            "spend at most this long checking the database for damage at startup, unless its \
+             file is unchanged since a clean shutdown; 0 to skip the check",
+        )
+        .takes(
+            "SECONDS",
+            "a number of seconds from 0 to 86400",
+            |config, text| put(&mut config.check, seconds(text, 0..=86_400)),
+        )
+        .default("5"),
+    Row::new("leave-checkpoints")
+        .help(
+            "leave checkpoints of the write-ahead log to another program; without one the log \
+             grows without limit",
+        )
+        .sets(|config| config.leave_checkpoints = true),
+    Row::new("keep-days")
+        .help("remove delivered messages older than this many days; 0 to keep them forever")
+        .takes("N", DAYS, |config, text| {
+            put(&mut config.keep_days, number(text, 0..=36_500))
+        })
+        .default("0"),
+    Row::new("keep-media-days")
+        .help("remove media older than this many days; 0 to keep them as long as their messages")
+        .takes("N", DAYS, |config, text| {
+            put(&mut config.keep_media_days, number(text, 0..=36_500))
+        })
+        .default("0"),
+];
+
+const ACCOUNTS: &[Row] = &[
+    Row::new("registration")
+        .help("whether users can register themselves")
+        .takes("open|closed", "open or closed", |config, text| {
+            config.registration_open = match text {
+                "open" => true,
+                "closed" => false,
+                _ => return None,
+            };
+            Some(())
+        })
+        .default("open"),
+    Row::new("scrypt")
+        .help("cost of a password hash: 128*R*2^LOG_N bytes of memory, P times over")
+        .takes(
+            "LOG_N,R,P",
+            "LOG_N,R,P of at most 256 MiB and some seconds a hash, such as 14,8,5",
+            |config, text| put(&mut config.cost, text.parse().ok()),
+        )
+        .default("14,8,5"),
+    Row::new("login-grace")
+        .help("close connections that have not logged in within this time")
+        .takes(
+            "SECONDS",
+            "a number of seconds from 1 to 3600",
+            |config, text| put(&mut config.login_grace, seconds(text, 1..=3600)),
+        )
+        .default("60"),
+    Row::new("login-delay")
+        .help(
+            "delay replies to failed logins, doubling from half a second up to this; 0 for no \
+             delay",
+        )
+        .takes(
+            "SECONDS",
+            "a number of seconds from 0 to 3600",
+            |config, text| put(&mut config.login_delay, seconds(text, 0..=3600)),
+        )
+        .default("30"),
+    Row::new("register-rate")
+        .help("maximum accounts registered from one address per hour; 0 for no limit")
+        .takes("N", COUNT, |config, text| {
+            put(&mut config.register_rate, number(text, 0..=1_000_000))
+        })
+        .default("20"),
+    Row::new("max-requests")
+        .help("maximum unanswered contact requests of one user; 0 for no limit")
+        .takes("N", COUNT, |config, text| {
+            put(&mut config.max_requests, number(text, 0..=1_000_000))
+        })
+        .default("100"),
+];
+
+const LIMITS: &[Row] = &[
+    Row::new("max-clients")
+        .help("maximum simultaneous connections")
+        .takes("N", "a number from 1 to 1000000", |config, text| {
+            put(&mut config.max_clients, number(text, 1..=1_000_000))
+        })
+        .default("4096"),
+    Row::new("max-per-ip")
+        .help("maximum simultaneous connections from one address; 0 for no limit")
+        .takes("N", COUNT, |config, text| {
+            put(&mut config.max_per_ip, number(text, 0..=1_000_000))
+        })
+        .default("64"),
+    Row::new("max-media")
+        .help("maximum size of media; the number may end in K, M or G")
+        .takes(
+            "BYTES",
+            "a number of bytes from 1 to 512M, also with K, M or G",
+            |config, text| put(&mut config.max_media, bytes(text, 1..=512 << 20)),
+        )
+        .default("8M"),
+    Row::new("media-quota")
+        .help("maximum media of one user on the server; 0 for no limit")
+        .takes("BYTES", SIZE, |config, text| {
+            put(&mut config.media_quota, bytes(text, 0..=1 << 40))
+        })
+        .default("256M"),
+    Row::new("text-quota")
+        .help("maximum undelivered text of one sender; 0 for no limit")
+        .takes("BYTES", SIZE, |config, text| {
+            put(&mut config.text_quota, bytes(text, 0..=1 << 40))
+        })
+        .default("64M"),
+    Row::new("max-database")
+        .help("store nothing more once the database is this large; 0 for no limit")
+        .takes("BYTES", SIZE, |config, text| {
+            put(&mut config.max_database, bytes(text, 0..=1 << 40))
+        })
+        .default("0"),
+    Row::new("max-inflight")
+        .help("maximum memory for all long lines being received; further ones wait")
+        .takes(
+            "BYTES",
+            "a number of bytes from 64K to 2G, also with K, M or G",
+            |config, text| put(&mut config.max_inflight, bytes(text, 64 << 10..=2 << 30)),
+        )
+        .default("64M"),
+    Row::new("rate")
+        .help(
+            "messages per second on one connection, after a burst of ten times as many; \
+             beyond that it is read more slowly; 0 for no limit",
+        )
+        .takes("N", COUNT, |config, text| {
+            put(&mut config.rate, number(text, 0..=1_000_000))
+        })
+        .default("1000"),
 ];

@@ -1,7 +1,7 @@
-//! Accounts.
+//! The commands `user ...`.
 //!
-//! What a login depends on is changed together with an order to end it, so that a running server
-//! cannot miss it; a command returns when the server has obeyed.
+//! A change that ends a login is written in one transaction with the order to end it, so that a
+//! running server cannot miss it; the command returns once the server has carried out the order.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::terminal;
-use super::{Database, Failure, Outcome};
+use super::{CommandResult, Database, Failure};
 use crate::auth::names;
 use crate::auth::names::Username;
 use crate::auth::passwords::Hasher;
@@ -34,9 +34,9 @@ pub(super) fn is_gender(text: &str) -> bool {
     (1..=GENDER_MAX).contains(&text.chars().count()) && !text.contains(char::is_control)
 }
 
-pub(super) fn list(call: &Call) -> Outcome {
+pub(super) fn list(call: &Call) -> CommandResult {
     let database = Database::open(call)?;
-    let accounts = database.named(database.beside.read(|moment| queries::accounts(moment)))?;
+    let accounts = database.named(database.access.read(|moment| queries::accounts(moment)))?;
     if call.json {
         let rows: Vec<_> = accounts
             .iter()
@@ -59,12 +59,12 @@ pub(super) fn list(call: &Call) -> Outcome {
     Ok(rows.collect::<Vec<_>>().join("\n"))
 }
 
-pub(super) fn show(call: &Call) -> Outcome {
+pub(super) fn show(call: &Call) -> CommandResult {
     let database = Database::open(call)?;
     let name = call.argument(0);
     let keys = names::keys(name);
     let details = database
-        .beside
+        .access
         .view(|connection| queries::details(connection, &keys));
     let Some(details) = database.named(details)? else {
         return Err(nobody(name));
@@ -97,7 +97,7 @@ pub(super) fn show(call: &Call) -> Outcome {
         })
         .to_string());
     }
-    // They may hold what turns the reading direction, or is not seen.
+    // They may hold invisible characters, or ones that turn the reading direction.
     let (email, gender) = (sanitize::word(&email), sanitize::word(&gender));
     let remark = remark(&listed).map(|remark| format!("\nremark       {remark}"));
     let remark = remark.unwrap_or_default();
@@ -105,12 +105,12 @@ pub(super) fn show(call: &Call) -> Outcome {
         "name         {}{remark}\nid           {}\nregistered   {}\nemail        {email}\n\
          gender       {gender}\ncontacts     {contacts}\nrequests     {requests}\n\
          chats        {chats}\nundelivered  {undelivered}\n\
-         waiting      {text_bytes} bytes of text for others\nmedia        {media_bytes} bytes",
+         waiting      {text_bytes} bytes of text not yet delivered\nmedia        {media_bytes} bytes",
         listed.name, listed.id, listed.created
     ))
 }
 
-pub(super) fn add(call: &Call) -> Outcome {
+pub(super) fn add(call: &Call) -> CommandResult {
     let mut database = Database::open(call)?;
     let name = new_name(call.argument(0))?;
     let password = hashed(call)?;
@@ -122,20 +122,20 @@ pub(super) fn add(call: &Call) -> Outcome {
         mapped: name.mapped,
         password,
     };
-    let created = database.beside.write(|tx| users::create(tx, &account));
+    let created = database.access.write(|tx| users::create(tx, &account));
     match database.named(created)? {
         Some(id) => Ok(format!("{} is registered with id {id}", name.shown)),
         None => Err(taken(&name.shown)),
     }
 }
 
-pub(super) fn passwd(call: &Call) -> Outcome {
+pub(super) fn passwd(call: &Call) -> CommandResult {
     let mut database = Database::open(call)?;
-    // Whoever mistypes the name is not asked for a password first.
+    // First, so that a mistyped name is refused before anybody types a password.
     let account = find(&database, call.argument(0))?;
     let fresh = hashed(call)?;
-    // The owner may have changed it meanwhile; the operator's wins.
-    let placed = database.beside.write(|tx| {
+    // The owner may have changed the password meanwhile; the operator's wins.
+    let placed = database.access.write(|tx| {
         let Some(now) = users::by_id(&*tx, account.id)? else {
             return Ok(None);
         };
@@ -145,18 +145,18 @@ pub(super) fn passwd(call: &Call) -> Outcome {
     let Some(placed) = database.named(placed)? else {
         return Err(nobody(&account.name));
     };
-    let late = database.settle(placed)?;
+    let late = database.await_server(placed)?;
     Ok(format!(
-        "{} has a new password, and must log in with it{late}",
+        "{} has a new password and must log in again{late}",
         account.name
     ))
 }
 
-pub(super) fn rename(call: &Call) -> Outcome {
+pub(super) fn rename(call: &Call) -> CommandResult {
     let mut database = Database::open(call)?;
     let account = find(&database, call.argument(0))?;
     let name = new_name(call.argument(1))?;
-    let placed = database.beside.write(|tx| {
+    let placed = database.access.write(|tx| {
         if !queries::rename(tx, account.id, &name.shown, &name.mapped)? {
             return Ok(None);
         }
@@ -165,43 +165,46 @@ pub(super) fn rename(call: &Call) -> Outcome {
     let Some(placed) = database.named(placed)? else {
         return Err(taken(&name.shown));
     };
-    let late = database.settle(placed)?;
-    Ok(format!("{} is {} now{late}", account.name, name.shown))
+    let late = database.await_server(placed)?;
+    Ok(format!("{} is now {}{late}", account.name, name.shown))
 }
 
-pub(super) fn kick(call: &Call) -> Outcome {
+pub(super) fn kick(call: &Call) -> CommandResult {
     let mut database = Database::open(call)?;
     let account = find(&database, call.argument(0))?;
-    let live = database.beside.is_live();
+    let live = database.access.is_live();
     if !database.named(live)? {
         return Err(Failure::Refused(format!(
-            "no server uses {}, so nobody is logged in",
+            "no server is using {}, so nobody is logged in",
             database.path.display()
         )));
     }
     let placed = database
-        .beside
+        .access
         .write(|tx| orders::place(tx, Order::End(account.id)));
     let placed = database.named(placed)?;
-    let late = database.settle(placed)?;
-    Ok(format!("{} is not logged in any more{late}", account.name))
+    let late = database.await_server(placed)?;
+    Ok(format!("{} is no longer logged in{late}", account.name))
 }
 
-pub(super) fn delete(call: &Call) -> Outcome {
+pub(super) fn delete(call: &Call) -> CommandResult {
     let mut database = Database::open(call)?;
     let account = find(&database, call.argument(0))?;
     if !call.force {
-        let question = format!("Delete {} with contacts and chats, for good?", account.name);
+        let question = format!(
+            "Permanently delete {} with all contacts and chats?",
+            account.name
+        );
         match terminal::confirm(&question)? {
             Some(true) => {}
             Some(false) => return Err(Failure::Refused("nothing was deleted".to_owned())),
             None => {
-                let why = "nobody can be asked whether to delete; --force does not ask";
+                let why = "cannot ask for confirmation without a terminal; --force deletes without asking";
                 return Err(Failure::Refused(why.to_owned()));
             }
         }
     }
-    let placed = database.beside.write(|tx| {
+    let placed = database.access.write(|tx| {
         let Some(now) = users::by_id(&*tx, account.id)? else {
             return Ok(None);
         };
@@ -212,30 +215,30 @@ pub(super) fn delete(call: &Call) -> Outcome {
     let Some(placed) = database.named(placed)? else {
         return Err(nobody(&account.name));
     };
-    let late = database.settle(placed)?;
-    // Without a server nobody else takes contacts and chats away.
-    let purged = database.beside.purge_alone();
+    let late = database.await_server(placed)?;
+    // Without a server nobody else removes contacts and chats.
+    let purged = database.access.purge_alone();
     database.named(purged)?;
     Ok(format!("{} is deleted{late}", account.name))
 }
 
-/// What an operator should know of an account's name: that it shares its mapped name with another
-/// account, or that it might not be registered today, such as one that looks like another.
+/// What an operator should know about an account's name: that it shares its mapped name with another
+/// account, or that today's rules would refuse it, such as one that looks like another.
 fn remark(account: &Listed) -> Option<String> {
     if names::mapped(&account.name).is_some_and(|mapped| mapped != account.mapped) {
         return Some(
-            "found by just this spelling: every other one means another account".to_owned(),
+            "found only by this exact spelling; any other means another account".to_owned(),
         );
     }
     let fault = names::username(&account.name).err()?;
-    Some(format!("not allowed today: {fault}"))
+    Some(format!("not allowed for new accounts: {fault}"))
 }
 
-/// The account of a name, however it is written.
+/// The account of a name, in any of its spellings.
 fn find(database: &Database, name: &str) -> Result<Account, Failure> {
     let keys = names::keys(name);
     let account = database
-        .beside
+        .access
         .read(|connection| users::by_name(connection, &keys));
     database.named(account)?.ok_or_else(|| nobody(name))
 }

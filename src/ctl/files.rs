@@ -1,15 +1,15 @@
-//! Copies of the database.
+//! The commands `backup`, `restore` and `salvage`.
 
 use std::path::Path;
 
-use super::{Failure, Outcome, figures};
+use super::{CommandResult, Failure, statistics};
 use crate::ctl::options::{Call, PROGRAM};
 use crate::ctl::terminal::Progress;
 use crate::store::admin::copy;
 use crate::store::admin::copy::CopyError;
 use crate::store::admin::salvage as store_salvage;
 
-pub(super) fn backup(call: &Call) -> Outcome {
+pub(super) fn backup(call: &Call) -> CommandResult {
     let (source, target) = (call.database(), Path::new(call.argument(0)));
     let mut progress = Progress::new(call.quiet);
     let synced = copy::backup(&source, target, call.force, |done, all| {
@@ -21,7 +21,7 @@ pub(super) fn backup(call: &Call) -> Outcome {
     Ok(format!("{} holds {}", target.display(), size_of(target)))
 }
 
-pub(super) fn restore(call: &Call) -> Outcome {
+pub(super) fn restore(call: &Call) -> CommandResult {
     let (source, target) = (Path::new(call.argument(0)), call.database());
     let mut progress = Progress::new(call.quiet);
     progress.show("checking the copy".to_owned());
@@ -34,7 +34,7 @@ pub(super) fn restore(call: &Call) -> Outcome {
     Ok(format!("{} holds {}", target.display(), size_of(&target)))
 }
 
-pub(super) fn salvage(call: &Call) -> Outcome {
+pub(super) fn salvage(call: &Call) -> CommandResult {
     let (damaged, new) = (Path::new(call.argument(0)), Path::new(call.argument(1)));
     crate::sys::temporary_files_beside(new);
     let mut progress = Progress::new(call.quiet);
@@ -50,29 +50,28 @@ pub(super) fn salvage(call: &Call) -> Outcome {
     if salvaged.pages_lost > 0 {
         let pages = salvaged.pages_lost;
         text.push_str(&format!(
-            "\npages that cannot be read: {pages}; what they held may be missing from \"lost\""
+            "\nunreadable pages: {pages}; their contents may be missing from \"lost\""
         ));
     }
     if salvaged.log_lost > 0 {
         let bytes = salvaged.log_lost;
         text.push_str(&format!(
-            "\nbytes of the write-ahead log that cannot be read: {bytes}; the newest of all may be \
-             missing"
+            "\nunreadable bytes of the write-ahead log: {bytes}; the newest changes may be missing"
         ));
     }
     if salvaged.problems.is_empty() {
-        return Ok(format!("{text}\n{} is whole", new.display()));
+        return Ok(format!("{text}\n{} is intact", new.display()));
     }
     let found = salvaged.problems.join("\n");
     Err(Failure::Found(format!("{text}\n{found}")))
 }
 
-/// The copy is complete and synced; only its name may be lost in a power cut.
+/// The copy is complete and synced; only its name may be lost in a power failure.
 fn warn_unless(synced: bool, target: &Path) {
     if !synced {
         eprintln!(
-            "{PROGRAM}: warning: {}: this file system cannot sync a directory; the copy is whole, but \
-             a power cut within the next minute may take its name away",
+            "{PROGRAM}: warning: {}: this file system cannot sync directories; the copy is complete, \
+             but its name may be lost in a power failure within the next minute",
             target.display()
         );
     }
@@ -80,10 +79,10 @@ fn warn_unless(synced: bool, target: &Path) {
 
 fn size_of(path: &Path) -> String {
     let bytes = std::fs::metadata(path).map_or(0, |data| data.len());
-    figures::size(i64::try_from(bytes).unwrap_or(i64::MAX))
+    statistics::size(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
-/// Names the file that was in the way.
+/// Names the file that the error is about.
 fn failure(error: CopyError, source: &Path, target: &Path) -> Failure {
     match error {
         CopyError::Source(error) => Failure::Store(source.to_owned(), error),

@@ -1,4 +1,4 @@
-//! Whether a server is well: asked over the network, or beside its database.
+//! The commands `health`, which asks the server of a database, and `ping`, which asks an address.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -6,26 +6,25 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Failure, Outcome};
+use super::{CommandResult, Failure};
 use crate::ctl::options::Call;
 use crate::{notify, sys};
 
-/// How long a server may take to answer; it looks four times a second.
+/// How long a server may take to respond; it polls four times a second.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// With less than this the disk is as good as full: the write-ahead log alone needs as much.
+/// Free disk space below this counts as full: the write-ahead log alone needs as much.
 const ROOM: u64 = 16 << 20;
 
-/// What no server says by chance.
+/// A word that no other server sends back by chance.
 const WORD: &str = "plauschctl-ping";
 
-/// Whether a server answers at an address. It says nothing of the store.
-pub(super) fn ping(call: &Call) -> Outcome {
+pub(super) fn ping(call: &Call) -> CommandResult {
     let address = call.argument(0);
     let found = address
         .to_socket_addrs()
         .map_err(|error| Failure::Refused(format!("{address}: {error}")))?;
-    let mut why = "there is no such address".to_owned();
+    let mut why = "no such address".to_owned();
     for one in found {
         let answer = TcpStream::connect_timeout(&one, PATIENCE).and_then(|mut stream| {
             stream.set_read_timeout(Some(PATIENCE))?;
@@ -35,26 +34,27 @@ pub(super) fn ping(call: &Call) -> Outcome {
         });
         match answer {
             Ok(line) if line == format!("247 {WORD}") => {
-                return Ok(format!("{one} answers; its store was not looked at"));
+                return Ok(format!("{one} responds; its store was not checked"));
             }
-            Ok(_) => why = "what answers there is no Plausch, or turns this away".to_owned(),
+            Ok(_) => {
+                why = "the peer is not a Plausch server, or it refused the connection".to_owned()
+            }
             Err(error) => why = error.to_string(),
         }
     }
     Err(Failure::Refused(format!("{address}: {why}")))
 }
 
-/// Whether the server of a database answers, its store works and the disk has room.
-pub(super) fn health(call: &Call) -> Outcome {
+pub(super) fn health(call: &Call) -> CommandResult {
     let database = call.database();
     let refused = |why: String| Failure::Refused(format!("{}: {why}", database.display()));
     let name = notify::health_name(&database).map_err(|error| refused(error.to_string()))?;
     let stream = UnixStream::connect_addr(&name)
-        .map_err(|_| refused("no server of this machine is using it".to_owned()))?;
+        .map_err(|_| refused("no server on this machine is using it".to_owned()))?;
     let said = stream
         .set_read_timeout(Some(PATIENCE))
         .and_then(|()| line(stream))
-        .map_err(|error| refused(format!("its server does not answer: {error}")))?;
+        .map_err(|error| refused(format!("its server does not respond: {error}")))?;
     if said != "ok" {
         return Err(refused(said));
     }
@@ -69,7 +69,7 @@ pub(super) fn health(call: &Call) -> Outcome {
         )));
     }
     Ok(format!(
-        "ok: the server answers, the last transaction was kept, the disk has {} MiB left",
+        "ok: the server responds, the last transaction was stored, the disk has {} MiB left",
         room >> 20
     ))
 }

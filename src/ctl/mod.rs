@@ -1,16 +1,16 @@
-//! The operator's tool, `plauschctl`: accounts, figures, copies, checks.
+//! The operator's tool, `plauschctl`, which works on the database file while a server uses it or not.
 //!
-//! In reading order: [`options`] (what can be asked), `service` (of which database), `accounts`, `figures`, `files`, `prune`, and
-//! `terminal` (passwords and progress). It works on the database file, with or without a server
-//! on it; all SQL is in [`crate::store`].
+//! In reading order: `options` (commands and options), `service` (which database), `accounts`,
+//! `statistics`, `files`, `prune`, `health`, and `terminal` (passwords and progress). All SQL is in
+//! [`crate::store`].
 
 mod accounts;
-mod figures;
 mod files;
 mod health;
-pub mod options;
+mod options;
 mod prune;
 mod service;
+mod statistics;
 mod terminal;
 
 use std::ffi::OsString;
@@ -19,41 +19,46 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::options::{Invocation, UsageError};
 use crate::store::StoreError;
 use crate::store::admin::access::{AdminAccess, Obeyed};
 use crate::store::admin::orders::Placed;
-use options::{Call, Invocation, PROGRAM};
+use options::{Call, PROGRAM};
 
-/// How long a running server may take to see a change. It looks four times a second.
+/// How long a running server may take to see a change; it polls four times a second.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a command prints, without a newline at its end; empty for nothing.
-type Outcome = Result<String, Failure>;
+type CommandResult = Result<String, Failure>;
 
-/// Why a command was not carried out: one line for stderr, without the program's name.
+/// Why a command failed: one line for stderr, without the program's name.
 #[derive(Debug)]
 enum Failure {
-    /// The call was wrong.
-    Usage(String),
+    Usage(UsageError),
     /// It cannot be done.
     Refused(String),
     /// The database, or a copy of it, cannot be used.
     Store(PathBuf, StoreError),
     /// Standard input or output failed.
     Io(io::Error),
-    /// `check` has found something; it was printed.
+    /// `check` found faults, which belong on stdout.
     Found(String),
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Usage(what) | Failure::Refused(what) | Failure::Found(what) => {
-                write!(f, "{what}")
-            }
+            Failure::Usage(error) => write!(f, "{error}"),
+            Failure::Refused(what) | Failure::Found(what) => f.write_str(what),
             Failure::Store(path, error) => write!(f, "{}: {error}", path.display()),
             Failure::Io(error) => write!(f, "{error}"),
         }
+    }
+}
+
+impl From<UsageError> for Failure {
+    fn from(error: UsageError) -> Self {
+        Failure::Usage(error)
     }
 }
 
@@ -63,8 +68,8 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Carries out a command line, without the name of the program; returns the exit code: 0 done, 1
-/// not done (or `check` has found something), 2 a wrong call.
+/// Carries out a command line, without the name of the program, and gives the exit code: 0 success,
+/// 1 failure (or `check` found faults), 2 usage error.
 pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
     crate::sys::private_files();
     let outcome = options::parse(args).and_then(|invocation| match invocation {
@@ -79,15 +84,14 @@ pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
         Err(Failure::Found(text)) => (text, 1),
         Err(failure) => {
             eprintln!("{PROGRAM}: {failure}");
-            return if matches!(failure, Failure::Usage(_)) {
-                2
-            } else {
-                1
+            return match failure {
+                Failure::Usage(_) => UsageError::EXIT,
+                _ => 1,
             };
         }
     };
     match print(&text) {
-        // Whoever reads has seen enough.
+        // The reader, such as `head`, has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
         Err(error) => {
             eprintln!("{PROGRAM}: {error}");
@@ -106,26 +110,26 @@ fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// The database, with its name for complaints.
+/// The database, with its path for error messages.
 struct Database {
     path: PathBuf,
-    beside: AdminAccess,
+    access: AdminAccess,
 }
 
 impl Database {
     fn open(call: &Call) -> Result<Database, Failure> {
         let path = call.database();
         match AdminAccess::open(&path) {
-            Ok(beside) => Ok(Database { path, beside }),
+            Ok(access) => Ok(Database { path, access }),
             Err(error) => Err(Failure::Store(path, error)),
         }
     }
 
-    /// Like [`Database::open`], to read alone: a copy may lie where nothing can be written or locked.
+    /// Opens it read-only: a copy may lie where nothing can be written or locked.
     fn open_to_read(call: &Call) -> Result<Database, Failure> {
         let path = call.database();
         match AdminAccess::open_to_read(&path) {
-            Ok(beside) => Ok(Database { path, beside }),
+            Ok(access) => Ok(Database { path, access }),
             Err(error) => Err(Failure::Store(path, error)),
         }
     }
@@ -135,13 +139,13 @@ impl Database {
         result.map_err(|error| Failure::Store(self.path.clone(), error))
     }
 
-    /// Waits until a server, if there is one, has obeyed; then what was changed holds for the next
-    /// packet. A text to be added to what is said, empty when all is well.
-    fn settle(&self, placed: Placed) -> Result<&'static str, Failure> {
-        let obeyed = self.beside.await_server(placed, PATIENCE);
+    /// Waits until a server, if there is one, has carried out an order. Returns a text to append to
+    /// the result, empty if it has.
+    fn await_server(&self, placed: Placed) -> Result<&'static str, Failure> {
+        let obeyed = self.access.await_server(placed, PATIENCE);
         Ok(match self.named(obeyed)? {
             Obeyed::Yes | Obeyed::NoServer => "",
-            Obeyed::NotYet => "; the server has not taken notice yet",
+            Obeyed::NotYet => "; the server has not acted on it yet",
         })
     }
 }

@@ -1,29 +1,30 @@
-//! Removing what is old.
+//! The command `prune`.
 //!
-//! What has not arrived yet is never removed. This only finds what is old, by reading, and orders
-//! its removal in small transactions with pauses between; a running server removes it in small steps
-//! between its own work, and spares what is being read. Without a server it is removed here.
+//! Undelivered messages are never removed. Old ones are found by reading, and marked for removal in
+//! small transactions with pauses in between. A running server then removes them in small steps,
+//! between its own work, and spares what is being read; without a server they are removed here.
 
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Database, Failure, Outcome};
+use super::{CommandResult, Database, Failure};
 use crate::ctl::options::Call;
+use crate::options::UsageError;
 use crate::store::admin::orders;
 use crate::store::admin::orders::Order;
 use crate::store::admin::queries;
 use crate::store::removal::retention;
 
-/// Chats, and media, of one transaction: some milliseconds.
+/// Chats or media per transaction, which takes some milliseconds.
 const STEP: u32 = 64;
 
-/// Between two transactions, so that a busy server loses little.
+/// The pause between two transactions, for a busy server.
 const PAUSE: Duration = Duration::from_millis(20);
 
-pub(super) fn prune(call: &Call) -> Outcome {
+pub(super) fn prune(call: &Call) -> CommandResult {
     if call.days.is_none() && call.media_days.is_none() {
         let what = "prune needs --days N or --media-days N";
-        return Err(Failure::Usage(what.to_owned()));
+        return Err(UsageError::new(what).into());
     }
     let mut database = Database::open(call)?;
     let messages = match call.days {
@@ -34,25 +35,25 @@ pub(super) fn prune(call: &Call) -> Outcome {
         Some(days) => prune_media(&mut database, before(days), call.dry_run)?,
         None => 0,
     };
-    let what = format!("{messages} messages and, apart from theirs, {media} media");
+    let what = format!("{messages} messages with their media and {media} other media");
     if call.dry_run {
         return Ok(format!("{what} would be removed"));
     }
-    // A person has looked at the clock.
+    // The operator vouches for the clock.
     let noted = database
-        .beside
+        .access
         .write(|tx| Ok(retention::note_retained(&*tx, tx.now())?));
     database.named(noted)?;
     if messages + media == 0 {
-        return Ok(format!("{what} are removed"));
+        return Ok(format!("{what} were removed"));
     }
-    let purged = database.beside.purge_alone();
+    let purged = database.access.purge_alone();
     if database.named(purged)? {
-        return Ok(format!("{what} are removed"));
+        return Ok(format!("{what} were removed"));
     }
-    let placed = database.beside.write(|tx| orders::place(tx, Order::Purge));
+    let placed = database.access.write(|tx| orders::place(tx, Order::Purge));
     let placed = database.named(placed)?;
-    let late = database.settle(placed)?;
+    let late = database.await_server(placed)?;
     Ok(format!(
         "{what} are being removed by the server, in small steps{late}"
     ))
@@ -62,7 +63,7 @@ fn prune_messages(database: &mut Database, before: i64, dry_run: bool) -> Result
     let (mut sum, mut last) = (0, None);
     loop {
         let found = database
-            .beside
+            .access
             .view(|connection| queries::old_lanes(connection, last, STEP, before));
         let (upto, old) = database.named(found)?;
         if upto.is_none() {
@@ -74,7 +75,7 @@ fn prune_messages(database: &mut Database, before: i64, dry_run: bool) -> Result
         }
         sum += old.iter().map(|lane| lane.messages).sum::<i64>();
         if !dry_run {
-            let doomed = database.beside.write(|tx| queries::doom_messages(tx, &old));
+            let doomed = database.access.write(|tx| queries::doom_messages(tx, &old));
             database.named(doomed)?;
             thread::sleep(PAUSE);
         }
@@ -85,7 +86,7 @@ fn prune_media(database: &mut Database, before: i64, dry_run: bool) -> Result<i6
     let (mut sum, mut last) = (0, None);
     loop {
         let found = database
-            .beside
+            .access
             .read(|connection| queries::old_media(connection, last, STEP, before));
         let (upto, old) = database.named(found)?;
         if upto.is_none() {
@@ -97,14 +98,14 @@ fn prune_media(database: &mut Database, before: i64, dry_run: bool) -> Result<i6
         }
         sum += i64::try_from(old.len()).unwrap_or(i64::MAX);
         if !dry_run {
-            let doomed = database.beside.write(|tx| queries::doom_media(tx, &old));
+            let doomed = database.access.write(|tx| queries::doom_media(tx, &old));
             database.named(doomed)?;
             thread::sleep(PAUSE);
         }
     }
 }
 
-/// So many days ago, in milliseconds since 1970.
+/// The time `days` ago, in milliseconds since 1970.
 fn before(days: u32) -> i64 {
     let day = Duration::from_secs(24 * 60 * 60);
     let now = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -1,22 +1,19 @@
-//! Where the installed service has its database.
+//! Where the installed service keeps its database.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The directory of the installed service, to which what is relative in [`SETTINGS`] belongs.
+/// The working directory of the installed service; relative paths in [`SETTINGS`] start here.
 const STATE: &str = "/var/lib/plausch";
 
 /// The settings of the installed service, read by its unit and its init script.
 pub(super) const SETTINGS: &str = "/etc/default/plauschd";
 
-/// The setting that names the database, also as a variable of the environment.
+/// The setting, and environment variable, that names the database.
 pub(super) const VARIABLE: &str = "PLAUSCHD_DATABASE";
 
-/// The database that the installed service is told to use; None when nothing is said.
-///
-/// # Errors
-/// When the settings are there and cannot be read.
+/// The database named in the settings of the installed service, if there is one.
 pub(super) fn database() -> io::Result<Option<PathBuf>> {
     match fs::read_to_string(SETTINGS) {
         Ok(text) => Ok(named_in(&text)),
@@ -25,8 +22,7 @@ pub(super) fn database() -> io::Result<Option<PathBuf>> {
     }
 }
 
-/// What systemd and a shell both understand by the text: the last assignment, with quotes or
-/// without.
+/// The value as both systemd and a shell read it: of the last assignment, quoted or not.
 fn named_in(text: &str) -> Option<PathBuf> {
     let mut named = None;
     for line in text.lines() {

@@ -10,8 +10,8 @@ use crate::ctl::options::PROGRAM;
 use crate::secrets;
 use crate::secrets::SecretError;
 
-/// Takes a new password from the first line of the file that was named, or of standard input when
-/// that is no terminal; else asks for it twice without echo.
+/// Reads a new password from the first line of the named file, or of standard input if that is no
+/// terminal; otherwise prompts for it twice without echo.
 pub(super) fn new_password(file: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
     if let Some(path) = file {
         let warn = |warning: &str| eprintln!("{PROGRAM}: {warning}");
@@ -29,7 +29,7 @@ pub(super) fn new_password(file: Option<&Path>) -> Result<Zeroizing<String>, Fai
         };
     }
     let first = secrets::ask("New password: ").map_err(refused)?;
-    let again = secrets::ask("Once more: ").map_err(refused)?;
+    let again = secrets::ask("Retype new password: ").map_err(refused)?;
     if first != again {
         return Err(Failure::Refused("the two passwords differ".to_owned()));
     }
@@ -40,7 +40,7 @@ fn refused(error: SecretError) -> Failure {
     Failure::Refused(error.to_string())
 }
 
-/// Asks a question that only `y` or `yes` answers with yes; None when nobody can be asked.
+/// Asks a question that only `y` or `yes` affirms; None without a terminal.
 pub(super) fn confirm(question: &str) -> Result<Option<bool>, Failure> {
     if !io::stdin().is_terminal() {
         return Ok(None);
@@ -53,14 +53,14 @@ pub(super) fn confirm(question: &str) -> Result<Option<bool>, Failure> {
     Ok(Some(answer == "y" || answer == "yes"))
 }
 
-/// A line on a terminal that is written over and over.
+/// A line on a terminal that is overwritten as work proceeds.
 pub(super) struct Progress {
     shown: bool,
     last: String,
 }
 
 impl Progress {
-    /// Shows nothing when it is to be quiet, or nobody looks.
+    /// Shows nothing if `quiet`, or if standard error is no terminal.
     pub(super) fn new(quiet: bool) -> Progress {
         Progress {
             shown: !quiet && io::stderr().is_terminal(),
@@ -68,7 +68,7 @@ impl Progress {
         }
     }
 
-    /// Shows `text` in the place of what was shown before.
+    /// Replaces what was shown before.
     pub(super) fn show(&mut self, text: String) {
         if self.shown && text != self.last {
             // Progress that cannot be shown is no reason to fail.
@@ -77,7 +77,6 @@ impl Progress {
         }
     }
 
-    /// Shows how much is done.
     pub(super) fn share(&mut self, done: i32, all: i32) {
         let percent = i64::from(done) * 100 / i64::from(all).max(1);
         self.show(format!("{percent} %"));

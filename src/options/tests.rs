@@ -25,31 +25,100 @@ pub(crate) fn mistake<T: Debug, E: Display>(
     }
 }
 
-const fn row(long: &'static str, short: &'static str, hint: &'static str) -> OptionRow<()> {
-    OptionRow {
-        long,
-        short,
-        hint,
-        help: "",
-        own: (),
+impl<C> OptionRow<C> {
+    pub(crate) fn taken(&self) -> &'static str {
+        self.takes
+    }
+
+    pub(crate) fn default_text(&self) -> &'static str {
+        self.default
+    }
+
+    pub(crate) fn is_absent(&self) -> bool {
+        self.absent
     }
 }
 
+/// Asserts that each row has an error text and a default exactly where it takes a value, that names
+/// are unique, and that `--help` lists everything in 80 columns.
+pub(crate) fn check_table<C>(line: &CommandLine<C>) {
+    let mut names: Vec<_> = line
+        .rows()
+        .flat_map(|row| [row.long, row.short])
+        .filter(|name| !name.is_empty())
+        .collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    let help = (line.help)();
+    for row in line.rows() {
+        assert_eq!(row.takes_value(), !row.takes.is_empty(), "{}", row.long);
+        assert_eq!(row.takes_value(), !row.hint.is_empty(), "{}", row.long);
+        assert!(row.takes_value() || row.default.is_empty(), "{}", row.long);
+        assert!(help.contains(&row.synopsis()), "{}", row.long);
+    }
+    for (heading, _) in line.sections {
+        let shown = heading.is_empty() || help.contains(&format!("\n\n{heading}:\n"));
+        assert!(shown, "{heading}");
+    }
+    for text in help.lines() {
+        assert!(text.is_ascii() && text.len() <= WIDTH, "{text:?}");
+        assert_eq!(text, text.trim_end());
+    }
+    assert!(!help.ends_with('\n'));
+}
+
+/// What the tests below can choose.
+#[derive(Debug, Default)]
+struct Choices {
+    file: Option<std::path::PathBuf>,
+    listen: Vec<String>,
+    quiet: bool,
+}
+
+const LINE: CommandLine<Choices> = CommandLine {
+    program: "try",
+    sections: &[(
+        "Options",
+        &[
+            OptionRow::new("file")
+                .help(FULL)
+                .takes(
+                    "FILE",
+                    "the name of a file",
+                    |choices: &mut Choices, text| put(&mut choices.file, file(text)),
+                )
+                .short("f"),
+            OptionRow::new("listen")
+                .help("listen")
+                .takes("ADDR", "an address", |choices: &mut Choices, text| {
+                    choices.listen.push(text.to_owned());
+                    Some(())
+                })
+                .repeatable(|choices| choices.listen.clear()),
+            OptionRow::new("quiet")
+                .help("be quiet")
+                .sets(|choices: &mut Choices| choices.quiet = true)
+                .short("q"),
+        ],
+    )],
+    help: String::new,
+};
+
+const FULL: &str = "word word word word word word word word word word word word word";
+
 #[test]
 fn an_entry_is_wrapped_within_its_column() {
-    let rows = [row("file", "f", "FILE"), row("quiet", "", "")];
-    let column = column(&rows);
-    assert_eq!(column, "  -f, --file FILE  ".len());
-    let mut text = String::from("Options:");
-    let words = ["word"; 13].join(" ");
-    entry(&mut text, &rows[0].synopsis(), &words, column);
-    entry(&mut text, &rows[1].synopsis(), "be quiet", column);
+    let mut text = String::from("Usage");
+    LINE.list_options(&mut text);
     let full = ["word"; 12].join(" ");
+    let indent = " ".repeat("  -f, --file FILE    ".len());
     assert_eq!(
         text,
         format!(
-            "Options:\n  -f, --file FILE  {full}\n                   word\n      \
-             --quiet      be quiet"
+            "Usage\n\nOptions:\n  -f, --file FILE    {full}\n{indent}word\n      \
+             --listen ADDR  listen (repeatable)\n  -q, --quiet        be quiet"
         )
     );
     assert!(text.lines().all(|line| line.len() <= WIDTH));
@@ -57,16 +126,14 @@ fn an_entry_is_wrapped_within_its_column() {
 
 #[test]
 fn a_parser_takes_what_the_rows_say() {
-    let rows = [
-        row("file", "f", "FILE"),
-        row("listen", "", "ADDR"),
-        row("quiet", "q", ""),
-    ];
-    let parse = |args: &[&str]| parser(&rows, |row| row.long == "listen").parse(args);
-    let matches = parse(&["-qf", "x", "--listen=a", "--listen", "b"]).unwrap();
-    assert!(matches.opt_present("quiet"));
-    assert_eq!(matches.opt_str("file").as_deref(), Some("x"));
-    assert_eq!(matches.opt_strs("listen"), ["a", "b"]);
+    let parse = |args: &[&str]| LINE.parse(args.iter().map(OsString::from));
+    let args = ["-qf", "x", "--listen=a", "z", "--listen", "b"];
+    let parsed = running(&args, parse(&args));
+    assert!(parsed.choices.quiet);
+    assert_eq!(parsed.choices.file, Some("x".into()));
+    assert_eq!(parsed.choices.listen, ["a", "b"]);
+    assert_eq!(parsed.given, ["file", "listen", "quiet"]);
+    assert_eq!(parsed.free, ["z"]);
     for wrong in [
         &["-f", "x", "-f", "y"][..],
         &["-f"],
@@ -74,6 +141,6 @@ fn a_parser_takes_what_the_rows_say() {
         &["-q", "-q"],
         &["--wrong"],
     ] {
-        assert!(parse(wrong).is_err(), "{wrong:?}");
+        mistake(wrong, parse(wrong));
     }
 }

@@ -1,202 +1,159 @@
 //! The options, forms, variables and exit codes, each declared once.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::options;
+use super::Choices;
+use crate::options::{OptionRow, UsageError, file, number, put};
 
-/// One option of the command line.
-pub type OptionRow = options::OptionRow<Own>;
+type Row = OptionRow<Choices>;
 
-/// What is told of an option beside its names and what it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Own {
-    /// The word that it needs, as `send`; None where it goes with more than one.
-    pub only: Option<&'static str>,
+const FILE: &str = "the name of a file";
+const COUNT: &str = "a number from 1 on";
+
+/// All options, in the order of `--help`; then come `--help` and `--version`.
+pub(super) const OPTIONS: &[Row] = &[
+    Row::new("user")
+        .help("log in as NAME; prompt for it if missing")
+        .takes("NAME", "a name", |choices, text| {
+            put(&mut choices.user, word(text))
+        })
+        .short("u"),
+    Row::new("password-file")
+        .help(
+            "read the password from the first line of this file, which only its owner should be \
+             able to read",
+        )
+        .takes("FILE", FILE, |choices, text| {
+            put(&mut choices.password_file, file(text))
+        }),
+    Row::new("server")
+        .help(
+            "the server, like the argument HOST[:PORT] (default 127.0.0.1; port 4110, or 4111 \
+             with --tls; write an IPv6 address with a port as [::1]:4110)",
+        )
+        .takes("HOST[:PORT]", "HOST[:PORT]", |choices, text| {
+            put(&mut choices.server, word(text))
+        })
+        .short("s"),
+    Row::new("tls")
+        .help("connect with TLS; the server's certificate must be valid for HOST")
+        .sets(|choices| choices.tls = true)
+        .for_tls(),
+    Row::new("ca")
+        .help(
+            "with --tls: trust only the certificates in this file (PEM), instead of those that \
+             the system trusts",
+        )
+        .takes("FILE", FILE, |choices, text| {
+            put(&mut choices.ca, file(text))
+        })
+        .for_tls(),
+    Row::new("raw")
+        .help(
+            "show each packet sent (>) and received (<), without passwords and with long ones \
+             truncated",
+        )
+        .sets(|choices| choices.raw = true),
+    Row::new("no-fetch")
+        .help(
+            "do not fetch media automatically as they arrive: saves bandwidth, but their type \
+             and size stay unknown",
+        )
+        .sets(|choices| choices.no_fetch = true),
+    Row::new("to")
+        .help("send: the recipient")
+        .takes("NAME", "a name", |choices, text| {
+            put(&mut choices.to, word(text))
+        }),
+    Row::new("file")
+        .help("send: send this file as media; TEXT is then optional")
+        .takes("FILE", FILE, |choices, text| {
+            put(&mut choices.file, file(text))
+        }),
+    Row::new("json")
+        .help("tail: print one JSON object per line")
+        .sets(|choices| choices.json = true),
+    Row::new("count")
+        .help("tail: exit after N messages")
+        .takes("N", COUNT, |choices, text| {
+            put(&mut choices.count, number(text, 1..=u64::MAX).map(Some))
+        }),
+    Row::new("timeout")
+        .help("send, fetch: give up after this long (default 30); tail: exit then, with code 6")
+        .takes("SECONDS", COUNT, |choices, text| {
+            let seconds = number(text, 1..=u64::MAX)?;
+            choices.timeout = Some(Duration::from_secs(seconds));
+            Some(())
+        }),
+];
+
+fn word(text: &str) -> Option<Option<String>> {
+    Some(Some(text.to_owned()))
 }
 
 /// One way to call the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FormRow {
+pub(super) struct FormRow {
+    /// The first argument; empty for the chat.
+    pub(super) word: &'static str,
     /// The arguments, without the program's name.
-    pub synopsis: &'static str,
-    /// What it does.
-    pub help: &'static str,
+    pub(super) synopsis: &'static str,
+    /// The options that not every form takes.
+    pub(super) options: &'static [&'static str],
+    pub(super) help: &'static str,
 }
-
-/// A word that stands for something, with its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VariableRow {
-    /// The name of the environment variable.
-    pub name: &'static str,
-    /// What it does.
-    pub help: &'static str,
-}
-
-/// An exit code, with its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExitRow {
-    /// The code.
-    pub exit: Exit,
-    /// When the program ends with it.
-    pub help: &'static str,
-}
-
-/// Of an option that is not for one word alone.
-const EVERY: Own = Own { only: None };
-
-/// Of an option that is for `word` alone.
-const fn only(word: &'static str) -> Own {
-    Own { only: Some(word) }
-}
-
-/// All options, in the order of `--help`.
-pub static OPTIONS: &[OptionRow] = &[
-    OptionRow {
-        long: "user",
-        short: "u",
-        hint: "NAME",
-        help: "log in as NAME; asked for when missing",
-        own: EVERY,
-    },
-    OptionRow {
-        long: "password-file",
-        short: "",
-        hint: "FILE",
-        help: "take the password from the first line of this file, which nobody else should be \
-               able to read",
-        own: EVERY,
-    },
-    OptionRow {
-        long: "server",
-        short: "s",
-        hint: "HOST[:PORT]",
-        help: "the server, as the argument HOST[:PORT] does (default 127.0.0.1, port 4110, or \
-               4111 with --tls; an IPv6 address with a port is [::1]:4110)",
-        own: EVERY,
-    },
-    OptionRow {
-        long: "tls",
-        short: "",
-        hint: "",
-        help: if cfg!(feature = "tls") {
-            "speak TLS; the server's certificate has to be valid and for HOST"
-        } else {
-            "speak TLS (this build has no TLS)"
-        },
-        own: EVERY,
-    },
-    OptionRow {
-        long: "ca",
-        short: "",
-        hint: "FILE",
-        help: "with --tls: trust the certificates in this file (PEM) and no others; without it, \
-               those that the system trusts",
-        own: EVERY,
-    },
-    OptionRow {
-        long: "raw",
-        short: "",
-        hint: "",
-        help: "show each packet as it is sent (>) and received (<), without passwords and with \
-               long ones cut",
-        own: EVERY,
-    },
-    OptionRow {
-        long: "no-fetch",
-        short: "",
-        hint: "",
-        help: "do not fetch media by oneself as they arrive: saves a slow network, but type and \
-               size are unknown then",
-        own: EVERY,
-    },
-    OptionRow {
-        long: "to",
-        short: "",
-        hint: "NAME",
-        help: "send: to whom",
-        own: only("send"),
-    },
-    OptionRow {
-        long: "file",
-        short: "",
-        hint: "FILE",
-        help: "send: with this file as media; TEXT may be left out then",
-        own: only("send"),
-    },
-    OptionRow {
-        long: "json",
-        short: "",
-        hint: "",
-        help: "tail: one JSON object a line",
-        own: only("tail"),
-    },
-    OptionRow {
-        long: "count",
-        short: "",
-        hint: "N",
-        help: "tail: end after N messages",
-        own: only("tail"),
-    },
-    OptionRow {
-        long: "timeout",
-        short: "",
-        hint: "SECONDS",
-        help: "send, fetch: give up then (default 30); tail: end then with exit code 6",
-        own: EVERY,
-    },
-    OptionRow {
-        long: "help",
-        short: "h",
-        hint: "",
-        help: "print this and exit",
-        own: EVERY,
-    },
-    OptionRow {
-        long: "version",
-        short: "V",
-        hint: "",
-        help: "print the version and exit",
-        own: EVERY,
-    },
-];
 
 /// All ways to call the program, in the order of `--help`.
-pub static FORMS: &[FormRow] = &[
+pub(super) const FORMS: &[FormRow] = &[
     FormRow {
+        word: "",
         synopsis: "[OPTION]... [HOST[:PORT]]",
-        help: "chat; /help lists what can be typed",
+        options: &[],
+        help: "chat; /help lists the commands",
     },
     FormRow {
+        word: "send",
         synopsis: "send [OPTION]... --to NAME TEXT|-",
-        help: "send one message (- reads it from standard input) and end when it is acknowledged",
+        options: &["to", "file", "timeout"],
+        help: "send one message (- reads it from standard input); exit once it is acknowledged",
     },
     FormRow {
+        word: "tail",
         synopsis: "tail [OPTION]...",
-        help: "print messages as they arrive, those that waited first",
+        options: &["json", "count", "timeout"],
+        help: "print messages as they arrive, beginning with those that were waiting",
     },
     FormRow {
+        word: "fetch",
         synopsis: "fetch [OPTION]... ID FILE",
-        help: "save the media with this number (- writes it to standard output)",
+        options: &["timeout"],
+        help: "save media by ID (- writes to standard output)",
     },
 ];
 
+/// An environment variable.
+pub(super) struct VariableRow {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+}
+
 /// The environment variables, in the order of `--help`.
-pub static VARIABLES: &[VariableRow] = &[
+pub(super) const VARIABLES: &[VariableRow] = &[
     VariableRow {
         name: "PLAUSCH_PASSWORD",
-        help: "the password; asked for without echo when missing",
+        help: "the password; prompted for, without echo, if missing",
     },
     VariableRow {
         name: "PLAUSCH_USER",
-        help: "the name, when --user is missing",
+        help: "the name, if --user is missing",
     },
     VariableRow {
         name: "PLAUSCH_SERVER",
-        help: "the server, when it is not named otherwise",
+        help: "the server, if the command line names none",
     },
     VariableRow {
         name: "NO_COLOR",
-        help: "no colours, when set and not empty",
+        help: "no colours, if set and not empty",
     },
 ];
 
@@ -204,19 +161,19 @@ pub static VARIABLES: &[VariableRow] = &[
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// All is well.
+    /// Success.
     Done = 0,
     /// Something on this side failed.
     Failed = 1,
-    /// The command line is wrong.
-    Usage = 2,
+    /// The command line, or a line from a pipe, is wrong.
+    Usage = UsageError::EXIT,
     /// No connection.
     Unreachable = 3,
     /// No login.
     Login = 4,
-    /// The server refused.
+    /// The server refused a request.
     Refused = 5,
-    /// The time was up.
+    /// The time of `--timeout` is up.
     TimedOut = 6,
 }
 
@@ -226,35 +183,29 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// All exit codes, in order.
-pub static EXITS: &[ExitRow] = &[
-    ExitRow {
-        exit: Exit::Done,
-        help: "done; of send: the message is on the server's disk",
-    },
-    ExitRow {
-        exit: Exit::Failed,
-        help: "a file could not be read or written, or the terminal failed",
-    },
-    ExitRow {
-        exit: Exit::Usage,
-        help: "the command line is wrong, or a line from a pipe",
-    },
-    ExitRow {
-        exit: Exit::Unreachable,
-        help: "the server cannot be reached, or was lost and not found again; what is said to be \
-               unsent was not sent, as far as the server could be asked",
-    },
-    ExitRow {
-        exit: Exit::Login,
-        help: "the login was refused: wrong name or password, or logged in elsewhere",
-    },
-    ExitRow {
-        exit: Exit::Refused,
-        help: "the server refused: no such user, no contact, no such media, or a limit",
-    },
-    ExitRow {
-        exit: Exit::TimedOut,
-        help: "the time of --timeout was up",
-    },
+/// All exit codes, in order, and what `--help` says of them.
+pub(super) const EXITS: &[(Exit, &str)] = &[
+    (
+        Exit::Done,
+        "success; for send, the message is on the server's disk",
+    ),
+    (
+        Exit::Failed,
+        "a file could not be read or written, or the terminal failed",
+    ),
+    (Exit::Usage, "usage error, or an invalid line from a pipe"),
+    (
+        Exit::Unreachable,
+        "the server cannot be reached, or the connection was lost and not restored; messages \
+         reported as unsent were not sent, as far as the server could be asked",
+    ),
+    (
+        Exit::Login,
+        "login refused: wrong name or password, or logged in elsewhere",
+    ),
+    (
+        Exit::Refused,
+        "the server refused: no such user, not a contact, no such media, or a limit",
+    ),
+    (Exit::TimedOut, "the time of --timeout is up"),
 ];

@@ -1,19 +1,19 @@
-//! Figures and checks.
+//! The commands `stats` and `check`.
 
 use serde_json::json;
 
-use super::{Database, Failure, Outcome};
+use super::{CommandResult, Database, Failure};
 use crate::ctl::options::Call;
 use crate::ctl::terminal::Progress;
 use crate::store::admin::{check as store_check, statistics};
 
-pub(super) fn stats(call: &Call) -> Outcome {
+pub(super) fn stats(call: &Call) -> CommandResult {
     let database = Database::open(call)?;
     let statistics = database
-        .beside
+        .access
         .view(|connection| statistics::count(connection, &database.path));
     let statistics = database.named(statistics)?;
-    let live = database.beside.is_live();
+    let live = database.access.is_live();
     let live = database.named(live)?;
     if call.json {
         return Ok(json!({
@@ -32,11 +32,7 @@ pub(super) fn stats(call: &Call) -> Outcome {
         })
         .to_string());
     }
-    let server = if live {
-        "is using it"
-    } else {
-        "none is using it"
-    };
+    let server = if live { "running" } else { "not running" };
     Ok(format!(
         "database     {}, schema {}\nserver       {server}\nusers        {}\n\
          contacts     {} pairs\nchats        {}\nmessages     {}\nundelivered  {}\n\
@@ -56,11 +52,13 @@ pub(super) fn stats(call: &Call) -> Outcome {
     ))
 }
 
-pub(super) fn check(call: &Call) -> Outcome {
+pub(super) fn check(call: &Call) -> CommandResult {
     let database = Database::open_to_read(call)?;
     let mut progress = Progress::new(call.quiet);
-    let problems = database.beside.read(|connection| {
-        store_check::problems(connection, |what| progress.show(format!("looking: {what}")))
+    let problems = database.access.read(|connection| {
+        store_check::problems(connection, |what| {
+            progress.show(format!("checking: {what}"))
+        })
     });
     let problems = database.named(problems)?;
     drop(progress);
