@@ -51,7 +51,7 @@ pub(crate) fn is_told(
 pub(crate) fn told(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
     tx.run(
         "INSERT INTO asked (user_id, contact_id, told) VALUES (?1, ?2, ?3)
-             ON CONFLICT (user_id, contact_id) DO NOTHING",
+         ON CONFLICT (user_id, contact_id) DO NOTHING",
         (user, contact, tx.now()),
     )?;
     Ok(())
@@ -67,10 +67,10 @@ pub(crate) fn arrived(
 ) -> rusqlite::Result<()> {
     connection.run(
         "INSERT INTO asked (user_id, contact_id, told)
-             SELECT e.contact_id, e.user_id, ?3 FROM contact_event e
-             JOIN contact c ON c.user_id = e.contact_id AND c.contact_id = e.user_id
-             WHERE e.user_id = ?1 AND e.id <= ?2 AND c.since IS NULL
-             ON CONFLICT (user_id, contact_id) DO NOTHING",
+         SELECT e.contact_id, e.user_id, ?3 FROM contact_event e
+         JOIN contact c ON c.user_id = e.contact_id AND c.contact_id = e.user_id
+         WHERE e.user_id = ?1 AND e.id <= ?2 AND c.since IS NULL
+         ON CONFLICT (user_id, contact_id) DO NOTHING",
         (contact, event, now),
     )?;
     Ok(())
@@ -80,7 +80,7 @@ pub(crate) fn arrived(
 pub(crate) fn declined(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
     tx.run(
         "INSERT INTO asked (user_id, contact_id, told, declined) VALUES (?1, ?2, ?3, 1)
-             ON CONFLICT (user_id, contact_id) DO UPDATE SET declined = 1",
+         ON CONFLICT (user_id, contact_id) DO UPDATE SET declined = 1",
         (user, contact, tx.now()),
     )?;
     Ok(())
@@ -100,12 +100,12 @@ pub(crate) fn forget(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), S
 pub(crate) fn depart(connection: &Connection, user: UserId, batch: u32) -> rusqlite::Result<bool> {
     let by = connection.run(
         "DELETE FROM asked WHERE user_id = ?1 AND contact_id IN
-               (SELECT contact_id FROM asked WHERE user_id = ?1 LIMIT ?2)",
+         (SELECT contact_id FROM asked WHERE user_id = ?1 LIMIT ?2)",
         (user, batch),
     )?;
     let of = connection.run(
         "DELETE FROM asked WHERE contact_id = ?1 AND user_id IN
-               (SELECT user_id FROM asked WHERE contact_id = ?1 LIMIT ?2)",
+         (SELECT user_id FROM asked WHERE contact_id = ?1 LIMIT ?2)",
         (user, batch),
     )?;
     Ok(by + of > 0)

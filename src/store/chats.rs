@@ -14,9 +14,7 @@ pub(crate) enum Access {
     NotFound,
     /// A chat of two others.
     Denied,
-    /// A chat of the user's.
     Member {
-        /// The user created it.
         creator: bool,
         /// Messages up to this id are gone for the user.
         cleared: MessageId,
@@ -25,14 +23,13 @@ pub(crate) enum Access {
 
 /// What `chat` is to `user`.
 pub(crate) fn access(source: &impl Source, user: UserId, chat: ChatId) -> rusqlite::Result<Access> {
-    let connection = source.connection();
-    let Some((creator, other)) = members(connection, chat)? else {
+    let Some((creator, other)) = members(source, chat)? else {
         return Ok(Access::NotFound);
     };
     if user != creator && user != other {
         return Ok(Access::Denied);
     }
-    let member: Option<(MessageId, bool)> = connection.row(
+    let member: Option<(MessageId, bool)> = source.row(
         "SELECT cleared_id, listed FROM member WHERE user_id = ?1 AND chat_id = ?2",
         (user, chat),
     )?;
@@ -55,12 +52,10 @@ pub(crate) fn of(source: &impl Source, user: UserId) -> rusqlite::Result<Vec<Cha
 
 /// The names of a chat's creator and other member, as shown.
 pub(crate) fn names(source: &impl Source, chat: ChatId) -> rusqlite::Result<(String, String)> {
-    let connection = source.connection();
-    let (creator, other) =
-        members(connection, chat)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    let (creator, other) = members(source, chat)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     Ok((
-        users::shown_name(connection, creator)?,
-        users::shown_name(connection, other)?,
+        users::shown_name(source, creator)?,
+        users::shown_name(source, other)?,
     ))
 }
 
@@ -75,12 +70,9 @@ pub(crate) fn members(
     )
 }
 
-/// What [`create`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Created {
-    /// The two are no contacts.
     NotConfirmed,
-    /// The database has reached its limit.
     NoRoom,
     /// The chat is in the asker's list now, whether it was there before or not.
     Listed,
@@ -151,15 +143,15 @@ pub(crate) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), S
     let rest: Option<(MessageId, bool)> = connection.row(
         // A deleted account is no member any more, even if its rows are still to be taken away.
         "SELECT m.cleared_id, m.listed FROM member m JOIN user u ON u.id = m.user_id
-             WHERE m.chat_id = ?1 AND u.mapped IS NOT NULL AND m.user_id =
-               (SELECT other_id FROM member WHERE user_id = ?2 AND chat_id = ?1)",
+         WHERE m.chat_id = ?1 AND u.mapped IS NOT NULL AND m.user_id =
+           (SELECT other_id FROM member WHERE user_id = ?2 AND chat_id = ?1)",
         (chat, user),
     )?;
     let upto = match rest {
         Some((cleared, true)) => {
             connection.run(
                 "UPDATE member SET listed = 0, cleared_id = ?3
-                     WHERE user_id = ?1 AND chat_id = ?2",
+                 WHERE user_id = ?1 AND chat_id = ?2",
                 (user, chat, newest),
             )?;
             // The newest message may be purged some day; TimeStamps must not go back then.

@@ -7,22 +7,17 @@ use super::{Source, StoreError, Tx, asked, users};
 use crate::ids::UserId;
 use crate::store::commit::tx::milliseconds;
 
-/// A contact of a user.
 pub(crate) struct Contact {
-    /// The contact's name as registered.
     pub(crate) name: String,
     /// When both sides had confirmed, in milliseconds since 1970.
     pub(crate) since: i64,
 }
 
-/// What [`request`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Requested {
     /// The account of the other side is gone.
     Nobody,
-    /// The database has reached its limit.
     NoRoom,
-    /// It had been requested before.
     Unchanged,
     /// The other side is to be told by a `233`.
     Recorded,
@@ -66,7 +61,7 @@ pub(crate) fn request(
         asked::forget(tx, user, contact)?;
         connection.run(
             "UPDATE contact SET since = ?3
-                 WHERE (user_id = ?1 AND contact_id = ?2) OR (user_id = ?2 AND contact_id = ?1)",
+             WHERE (user_id = ?1 AND contact_id = ?2) OR (user_id = ?2 AND contact_id = ?1)",
             (user, contact, tx.now()),
         )?;
         tx.forget_chat_between(user, contact)?;
@@ -124,7 +119,7 @@ pub(crate) fn end(
 pub(crate) fn remove(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<bool, StoreError> {
     let removed = tx.run(
         "DELETE FROM contact
-             WHERE (user_id = ?1 AND contact_id = ?2) OR (user_id = ?2 AND contact_id = ?1)",
+         WHERE (user_id = ?1 AND contact_id = ?2) OR (user_id = ?2 AND contact_id = ?1)",
         (user, contact),
     )?;
     if removed == 0 {
@@ -152,8 +147,8 @@ pub(crate) fn confirmed(source: &impl Source, a: UserId, b: UserId) -> rusqlite:
 pub(crate) fn of(source: &impl Source, user: UserId) -> rusqlite::Result<Vec<UserId>> {
     source.values(
         "SELECT c.contact_id FROM contact c JOIN user u ON u.id = c.contact_id
-             WHERE c.user_id = ?1 AND c.since IS NOT NULL AND u.mapped IS NOT NULL
-             ORDER BY c.contact_id",
+         WHERE c.user_id = ?1 AND c.since IS NOT NULL AND u.mapped IS NOT NULL
+         ORDER BY c.contact_id",
         [user],
     )
 }
@@ -164,13 +159,12 @@ pub(crate) fn one(
     user: UserId,
     contact: UserId,
 ) -> rusqlite::Result<Contact> {
-    let connection = source.connection();
-    let since: Option<Option<i64>> = connection.value(
+    let since: Option<Option<i64>> = source.value(
         "SELECT since FROM contact WHERE user_id = ?1 AND contact_id = ?2",
         (user, contact),
     )?;
     Ok(Contact {
-        name: users::shown_name(connection, contact)?,
+        name: users::shown_name(source, contact)?,
         since: since.flatten().unwrap_or(0),
     })
 }
@@ -179,7 +173,6 @@ pub(crate) fn one(
 pub(crate) struct Event<K> {
     /// Where to go on: an event's id, or the asker's of an open request.
     pub(crate) key: K,
-    /// Who wants, or has confirmed.
     pub(crate) name: String,
 }
 

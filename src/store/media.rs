@@ -14,18 +14,14 @@ pub(crate) const PART: usize = 64 << 10;
 /// What is known of media before any of it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Media {
-    /// Its id.
     pub(crate) id: MediaId,
-    /// The chat it was sent into.
     pub(crate) chat: ChatId,
     /// It must be quoted on the wire.
     pub(crate) quoted: bool,
 }
 
-/// Whether a user may see media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lookup {
-    /// Yes.
     Found(Media),
     /// There is none, or its message is gone for the user.
     NotFound,
@@ -33,25 +29,23 @@ pub(crate) enum Lookup {
     Denied,
 }
 
-/// Looks media up for a user.
 pub(crate) fn find(source: &impl Source, user: UserId, media: MediaId) -> rusqlite::Result<Lookup> {
-    let connection = source.connection();
-    let row: Option<(ChatId, MessageId, bool)> = connection.row(
+    let row: Option<(ChatId, MessageId, bool)> = source.row(
         "SELECT chat_id, message_id, quoted FROM media
-             WHERE id = ?1 AND message_id IS NOT NULL",
+         WHERE id = ?1 AND message_id IS NOT NULL",
         [media],
     )?;
     let Some((chat, message, quoted)) = row else {
         return Ok(Lookup::NotFound);
     };
-    let Some((creator, other)) = chats::members(connection, chat)? else {
+    let Some((creator, other)) = chats::members(source, chat)? else {
         return Ok(Lookup::NotFound);
     };
     if user != creator && user != other {
         return Ok(Lookup::Denied);
     }
     // Not listed any more, yet the message may be there for the other side.
-    Ok(match chats::access(connection, user, chat)? {
+    Ok(match chats::access(source, user, chat)? {
         Access::Member { cleared, .. } if message > cleared => Lookup::Found(Media {
             id: media,
             chat,
@@ -107,7 +101,6 @@ pub(crate) fn used(connection: &Connection, user: UserId) -> rusqlite::Result<u6
         .unwrap_or(0))
 }
 
-/// Adds a part.
 pub(crate) fn add(
     tx: &mut Tx<'_>,
     media: MediaId,

@@ -16,10 +16,8 @@ use crate::store::lanes::View;
 /// a burst in one chat is ahead by a millisecond a message.
 const AHEAD: i64 = 24 * 3_600 * 1_000;
 
-/// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// It is in the transaction.
     Kept(Kept),
     /// No such chat, or deleted by the sender.
     NotFound,
@@ -29,16 +27,11 @@ pub(crate) enum Sent {
     NoContact,
 }
 
-/// A message in the transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kept {
-    /// Its id.
     pub(crate) id: MessageId,
-    /// Its TimeStamp.
     pub(crate) timestamp: i64,
-    /// The other member of the chat.
     pub(crate) recipient: UserId,
-    /// Its media, if it has any.
     pub(crate) media: Option<MediaId>,
     /// The message before it to the same recipient, [`MessageId::MAX`] when not known.
     pub(crate) previous: MessageId,
@@ -60,7 +53,6 @@ pub(crate) fn send(
 pub(crate) struct Insert<'c>(rusqlite::CachedStatement<'c>);
 
 impl<'c> Insert<'c> {
-    /// Prepares the statement.
     pub(crate) fn new(tx: &Tx<'c>) -> rusqlite::Result<Insert<'c>> {
         tx.connection
             .prepare_cached(
@@ -139,19 +131,13 @@ pub(crate) fn take_back(connection: &Connection, first: MessageId) -> rusqlite::
     Ok(())
 }
 
-/// A message as it is read back.
 pub(crate) struct Stored<'r> {
-    /// Its id.
     pub(crate) id: MessageId,
-    /// The chat it belongs to.
     pub(crate) chat: ChatId,
     /// It went to the chat's creator, not from them.
     pub(crate) to_creator: bool,
-    /// Its TimeStamp.
     pub(crate) timestamp: i64,
-    /// Its text.
     pub(crate) body: &'r str,
-    /// Its media, if it has any.
     pub(crate) media: Option<MediaId>,
 }
 

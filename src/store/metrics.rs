@@ -11,7 +11,6 @@ const POWERS: u64 = 28;
 
 const BUCKETS: usize = (STEPS * POWERS) as usize;
 
-/// Counts since the start.
 #[derive(Default)]
 pub(crate) struct Figures {
     /// Messages that were kept.
@@ -56,7 +55,6 @@ impl Figures {
         self.commits.note(took);
     }
 
-    /// Messages kept since the start.
     pub(crate) fn messages(&self) -> u64 {
         self.messages.load(Ordering::Relaxed)
     }
@@ -102,7 +100,6 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    /// How many there were.
     pub(crate) fn count(&self) -> u64 {
         self.counts.iter().sum()
     }

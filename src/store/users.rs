@@ -8,25 +8,18 @@ use crate::ids::UserId;
 /// What a login needs to know of an account.
 #[derive(Clone)]
 pub(crate) struct Account {
-    /// The account's id.
     pub(crate) id: UserId,
-    /// The name as it was registered.
     pub(crate) name: String,
-    /// The password's hash as a PHC string.
     pub(crate) password: String,
 }
 
 /// A new account, all values checked.
 pub(crate) struct NewAccount {
-    /// The name as it is to be shown.
     pub(crate) name: String,
-    /// The name as it is compared.
     pub(crate) mapped: String,
-    /// The password's hash as a PHC string.
     pub(crate) password: String,
     /// As given; nothing is sent to it.
     pub(crate) email: String,
-    /// As given.
     pub(crate) gender: String,
 }
 
@@ -36,9 +29,8 @@ pub(crate) fn by_name(
     source: &impl Source,
     keys: &[impl AsRef<str>],
 ) -> rusqlite::Result<Option<Account>> {
-    let connection = source.connection();
-    match id_of(connection, keys)? {
-        Some(user) => by_id(connection, user),
+    match id_of(source, keys)? {
+        Some(user) => by_id(source, user),
         None => Ok(None),
     }
 }
@@ -88,7 +80,7 @@ pub(crate) fn exists(source: &impl Source, user: UserId) -> rusqlite::Result<boo
 pub(crate) fn shown_name(source: &impl Source, user: UserId) -> rusqlite::Result<String> {
     source.one(
         "SELECT CASE WHEN mapped IS NULL THEN '~' || name ELSE name END
-             FROM user WHERE id = ?1",
+         FROM user WHERE id = ?1",
         [user],
     )
 }
@@ -108,7 +100,7 @@ pub(crate) fn create(tx: &mut Tx<'_>, account: &NewAccount) -> Result<Option<Use
     }
     tx.run(
         "INSERT INTO user (name, mapped, password, email, gender, created)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         (
             &account.name,
             &account.mapped,
@@ -138,10 +130,9 @@ pub(crate) fn set_password(
 /// Deletes an account, if the password's hash is still the one that was checked: the name is free
 /// at once, contacts and chats are taken away in steps.
 pub(crate) fn delete(tx: &mut Tx<'_>, user: UserId, password: &str) -> Result<bool, StoreError> {
-    let connection = tx.connection;
-    let deleted = connection.run(
+    let deleted = tx.run(
         "UPDATE user SET mapped = NULL, password = '', email = '', gender = ''
-             WHERE id = ?1 AND password = ?2 AND mapped IS NOT NULL",
+         WHERE id = ?1 AND password = ?2 AND mapped IS NOT NULL",
         (user, password),
     )?;
     if deleted == 0 {
@@ -152,9 +143,9 @@ pub(crate) fn delete(tx: &mut Tx<'_>, user: UserId, password: &str) -> Result<bo
         "DELETE FROM login_start WHERE user_id = ?1",
         "DELETE FROM explicit_receipt WHERE user_id = ?1",
     ] {
-        connection.run(sql, [user])?;
+        tx.run(sql, [user])?;
     }
-    connection.run("INSERT INTO departure (user_id) VALUES (?1)", [user])?;
+    tx.run("INSERT INTO departure (user_id) VALUES (?1)", [user])?;
     tx.cache
         .chats
         .retain(|_, chat| chat.creator != user && chat.other != user);

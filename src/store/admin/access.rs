@@ -45,7 +45,6 @@ pub(crate) struct AdminAccess {
 /// What became of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Obeyed {
-    /// The server has done it.
     Yes,
     /// No server uses the database, so there was nothing to do.
     NoServer,

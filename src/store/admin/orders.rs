@@ -13,16 +13,13 @@ use crate::store::{Source, StoreError, Tx};
 /// What a server is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// To end whatever login this user has.
     End(UserId),
-    /// To look for something to purge.
     Purge,
 }
 
 /// An order as it was placed; the token tells it from a later one of the same kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Placed {
-    /// What is to be done.
     pub(crate) order: Order,
     /// Milliseconds since 1970 at which it was placed, or a little more.
     pub(crate) token: i64,
@@ -52,19 +49,16 @@ impl Order {
 /// Places an order in the open transaction.
 pub(crate) fn place(tx: &mut Tx<'_>, order: Order) -> Result<Placed, StoreError> {
     let name = order.name();
-    let connection = tx.connection;
-    let before: Option<i64> =
-        connection.value("SELECT value FROM counter WHERE name = ?1", [&name])?;
+    let before: Option<i64> = tx.value("SELECT value FROM counter WHERE name = ?1", [&name])?;
     let token = tx.now().max(before.unwrap_or(0).saturating_add(1));
-    connection.run(
+    tx.run(
         "INSERT INTO counter (name, value) VALUES (?1, ?2)
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         (&name, token),
     )?;
     Ok(Placed { order, token })
 }
 
-/// The orders that wait.
 pub(crate) fn waiting(source: &impl Source) -> rusqlite::Result<Vec<Placed>> {
     let mut found = Vec::new();
     let mut statement = source.connection().prepare_cached(

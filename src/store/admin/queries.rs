@@ -8,12 +8,9 @@ use crate::store::commit::tx::milliseconds;
 use crate::store::lanes::View;
 use crate::store::{Source, StoreError, Tx, chats, deliveries, messages, users};
 
-/// An account as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {
-    /// The account's id.
     pub(crate) id: UserId,
-    /// The name as it was registered.
     pub(crate) name: String,
     /// What the account is found by, see [`names`](crate::store::open::names).
     pub(crate) mapped: String,
@@ -34,20 +31,15 @@ pub(crate) fn accounts(source: &impl Source) -> rusqlite::Result<Vec<Listed>> {
         .collect()
 }
 
-/// What there is to say of one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Details {
-    /// As in a list.
     pub(crate) listed: Listed,
-    /// As given at the registration.
     pub(crate) email: String,
-    /// As given at the registration.
     pub(crate) gender: String,
     /// Contacts that both sides have confirmed.
     pub(crate) contacts: i64,
     /// Requests of others that wait for an answer.
     pub(crate) requests: i64,
-    /// Chats in the user's list.
     pub(crate) chats: i64,
     /// Messages that have not arrived at the user, as far as that is saved.
     pub(crate) undelivered: i64,
@@ -137,11 +129,9 @@ pub(crate) fn rename(
 /// Old messages of one lane that have arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OldLane {
-    /// The lane's chat.
     pub(crate) chat: ChatId,
     to_creator: bool,
     upto: MessageId,
-    /// How many messages that are.
     pub(crate) messages: i64,
 }
 
@@ -183,10 +173,9 @@ pub(crate) fn old_lanes(
 /// more at a deleted account, so there nothing waits. Whoever removes what is younger than a day wants
 /// it gone that soon.
 fn arrived(source: &impl Source, user: UserId, before: i64) -> rusqlite::Result<MessageId> {
-    let connection = source.connection();
-    if users::exists(connection, user)? {
+    if users::exists(source, user)? {
         let a_day_ago = milliseconds().saturating_sub(deliveries::GRACE);
-        deliveries::surely(connection, user, before.max(a_day_ago))
+        deliveries::surely(source, user, before.max(a_day_ago))
     } else {
         Ok(MessageId::MAX)
     }
@@ -203,7 +192,7 @@ pub(crate) fn doom_messages(tx: &mut Tx<'_>, old: &[OldLane]) -> Result<(), Stor
         )?;
         tx.run(
             "INSERT INTO purge (lane, upto) VALUES (?1, ?2)
-                 ON CONFLICT (lane) DO UPDATE SET upto = max(upto, excluded.upto)",
+              ON CONFLICT (lane) DO UPDATE SET upto = max(upto, excluded.upto)",
             (Lane::of(lane_of.chat, lane_of.to_creator), lane_of.upto),
         )?;
     }
@@ -218,10 +207,9 @@ pub(crate) fn old_media(
     count: u32,
     before: i64,
 ) -> rusqlite::Result<(Option<MediaId>, Vec<MediaId>)> {
-    let connection = source.connection();
     let mut last = None;
     let mut old = Vec::new();
-    let mut statement = connection.prepare_cached(
+    let mut statement = source.connection().prepare_cached(
         "SELECT a.id, m.id, m.timestamp, m.lane, c.creator_id, c.other_id FROM media a
          LEFT JOIN message m ON m.id = a.message_id LEFT JOIN chat c ON c.id = m.lane / 2
          WHERE a.id > ?1 ORDER BY a.id LIMIT ?2",
@@ -240,7 +228,7 @@ pub(crate) fn old_media(
         let (true, Some(recipient)) = (timestamp < before, recipient) else {
             continue;
         };
-        if message <= arrived(connection, recipient, before)? {
+        if message <= arrived(source, recipient, before)? {
             old.push(media);
         }
     }

@@ -144,14 +144,10 @@ pub(crate) struct Salvaged {
     pub(crate) synced: bool,
 }
 
-/// Things of one kind.
 #[derive(Debug)]
 pub(crate) struct Kind {
-    /// Its name, in the plural.
     pub(crate) name: &'static str,
-    /// How many the new database has.
     pub(crate) saved: u64,
-    /// How many are known to be missing.
     pub(crate) lost: u64,
 }
 

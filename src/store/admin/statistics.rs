@@ -7,30 +7,23 @@ use super::queries;
 use crate::ids::UserId;
 use crate::store::lanes::View;
 
-/// Figures of a database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Statistics {
-    /// Accounts.
     pub(crate) users: i64,
     /// Chats that at least one member has in its list.
     pub(crate) chats: i64,
     /// Pairs of confirmed contacts.
     pub(crate) contacts: i64,
-    /// Messages.
     pub(crate) messages: i64,
     /// Messages that have not arrived, as far as that is saved.
     pub(crate) undelivered: i64,
-    /// Media.
     pub(crate) media: i64,
     /// What they take up, in bytes of UTF-8.
     pub(crate) media_bytes: i64,
-    /// The size of the database file, in bytes.
     pub(crate) database_bytes: i64,
     /// What of it is free for new rows.
     pub(crate) free_bytes: i64,
-    /// The size of the write-ahead log, in bytes.
     pub(crate) wal_bytes: i64,
-    /// The version of the schema.
     pub(crate) schema_version: i64,
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn save(connection: &Connection, positions: &Snapshot) -> Result<(), 
             Start::Is(start) => {
                 connection.run(
                     "INSERT OR REPLACE INTO login_start (user_id, message_id, since)
-                         SELECT id, ?2, ?3 FROM user WHERE id = ?1 AND mapped IS NOT NULL",
+                     SELECT id, ?2, ?3 FROM user WHERE id = ?1 AND mapped IS NOT NULL",
                     (user, start, milliseconds()),
                 )?;
             }
@@ -52,7 +52,7 @@ pub(crate) fn save(connection: &Connection, positions: &Snapshot) -> Result<(), 
 fn set(connection: &Connection, user: UserId, message: MessageId) -> rusqlite::Result<()> {
     connection.run(
         "INSERT OR REPLACE INTO delivery (user_id, message_id)
-             SELECT id, ?2 FROM user WHERE id = ?1 AND mapped IS NOT NULL",
+         SELECT id, ?2 FROM user WHERE id = ?1 AND mapped IS NOT NULL",
         (user, message),
     )?;
     Ok(())
@@ -74,7 +74,7 @@ pub(super) fn receive_explicitly(
     forget_start(tx.connection, user)?;
     tx.run(
         "INSERT OR IGNORE INTO explicit_receipt (user_id)
-             SELECT id FROM user WHERE id = ?1 AND mapped IS NOT NULL",
+         SELECT id FROM user WHERE id = ?1 AND mapped IS NOT NULL",
         [user],
     )?;
     Ok(())
@@ -106,12 +106,11 @@ pub(crate) fn surely(
     user: UserId,
     settled: i64,
 ) -> rusqlite::Result<MessageId> {
-    let connection = source.connection();
-    let start = connection.value(
+    let start = source.value(
         "SELECT message_id FROM login_start WHERE user_id = ?1 AND since > ?2",
         (user, settled),
     )?;
-    Ok(saved(connection, user)?.min(start.unwrap_or(MessageId::MAX)))
+    Ok(saved(source, user)?.min(start.unwrap_or(MessageId::MAX)))
 }
 
 /// The saved position; 0 when nothing has arrived yet.

@@ -45,8 +45,8 @@ impl<'c> View<'c> {
         let indexed = match from <= self.pending.indexed {
             true => self.connection.value(
                 "SELECT message_id FROM lane_message
-                     WHERE lane = ?1 AND message_id BETWEEN ?2 AND ?3
-                     ORDER BY message_id LIMIT 1",
+                 WHERE lane = ?1 AND message_id BETWEEN ?2 AND ?3
+                 ORDER BY message_id LIMIT 1",
                 (lane, from, self.pending.indexed),
             )?,
             false => None,
@@ -155,8 +155,8 @@ impl<'c> View<'c> {
         let indexed: i64 = match after < self.pending.indexed {
             true => self.connection.one(
                 "SELECT coalesce(sum(octet_length(m.body)), 0)
-                     FROM lane_message l CROSS JOIN message m ON m.id = l.message_id
-                     WHERE l.lane = ?1 AND l.message_id > ?2 AND l.message_id <= ?3",
+                 FROM lane_message l CROSS JOIN message m ON m.id = l.message_id
+                 WHERE l.lane = ?1 AND l.message_id > ?2 AND l.message_id <= ?3",
                 (lane, after, self.pending.indexed),
             )?,
             false => 0,

@@ -18,7 +18,6 @@ pub(crate) const STEPS: i32 = 1_000;
 /// How far a look has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Examined {
-    /// All of it is well-formed.
     Whole,
     /// The time was up; nothing wrong was found until then.
     Partly,

@@ -61,7 +61,6 @@ fn mapped_by(source: &impl Source) -> rusqlite::Result<Option<i64>> {
         .optional()
 }
 
-/// An account that is to have another key.
 struct Moving {
     user: UserId,
     name: String,

@@ -98,7 +98,6 @@ pub(crate) fn has_no_locks(file: &File) -> bool {
     }
 }
 
-/// Whether both are the same file.
 pub(crate) fn is_same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }

@@ -13,7 +13,6 @@ const BATCH: u32 = 64;
 /// What a step leaves to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Left {
-    /// Nothing at all.
     Nothing,
     /// Only chats that are being read.
     Pinned,
@@ -44,16 +43,15 @@ fn accounts(
     _: &dyn Fn(ChatId) -> bool,
     is_over: &dyn Fn() -> bool,
 ) -> Result<Left, StoreError> {
-    let connection = tx.connection;
     while let Some(user) =
-        connection.value::<UserId>("SELECT user_id FROM departure ORDER BY user_id LIMIT 1", [])?
+        tx.value::<UserId>("SELECT user_id FROM departure ORDER BY user_id LIMIT 1", [])?
     {
         while account(tx, user)? {
             if is_over() {
                 return Ok(Left::Work);
             }
         }
-        connection.run("DELETE FROM departure WHERE user_id = ?1", [user])?;
+        tx.run("DELETE FROM departure WHERE user_id = ?1", [user])?;
     }
     Ok(Left::Nothing)
 }
@@ -63,10 +61,9 @@ fn lanes(
     pinned: &dyn Fn(ChatId) -> bool,
     is_over: &dyn Fn() -> bool,
 ) -> Result<Left, StoreError> {
-    let connection = tx.connection;
     let mut left = Left::Nothing;
     let mut last = None;
-    while let Some((lane, upto)) = connection.row(
+    while let Some((lane, upto)) = tx.row(
         "SELECT lane, upto FROM purge WHERE lane > ?1 ORDER BY lane LIMIT 1",
         [last.map_or(0, Lane::number)],
     )? {
@@ -83,7 +80,7 @@ fn lanes(
                 return Ok(Left::Work);
             }
         }
-        connection.run(
+        tx.run(
             "DELETE FROM purge WHERE lane = ?1 AND upto = ?2",
             (lane, upto),
         )?;
@@ -101,7 +98,7 @@ fn media(
     let mut last = None;
     while let Some((media, chat)) = connection.row(
         "SELECT id, chat_id FROM media WHERE message_id IS NULL AND id > ?1
-             ORDER BY id LIMIT 1",
+          ORDER BY id LIMIT 1",
         [last.map_or(0, MediaId::number)],
     )? {
         last = Some(media);
@@ -153,7 +150,7 @@ fn account(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
     }
     let events = connection.run(
         "DELETE FROM contact_event WHERE id IN
-               (SELECT id FROM contact_event WHERE user_id = ?1 LIMIT ?2)",
+         (SELECT id FROM contact_event WHERE user_id = ?1 LIMIT ?2)",
         (user, BATCH),
     )?;
     let asked = asked::depart(connection, user, BATCH)?;

@@ -36,13 +36,13 @@ const MOST: u32 = 96;
 /// The pause after a slice, as a multiple of what the slice took: retention is never urgent.
 const PAUSES: u32 = 4;
 
-/// After a failure.
+/// The pause after a failure.
 const AGAIN: Duration = Duration::from_secs(60);
 
 /// When to look for what is old, and how far the looking has come.
 #[derive(Default)]
 pub(crate) struct Retention {
-    /// In milliseconds.
+    /// How old they become, in milliseconds.
     messages: Option<i64>,
     media: Option<i64>,
     /// None when nothing is ever removed.
@@ -231,7 +231,7 @@ pub(crate) fn retained(source: &impl Source) -> rusqlite::Result<Option<i64>> {
 pub(crate) fn note_retained(source: &impl Source, now: i64) -> rusqlite::Result<()> {
     source.run(
         "INSERT INTO counter (name, value) VALUES ('retained', ?1)
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         [now],
     )?;
     Ok(())

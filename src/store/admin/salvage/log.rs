@@ -24,7 +24,6 @@ type Frames = HashMap<u32, u64>;
 pub(crate) struct Log {
     file: Option<File>,
     frames: Frames,
-    /// Bytes of a page.
     pub(crate) size: Option<usize>,
     /// Pages of the database after its last transaction.
     pub(crate) count: Option<u32>,

@@ -40,7 +40,6 @@ pub(crate) struct Pages {
     file: File,
     /// The newest of each page that the log has.
     log: Log,
-    /// Bytes of a page.
     pub(crate) size: usize,
     /// How many pages there should be.
     pub(crate) count: u32,
@@ -97,7 +96,6 @@ impl Pages {
         self.log.lost
     }
 
-    /// A page; None if it cannot be read.
     pub(crate) fn page(&self, number: u32) -> Option<Vec<u8>> {
         let mut page = vec![0; self.size];
         let place = u64::from(number.checked_sub(1)?) * self.size as u64;
@@ -106,7 +104,6 @@ impl Pages {
         read.then_some(page)
     }
 
-    /// What a page is there for.
     pub(crate) fn use_of(&self, number: u32) -> Use {
         let known = self.uses.get(number as usize);
         known.copied().unwrap_or(Use::Other)
@@ -217,7 +214,6 @@ fn likely_size(file: &File) -> usize {
 /// The header of a page of a tree (section 1.6).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tree {
-    /// Where it begins.
     begin: usize,
     /// A table with rowids, or else an index or a table without.
     pub(crate) rowids: bool,

@@ -11,7 +11,6 @@ use crate::store::{Source, StoreError, Tx, chats, deliveries, users};
 
 mod held;
 
-/// Rows found by one statement.
 const BATCH: u32 = 64;
 
 /// A TimeStamp so far ahead comes from a clock that was wrong, and must not end the walk.
@@ -50,7 +49,6 @@ pub(crate) struct Slice<'s, 'c, P> {
     pub(crate) span: Option<i64>,
     /// Something was, and ended the walk.
     pub(crate) too_old: bool,
-    /// How many were removed.
     pub(crate) messages: u64,
     /// Of how many messages that stay the media were removed.
     pub(crate) media: u64,
@@ -125,7 +123,6 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
     /// Walks up the messages; true when there may be more that are old.
     pub(crate) fn messages(&mut self, cutoff: i64) -> Result<bool, StoreError> {
         type Found = (Lane, i64, Option<MediaId>);
-        let connection = self.tx.connection;
         self.walk(
             "kept_message",
             "SELECT id, lane, timestamp, media_id FROM message WHERE id > ?1 ORDER BY id LIMIT ?2",
@@ -136,10 +133,10 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
                     Verdict::Stop => {}
                     Verdict::Remove => slice.remove(id, lane, timestamp, media)?,
                     Verdict::Hold => {
-                        connection.run(
+                        slice.tx.run(
                             "INSERT INTO held_lane (lane, upto) VALUES (?1, ?2)
-                                 ON CONFLICT (lane) DO UPDATE
-                                 SET upto = max(upto, excluded.upto), arrived = NULL",
+                             ON CONFLICT (lane) DO UPDATE
+                             SET upto = max(upto, excluded.upto), arrived = NULL",
                             (lane, id),
                         )?;
                     }
@@ -151,7 +148,6 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
 
     /// Walks up the media, as [`Slice::messages`] does.
     pub(crate) fn media(&mut self, cutoff: i64) -> Result<bool, StoreError> {
-        let connection = self.tx.connection;
         self.walk(
             "kept_media",
             "SELECT id, message_id FROM media WHERE id > ?1 ORDER BY id LIMIT ?2",
@@ -162,7 +158,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
                     Verdict::Stop => {}
                     Verdict::Remove => slice.loosen(id)?,
                     Verdict::Hold => {
-                        connection.run(
+                        slice.tx.run(
                             "INSERT OR IGNORE INTO held_media (media_id) VALUES (?1)",
                             [id],
                         )?;
@@ -275,10 +271,9 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         timestamp: i64,
         media: Option<MediaId>,
     ) -> Result<(), StoreError> {
-        let connection = self.tx.connection;
         if self.lane(lane)?.newest <= id {
             // With it goes what told the chat's last TimeStamp, and those must not go back.
-            connection.run(
+            self.tx.run(
                 "UPDATE chat SET last_timestamp = max(last_timestamp, ?2) WHERE id = ?1",
                 (lane.chat(), timestamp),
             )?;

@@ -15,11 +15,10 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
         after: &mut Option<Lane>,
         cutoff: i64,
     ) -> Result<bool, StoreError> {
-        let connection = self.tx.connection;
         loop {
-            let held: Option<(Lane, MessageId, Option<i64>)> = connection.row(
+            let held: Option<(Lane, MessageId, Option<i64>)> = self.tx.row(
                 "SELECT lane, upto, arrived FROM held_lane WHERE lane > ?1
-                     ORDER BY lane LIMIT 1",
+                  ORDER BY lane LIMIT 1",
                 [after.map_or(0, Lane::number)],
             )?;
             let Some((lane, upto, arrived)) = held else {
@@ -29,7 +28,7 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
             if known.arrived < upto || known.pinned {
                 // Still away.
             } else if known.arrived < MessageId::MAX && arrived.is_none() {
-                connection.run(
+                self.tx.run(
                     "UPDATE held_lane SET arrived = ?2 WHERE lane = ?1",
                     (lane, self.now),
                 )?;
@@ -46,7 +45,8 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
                     Ok(false)
                 })?;
                 if !younger {
-                    connection.run("DELETE FROM held_lane WHERE lane = ?1", [lane])?;
+                    self.tx
+                        .run("DELETE FROM held_lane WHERE lane = ?1", [lane])?;
                 }
             }
             *after = Some(lane);
@@ -83,17 +83,17 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
         mut after: Option<MediaId>,
         cutoff: i64,
     ) -> Result<Option<MediaId>, StoreError> {
-        let connection = self.tx.connection;
         loop {
-            let held: Option<(MediaId, Option<i64>)> = connection.row(
+            let held: Option<(MediaId, Option<i64>)> = self.tx.row(
                 "SELECT media_id, arrived FROM held_media WHERE media_id > ?1
-                     ORDER BY media_id LIMIT 1",
+                 ORDER BY media_id LIMIT 1",
                 [after.map_or(0, MediaId::number)],
             )?;
             let Some((id, arrived)) = held else {
                 return Ok(None);
             };
-            let message = connection
+            let message = self
+                .tx
                 .value("SELECT message_id FROM media WHERE id = ?1", [id])?
                 .flatten();
             let done = match self.message_of(message)? {
@@ -103,7 +103,7 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
                     if known.arrived < message || known.pinned || timestamp >= cutoff {
                         false
                     } else if known.arrived < MessageId::MAX && arrived.is_none() {
-                        connection.run(
+                        self.tx.run(
                             "UPDATE held_media SET arrived = ?2 WHERE media_id = ?1",
                             (id, self.now),
                         )?;
@@ -117,7 +117,8 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
                 }
             };
             if done {
-                connection.run("DELETE FROM held_media WHERE media_id = ?1", [id])?;
+                self.tx
+                    .run("DELETE FROM held_media WHERE media_id = ?1", [id])?;
             }
             after = Some(id);
             if self.is_over() {
