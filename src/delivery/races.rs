@@ -146,7 +146,7 @@ fn shutdown_against_commit() {
             writers.push(thread::spawn(move || {
                 let mut kept = 0;
                 for _ in 0..3 {
-                    match store.send(1, move |tx| messages::send(tx, sender, chat, "x", None)) {
+                    match store.write(1, move |tx| messages::send(tx, sender, chat, "x", None)) {
                         Ok(Sent::Kept(_)) => kept += 1,
                         Err(StoreError::Stopped) => break,
                         other => panic!("{other:?}"),
@@ -178,7 +178,8 @@ fn the_lead_is_handed_over() {
             let maria = world.maria;
             writers.push(thread::spawn(move || {
                 for _ in 0..3 {
-                    let sent = store.send(1, move |tx| messages::send(tx, sender, chat, "x", None));
+                    let sent =
+                        store.write(1, move |tx| messages::send(tx, sender, chat, "x", None));
                     let Ok(Sent::Kept(kept)) = sent else {
                         panic!("not kept: {sent:?}");
                     };

@@ -111,7 +111,7 @@ pub(crate) fn send_batch(
         None => taken.text.len(),
         Some(first_refused) => first_refused.body.start,
     };
-    let sent = store.send(allowed, move |tx| {
+    let sent = store.write(allowed, move |tx| {
         let room = tx.has_room()?;
         if room {
             let mut insert = Insert::new(tx)?;

@@ -1,6 +1,6 @@
 //! Chats and what they are to their members.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::OptionalExtension;
 
 use super::{Source, StoreError, Tx, contacts, users};
 use crate::ids::{ChatId, Lane, MessageId, UserId};
@@ -114,15 +114,6 @@ pub(crate) fn list(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), St
         (user, chat),
     )?;
     tx.cache.chats.remove(&chat);
-    Ok(())
-}
-
-/// Undoes [`list`]. What is known by heart of the chat is the caller's to forget.
-pub(crate) fn unlist(connection: &Connection, user: UserId, chat: ChatId) -> rusqlite::Result<()> {
-    connection.run(
-        "UPDATE member SET listed = 0 WHERE user_id = ?1 AND chat_id = ?2",
-        (user, chat),
-    )?;
     Ok(())
 }
 

@@ -3,10 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use rusqlite::Connection;
-
 use super::chats;
-use super::{Source, StoreError, Tx};
+use super::{StoreError, Tx};
 use crate::guard::log_limit::log_limited;
 use crate::ids::{ChatId, Lane, MediaId, MessageId, UserId};
 use crate::store::chats::Access;
@@ -99,7 +97,6 @@ pub(crate) fn send_by(
     let mut known = known;
     if !known.listed[theirs] {
         chats::list(tx, recipient, chat)?;
-        tx.cache.relisted.push((recipient, chat));
         known.listed[theirs] = true;
     }
     let id = tx.next_message();
@@ -123,12 +120,6 @@ pub(crate) fn send_by(
         media,
         previous: tx.follow(recipient, id),
     }))
-}
-
-/// Takes away the messages of this transaction from `first` on.
-pub(crate) fn take_back(connection: &Connection, first: MessageId) -> rusqlite::Result<()> {
-    connection.run("DELETE FROM message WHERE id >= ?1", [first])?;
-    Ok(())
 }
 
 pub(crate) struct Stored<'r> {

@@ -42,7 +42,7 @@ use commit::maintenance::{self, Maintenance};
 use commit::queue::WriteQueue;
 pub use commit::quota::Limits;
 pub(crate) use commit::tx::Tx;
-use commit::{Undo, WriteConnection, text_quota};
+use commit::{WriteConnection, text_quota};
 use deliveries::Deliveries;
 pub use error::StoreError;
 use lanes::PendingIndex;
@@ -189,7 +189,7 @@ impl Store {
         rows: usize,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.inner.jobs.run(rows, Undo::Savepoint, f)
+        self.inner.jobs.run(rows, f)
     }
 
     /// Like [`Store::write`], for what makes the database grow.
@@ -199,21 +199,10 @@ impl Store {
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         // A value, not an error: nothing has to be rolled back, and nobody's cache forgotten.
-        let grown = self.inner.jobs.run(rows, Undo::Savepoint, move |tx| {
+        let grown = self.inner.jobs.run(rows, move |tx| {
             Ok(if tx.has_room()? { Some(f(tx)?) } else { None })
         })?;
         grown.ok_or(StoreError::NoRoom)
-    }
-
-    /// Like [`Store::write`] for a job that sends messages and nothing else: should it fail, they are
-    /// taken out again, and no savepoint is needed. Whether there is room ([`Tx::has_room`]) is for
-    /// `f` to ask.
-    pub(crate) fn send<T: Send + 'static>(
-        &self,
-        rows: usize,
-        f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.inner.jobs.run(rows, Undo::Messages, f)
     }
 
     /// Whether one of the database's files was removed, moved or replaced. The log says which;

@@ -135,7 +135,7 @@ impl World {
             for number in 0..count {
                 let body = format!("{which}-{number}");
                 let text = body.clone();
-                let sent = store.send(1, move |tx| {
+                let sent = store.write(1, move |tx| {
                     let sent = messages::send(tx, sender, chat, &text, None)?;
                     Ok((sent, tx.newest()))
                 });

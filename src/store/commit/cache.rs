@@ -64,8 +64,6 @@ pub(crate) struct WriterCache {
     pub(crate) removed: MessageId,
     /// The messages of the open transaction.
     pub(crate) added: Vec<Entry>,
-    /// Chats that messages of the running job have brought back into a member's list.
-    pub(crate) relisted: Vec<(UserId, ChatId)>,
     /// There is, or may be, something to purge.
     pub(crate) purge: bool,
     /// The lane that was purged last, and up to which message.

@@ -58,11 +58,6 @@ impl MessageIds {
         self.mark = mark.unwrap_or(self.mark);
     }
 
-    /// The id that the next message gets.
-    pub(crate) fn next(&self) -> MessageId {
-        self.next
-    }
-
     /// Gives out an id, above every other's.
     pub(super) fn take(&mut self) -> MessageId {
         let id = self.next;

@@ -12,24 +12,14 @@ pub(crate) type Group = Vec<Box<dyn Job>>;
 /// What the leader knows of a job; the type of its result is the submitter's alone.
 pub(crate) trait Job: Send {
     fn rows(&self) -> usize;
-    fn undo(&self) -> Undo;
     /// Runs the closure; false when it failed.
     fn run(&mut self, tx: &mut Tx<'_>) -> bool;
     fn fail(&mut self, error: StoreError);
     fn answer(self: Box<Self>);
 }
 
-/// How a job that failed is undone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Undo {
-    Savepoint,
-    /// It adds messages only, and the ids from its first one on are its own.
-    Messages,
-}
-
 pub(super) struct Task<F, T> {
     pub(super) rows: usize,
-    pub(super) undo: Undo,
     pub(super) f: Option<F>,
     pub(super) result: Option<Result<T, StoreError>>,
     pub(super) reply: Sender<Result<T, StoreError>>,
@@ -42,10 +32,6 @@ where
 {
     fn rows(&self) -> usize {
         self.rows
-    }
-
-    fn undo(&self) -> Undo {
-        self.undo
     }
 
     fn run(&mut self, tx: &mut Tx<'_>) -> bool {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::checkpoint::{self, Checkpoint};
-use super::queue::{self, Turn, WriteQueue};
+use super::queue::{Turn, WriteQueue};
 use super::tx::{Tx, milliseconds};
 use super::worker::WriteConnection;
 use crate::guard::log_limit::log_limited;
@@ -44,10 +44,9 @@ const FLUSH_STEP: usize = if cfg!(test) { 8 } else { 4_096 };
 /// checkpointed.
 const WAL_WARNING: u64 = 64 << 20;
 
-/// The threads of a store.
+/// The running thread.
 pub(crate) struct Maintenance {
     thread: JoinHandle<()>,
-    answerer: JoinHandle<()>,
 }
 
 impl Maintenance {
@@ -55,18 +54,14 @@ impl Maintenance {
     pub(crate) fn stop(self, jobs: &WriteQueue) {
         jobs.stop();
         let _ = self.thread.join();
-        jobs.stop_answering();
-        let _ = self.answerer.join();
     }
 }
 
-/// Starts the threads that a store needs beside those that submit jobs.
 pub(crate) fn start(
     pool: &Pool,
     worker: WriteConnection,
 ) -> Result<(Arc<WriteQueue>, Maintenance), StoreError> {
-    let (queue, groups) = WriteQueue::new(worker);
-    let queue = Arc::new(queue);
+    let queue = Arc::new(WriteQueue::new(worker));
     let (own, pool) = (Arc::clone(&queue), pool.clone());
     let thread = thread::Builder::new()
         .name("maintenance".to_owned())
@@ -78,11 +73,7 @@ pub(crate) fn start(
                 std::process::exit(70);
             }
         })?;
-    let answerer = thread::Builder::new()
-        .name("answerer".to_owned())
-        .stack_size(sys::stack_size(64 << 10))
-        .spawn(move || queue::serve(&groups))?;
-    Ok((queue, Maintenance { thread, answerer }))
+    Ok((queue, Maintenance { thread }))
 }
 
 fn run(queue: &WriteQueue, pool: &Pool) {

@@ -17,5 +17,4 @@ pub(crate) mod tx;
 mod wal_repair;
 mod worker;
 
-pub(crate) use job::Undo;
 pub(crate) use worker::WriteConnection;

@@ -5,29 +5,25 @@
 //! changes threads nowhere, and a crowd's are committed together. A leader whose own job is answered
 //! hands over to the maintenance thread when more has come meanwhile.
 //!
+//! A leader answers its group itself: a thread for that brought nothing (docs/PERFORMANCE.md).
+//!
 //! Two locks, both held for a moment but by the leader: `queue`, and `worker`, which the leader alone
 //! takes and so never waits for.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use super::job::{Group, Task, Undo};
+use super::job::{Group, Task};
 use super::tx::Tx;
 use super::worker::WriteConnection;
 use crate::store::StoreError;
-use crate::sync::channel::{Receiver, Sender, bounded};
+use crate::sync::channel::bounded;
 use crate::sync::lock;
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Rows of one transaction; a group stops growing there. About 3,000 rows a commit is where a
 /// hundred pipelining senders got their throughput from when it was measured.
 const GROUP_ROWS: usize = 4_096;
-
-/// A group of so many jobs is answered by a thread of its own while the next one is committed.
-const SHARED: usize = 4;
-
-/// Groups that may wait for the answerer.
-const ANSWERS: usize = 4;
 
 /// The jobs that wait, and the connection that writes.
 pub(crate) struct WriteQueue {
@@ -36,18 +32,6 @@ pub(crate) struct WriteQueue {
     worker: Mutex<WriteConnection>,
     /// Wakes the maintenance thread: it leads, has something to do soon, or is to end.
     told: Condvar,
-    /// Groups that were committed, on their way to the thread that answers them.
-    answerer: Sender<Group>,
-}
-
-/// What the answerer does, until a group is empty.
-pub(crate) fn serve(groups: &Receiver<Group>) {
-    while let Ok(mut group) = groups.recv() {
-        if group.is_empty() {
-            return;
-        }
-        answer(&mut group);
-    }
 }
 
 fn answer(group: &mut Group) {
@@ -87,42 +71,23 @@ pub(crate) enum Turn {
 }
 
 impl WriteQueue {
-    /// An empty queue, and what the answerer is to [`serve`].
-    pub(crate) fn new(worker: WriteConnection) -> (WriteQueue, Receiver<Group>) {
-        let (answerer, groups) = bounded(ANSWERS);
-        let jobs = WriteQueue {
+    pub(crate) fn new(worker: WriteConnection) -> WriteQueue {
+        WriteQueue {
             queue: Mutex::default(),
             worker: Mutex::new(worker),
             told: Condvar::new(),
-            answerer,
-        };
-        (jobs, groups)
-    }
-
-    fn hand_over(&self, group: &mut Group) {
-        // What does not fit is answered here; so it is when there is no answerer any more.
-        if let Err(refused) = self.answerer.try_send(std::mem::take(group)) {
-            answer(&mut refused.into_inner());
         }
-    }
-
-    /// Ends the answerer behind what was handed over.
-    pub(crate) fn stop_answering(&self) {
-        // Fails only when the answerer is gone already.
-        let _ = self.answerer.send(Vec::new());
     }
 
     /// Runs `f` in a transaction and returns after its COMMIT.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         rows: usize,
-        undo: Undo,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, result) = bounded(1);
         let job = Box::new(Task {
             rows,
-            undo,
             f: Some(f),
             result: None,
             reply,
@@ -151,17 +116,12 @@ impl WriteQueue {
         loop {
             let pause = self.commit(&mut group);
             let next = self.go_on(pause, once || began.elapsed() >= pause);
-            if let Next::Handed = next {
+            if matches!(next, Next::Handed) {
                 self.told.notify_one();
             }
-            match next {
-                // The next group need not wait until so many threads are woken.
-                Next::Group if group.len() >= SHARED => self.hand_over(&mut group),
-                _ => answer(&mut group),
-            }
-            match next {
-                Next::Group => {}
-                Next::Nothing | Next::Handed => return,
+            answer(&mut group);
+            if !matches!(next, Next::Group) {
+                return;
             }
         }
     }

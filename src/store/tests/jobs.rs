@@ -42,7 +42,7 @@ fn together<T: Send + 'static>(
         });
         led.recv().unwrap();
         let jobs: Vec<_> = (0..count)
-            .map(|number| scope.spawn(move || store.send(2, move |tx| job(number, tx))))
+            .map(|number| scope.spawn(move || store.write(2, move |tx| job(number, tx))))
             .collect();
         while store.queue_depth() < count {
             std::thread::yield_now();
@@ -52,7 +52,7 @@ fn together<T: Send + 'static>(
     })
 }
 
-/// Without a savepoint too, beside other jobs of the same transaction.
+/// Beside other jobs of the same transaction.
 #[test]
 fn a_failed_job_of_messages_leaves_none_of_them() {
     let scratch = Scratch::new();
@@ -94,7 +94,7 @@ fn senders_learn_who_follows_in_their_transaction() {
         let followed = sent.iter().map(|(id, newest)| newest.is_after(b, *id));
         followed.collect::<Vec<_>>()
     };
-    assert_eq!(followed(&[scratch.send(1, send)]), [false]);
+    assert_eq!(followed(&[scratch.write(1, send)]), [false]);
     let sent = together(&scratch, 4, move |_, tx| send(tx));
     assert_eq!(followed(&sent), [true, true, true, false]);
     assert!(
@@ -123,7 +123,7 @@ fn a_failed_job_of_messages_brings_no_chat_back() {
     scratch
         .write(1, move |tx| chats::delete(tx, b, chat))
         .unwrap();
-    let failed = scratch.send(1, move |tx| -> Result<(), StoreError> {
+    let failed = scratch.write(1, move |tx| -> Result<(), StoreError> {
         messages::send(tx, a, chat, "not to be kept", None)?;
         Err(StoreError::Stopped)
     });

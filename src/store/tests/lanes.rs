@@ -152,7 +152,7 @@ fn something(store: &Store, users: &[UserId], chats: &[ChatId], numbers: &mut Nu
                 .unwrap();
         }
         4..8 => {
-            let failed = store.send(2, move |tx| -> Result<(), StoreError> {
+            let failed = store.write(2, move |tx| -> Result<(), StoreError> {
                 messages::send(tx, user, chat, "not to be kept", None)?;
                 Err(StoreError::Stopped)
             });
@@ -160,7 +160,7 @@ fn something(store: &Store, users: &[UserId], chats: &[ChatId], numbers: &mut Nu
         }
         8 => {
             // So many to one lane go into the index at once, if not much is before them.
-            let sent = store.send(30, move |tx| {
+            let sent = store.write(30, move |tx| {
                 for _ in 0..30 {
                     messages::send(tx, user, chat, "one of many", None)?;
                 }
@@ -253,7 +253,7 @@ fn an_orderly_end_indexes_everything() {
     let mut halves = 0;
     for _ in 0..10 {
         for count in [RUN, 2] {
-            let sent = scratch.send(count, move |tx| {
+            let sent = scratch.write(count, move |tx| {
                 for _ in 0..count {
                     messages::send(tx, a, chat, "x", None)?;
                 }
@@ -275,7 +275,7 @@ fn what_has_gone_stays_out_of_the_index() {
     let scratch = Scratch::new();
     let (users, chats) = company(&scratch);
     let many = |chat| {
-        let sent = scratch.send(RUN, move |tx| {
+        let sent = scratch.write(RUN, move |tx| {
             let members = chats::members(tx.connection, chat)?;
             let creator = members.map_or(UserId::new(0), |(creator, _)| creator);
             for _ in 0..RUN / 2 {
