@@ -21,10 +21,8 @@ impl<F: Front> Engine<F> {
             return;
         }
         // In the order in which they came: what is told as received includes all before it.
-        let unknown = match &push {
-            PushPacket::MessageSended { chat, .. } => !self.book.chats.contains_key(chat),
-            PushPacket::ConfirmContactAdd { .. } => false,
-        };
+        let unknown = matches!(&push, PushPacket::MessageSended { chat, .. }
+            if !self.book.chats.contains_key(chat));
         if unknown || self.asked_chats {
             self.unnamed.push_back(push);
             if !self.asked_chats {
