@@ -1,6 +1,7 @@
 //! The table in the code, docs/PROTOCOL.md and the transcripts name the same packets, and the
 //! transcripts show every answer that the contract lists.
 
+use crate::support::server::TestServer;
 use crate::support::transcript::{self, Action, Step};
 use plausch::protocol::row::{Role, Sender};
 use plausch::protocol::table::{PACKETS, help_lines};
@@ -69,6 +70,16 @@ fn the_transcripts_receive_every_answer() {
             got, wanted,
             "{number} with the transcripts' statuses (left)"
         );
+    }
+}
+
+#[test]
+fn help_lists_every_request() {
+    let server = TestServer::with(&["--explain"]);
+    let mut client = server.connect();
+    client.send("help");
+    for line in help_lines() {
+        assert_eq!(client.recv(), format!("210 {line}"));
     }
 }
 
