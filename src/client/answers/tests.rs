@@ -123,7 +123,7 @@ fn what_breaks_the_contract_is_noticed() {
 #[test]
 fn what_a_newer_server_pushes_is_left_alone() {
     let mut answers = asking(&[Request::RequestChatList {}]);
-    let lines = "299\n214 1\n250 7 \"a\" some\ttext\n215 7 a b\n65535 x\n70000\n216\n1000000";
+    let lines = "999\n214 1\n899 7 \"a\" some\ttext\n215 7 a b\n65535 x\n70000\n216\n1000000";
     let chats = Answer::Chats(vec![(7, "a".to_owned(), "b".to_owned())]);
     assert_eq!(take(&mut answers, lines), [Taken::Answer(0, chats)]);
 }
