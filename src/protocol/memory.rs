@@ -16,11 +16,11 @@ const LARGE: usize = 16 << 10;
 const HEADROOM: usize = 4 << 20;
 
 /// The system has no memory to give, or little: the reason of a `211`.
-pub const NO_MEMORY: &str = "the server is short of memory; try again";
+pub(crate) const NO_MEMORY: &str = "the server is short of memory; try again";
 
 /// There is no memory for what a peer has sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NoMemory;
+pub(crate) struct NoMemory;
 
 impl From<TryReserveError> for NoMemory {
     fn from(_: TryReserveError) -> Self {
@@ -29,10 +29,7 @@ impl From<TryReserveError> for NoMemory {
 }
 
 /// Makes room for `more` bytes behind those in `buffer`.
-///
-/// # Errors
-/// When the system has not got them, or only the last that there is.
-pub fn reserve(buffer: &mut Vec<u8>, more: usize) -> Result<(), NoMemory> {
+pub(crate) fn reserve(buffer: &mut Vec<u8>, more: usize) -> Result<(), NoMemory> {
     let missing = (buffer.len().saturating_add(more)).saturating_sub(buffer.capacity());
     if missing > 0 {
         // It grows by doubling.
@@ -43,29 +40,20 @@ pub fn reserve(buffer: &mut Vec<u8>, more: usize) -> Result<(), NoMemory> {
 }
 
 /// As [`reserve`], for just that many.
-///
-/// # Errors
-/// As there.
-pub fn reserve_exact(buffer: &mut Vec<u8>, more: usize) -> Result<(), NoMemory> {
+pub(crate) fn reserve_exact(buffer: &mut Vec<u8>, more: usize) -> Result<(), NoMemory> {
     leave_headroom(more)?;
     Ok(buffer.try_reserve_exact(more)?)
 }
 
 /// A copy of a text.
-///
-/// # Errors
-/// As [`reserve`].
-pub fn copy(text: &str) -> Result<String, NoMemory> {
+pub(crate) fn copy(text: &str) -> Result<String, NoMemory> {
     let mut copy = String::new();
     append(&mut copy, text)?;
     Ok(copy)
 }
 
 /// Appends a text to another.
-///
-/// # Errors
-/// As [`reserve`].
-pub fn append(text: &mut String, more: &str) -> Result<(), NoMemory> {
+pub(crate) fn append(text: &mut String, more: &str) -> Result<(), NoMemory> {
     let missing = (text.len() + more.len()).saturating_sub(text.capacity());
     if missing > 0 {
         leave_headroom(missing.max(text.capacity()))?;
@@ -76,10 +64,7 @@ pub fn append(text: &mut String, more: &str) -> Result<(), NoMemory> {
 }
 
 /// An empty text with room for just so many bytes.
-///
-/// # Errors
-/// As [`reserve`].
-pub fn text(room: usize) -> Result<String, NoMemory> {
+pub(crate) fn text(room: usize) -> Result<String, NoMemory> {
     let mut text = String::new();
     leave_headroom(room)?;
     text.try_reserve_exact(room)?;

@@ -210,7 +210,7 @@ macro_rules! packets {
             pub(super) fn of(row: &Row, values: Values<'a>) -> Option<$Enum<'a>> {
                 let mut values = values.into_iter();
                 Some(match row.number {
-                    $($number => $Enum::$name { $($field: Held::of(values.next()?)?),* },)*
+                    $($number => $Enum::$name { $($field: packets!(@of $kind $($optional)?, values.next()?)),* },)*
                     _ => return None,
                 })
             }
@@ -218,14 +218,14 @@ macro_rules! packets {
             /// Its values, in the order of the row.
             pub(super) fn values(&self) -> Values<'_> {
                 match self {
-                    $($Enum::$name { $($field),* } => value::padded([$($field.value()),*]),)*
+                    $($Enum::$name { $($field),* } => value::padded([$(packets!(@value $kind $($optional)?, $field)),*]),)*
                 }
             }
 
             /// The same without anything borrowed.
             pub fn into_owned(self) -> $Enum<'static> {
                 match self {
-                    $($Enum::$name { $($field),* } => $Enum::$name { $($field: Held::into_owned($field)),* },)*
+                    $($Enum::$name { $($field),* } => $Enum::$name { $($field: packets!(@owned $kind $($optional)?, $field)),* },)*
                 }
             }
 
@@ -277,12 +277,39 @@ macro_rules! packets {
     (@optional) => { false };
     (@to any) => { None };
     (@to $number:literal) => { Some($number) };
+    // Types of values: what holds them, from what was read, to what is written, without borrowing.
     (@type $kind:ident optional) => { Option<packets!(@type $kind)> };
     (@type Long) => { i64 };
     (@type Int) => { u64 };
     (@type Count) => { u32 };
     (@type Status) => { Status };
     (@type $text:ident) => { Cow<'a, str> };
+    (@of $kind:ident optional, $value:expr) => {
+        match $value {
+            Value::Absent => None,
+            value => Some(packets!(@of $kind, value)),
+        }
+    };
+    (@of Long, $value:expr) => { packets!(@held Long, $value) };
+    (@of Int, $value:expr) => { packets!(@held Int, $value) };
+    (@of Count, $value:expr) => { packets!(@held Int, $value).try_into().ok()? };
+    (@of Status, $value:expr) => { packets!(@held Status, $value) };
+    (@of $text:ident, $value:expr) => { packets!(@held Text, $value) };
+    (@held $type:ident, $value:expr) => { if let Value::$type(held) = $value { held } else { return None } };
+    (@value $kind:ident optional, $field:ident) => {
+        $field.as_ref().map_or(Value::Absent, |held| packets!(@value $kind, held))
+    };
+    (@value Long, $field:ident) => { Value::Long(*$field) };
+    (@value Int, $field:ident) => { Value::Int(*$field) };
+    (@value Count, $field:ident) => { Value::Int(u64::from(*$field)) };
+    (@value Status, $field:ident) => { Value::Status(*$field) };
+    (@value $text:ident, $field:ident) => { Value::Text(Cow::Borrowed($field)) };
+    (@owned $kind:ident optional, $field:ident) => { $field.map(|held| packets!(@owned $kind, held)) };
+    (@owned Long, $field:ident) => { $field };
+    (@owned Int, $field:ident) => { $field };
+    (@owned Count, $field:ident) => { $field };
+    (@owned Status, $field:ident) => { $field };
+    (@owned $text:ident, $field:ident) => { Cow::Owned($field.into_owned()) };
 }
 
 pub(super) use packets;

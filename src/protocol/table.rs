@@ -18,7 +18,7 @@ use std::fmt;
 use crate::protocol::row::{Field, Kind, Role, Row, Sender, packets};
 use crate::protocol::status::Status;
 use crate::protocol::value;
-use crate::protocol::value::{Held, Values};
+use crate::protocol::value::{Value, Values};
 
 /// The second number of Login: the seed table's example logs in with it.
 pub const LOGIN_ALIAS: u16 = 100;

@@ -15,9 +15,6 @@ const TRAIL: std::ops::Range<u32> = 0xDC00..0xE000;
 
 /// What stands between the quotes, without its escapes; `None` if one is wrong, or is half of a
 /// surrogate pair. Characters that JSON wants escaped are for the caller to refuse.
-///
-/// # Errors
-/// When there is no memory for the text.
 pub(super) fn unescape(inside: &str) -> Result<Option<String>, NoMemory> {
     // No escape is shorter than what it stands for, so this never grows, and never moves.
     let mut text = memory::text(inside.len())?;
