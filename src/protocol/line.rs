@@ -200,38 +200,13 @@ impl LineDecoder {
             let run = &run[..memchr2(BACKSPACE, NUL, run).unwrap_or(run.len())];
             let end = at + run.len();
             let next = chunk.get(end).copied();
-            let ends = match next {
-                Some(b'\n') => true,
-                Some(NUL) => run.last().map_or(self.is_after_cr(), |&last| last == b'\r'),
-                _ => false,
-            };
-            if self.ends == Ends::Unknown && memchr(b'\r', run).is_some() {
-                self.ends = Ends::OnlyCr;
-            }
+            let ends = self.is_end(run, next);
             if self.dropping {
                 self.drop_text(run);
-                at = end;
-            } else if ends && self.buffer.is_empty() {
-                // The usual case: the whole line is here and needs no copy.
-                if let Some(over) = overflow(0, 0, run, limit) {
-                    return Step::of(at + over, self.too_long(&run[..over]));
-                }
-                self.ends = Ends::Known;
-                let line = without_cr(run);
-                let event = if self.wary && self.is_foreign(line) {
-                    Event::Foreign(Foreign::Http)
-                } else {
-                    Event::Line(line)
-                };
-                return Step::of(end + 1, event);
-            } else if let Some(over) = overflow(self.buffer.len(), self.backslashes, run, limit) {
-                return Step::of(at + over, self.too_long(&run[..over]));
-            } else if self.keep(run, limit).is_err() {
-                self.drop_line(run);
-                return Step::of(end, Event::NoMemory);
-            } else {
-                at = end;
+            } else if let Some(step) = self.take_run(at, run, ends, limit) {
+                return step;
             }
+            at = end;
             match next {
                 None => break,
                 Some(_) if ends => match self.line_end(limit) {
@@ -254,6 +229,47 @@ impl LineDecoder {
             used: at,
             event: None,
         }
+    }
+
+    /// Whether a line ends with the byte behind a run of text.
+    fn is_end(&mut self, run: &[u8], next: Option<u8>) -> bool {
+        if self.ends == Ends::Unknown && memchr(b'\r', run).is_some() {
+            self.ends = Ends::OnlyCr;
+        }
+        match next {
+            Some(b'\n') => true,
+            Some(NUL) => run.last().map_or(self.is_after_cr(), |&last| last == b'\r'),
+            _ => false,
+        }
+    }
+
+    /// Takes a run of text that stands at `at` of the chunk, and says what came of it, if anything.
+    fn take_run<'a>(
+        &mut self,
+        at: usize,
+        run: &'a [u8],
+        ends: bool,
+        limit: usize,
+    ) -> Option<Step<'a>> {
+        if let Some(over) = overflow(self.buffer.len(), self.backslashes, run, limit) {
+            return Some(Step::of(at + over, self.too_long(&run[..over])));
+        }
+        let end = at + run.len();
+        if ends && self.buffer.is_empty() {
+            // The usual case: the whole line is here and needs no copy.
+            self.ends = Ends::Known;
+            let line = without_cr(run);
+            let event = match self.wary && self.is_foreign(line) {
+                true => Event::Foreign(Foreign::Http),
+                false => Event::Line(line),
+            };
+            return Some(Step::of(end + 1, event));
+        }
+        if self.keep(run, limit).is_err() {
+            self.drop_line(run);
+            return Some(Step::of(end, Event::NoMemory));
+        }
+        None
     }
 
     /// Whether the stream stands inside a line (kept or dropped) or inside a telnet command.
