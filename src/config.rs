@@ -9,69 +9,48 @@ use std::time::Duration;
 
 use crate::auth::passwords::Cost;
 use crate::net::proxy::Network;
-use crate::options::{CommandLine, Invocation, UsageError, WIDTH, wrapped};
+use crate::options::layout::{WIDTH, wrapped};
+use crate::options::{CommandLine, Invocation, UsageError};
 
 mod table;
 mod values;
 
 /// Everything that an operator can choose.
+///
+/// The help of each option in `table` says what its field means. Where 0 is for no limit, for never
+/// or for not at all, that holds of the field too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where to listen; at least one address.
+    /// At least one address.
     pub(crate) listen: Vec<SocketAddr>,
-    /// Where to listen with TLS.
     pub(crate) tls_listen: Vec<SocketAddr>,
-    /// The file of the server's certificates; there when `tls_listen` is not empty.
+    /// There, like `tls_key`, if `tls_listen` is not empty.
     pub(crate) tls_cert: Option<PathBuf>,
-    /// The file of the private key; there when `tls_listen` is not empty.
     pub(crate) tls_key: Option<PathBuf>,
-    /// Whether passwords are taken over TLS and from this machine only.
     pub(crate) require_tls: bool,
-    /// The file of the database.
     pub(crate) database: PathBuf,
-    /// The file that says that there is a database already; none is made beside it.
     pub(crate) marker: Option<PathBuf>,
-    /// Whether checkpoints of the write-ahead log are left to another program.
     pub(crate) leave_checkpoints: bool,
-    /// Where proxies are, whose connections begin with a PROXY header.
     pub(crate) proxy_from: Vec<Network>,
-    /// Whether refusals carry a reason for people.
     pub(crate) explain: bool,
-    /// The most connections at a time.
     pub(crate) max_clients: usize,
-    /// The most connections at a time from one address; 0 for no limit.
     pub(crate) max_per_ip: usize,
-    /// The largest Media, in bytes of UTF-8.
+    /// In bytes of UTF-8.
     pub(crate) max_media: usize,
-    /// Media that one user may have in the database, in bytes; 0 for no limit.
     pub(crate) media_quota: u64,
-    /// Text of one user that may wait to be received, in bytes; 0 for no limit.
     pub(crate) text_quota: u64,
-    /// The size of the database beyond which nothing is added, in bytes; 0 for no limit.
     pub(crate) max_database: u64,
-    /// Days after which messages that have arrived are removed; 0 for never.
     pub(crate) keep_days: u32,
-    /// Days after which media are removed; 0 for as long as their messages.
     pub(crate) keep_media_days: u32,
-    /// Whether accounts can be registered.
     pub(crate) registration_open: bool,
-    /// The parameters of the password hash.
     pub(crate) cost: Cost,
-    /// How long a connection may stay without a login.
     pub(crate) login_grace: Duration,
-    /// The longest that the answer to a failed login is held back; zero for never.
     pub(crate) login_delay: Duration,
-    /// Accounts that one address may register within an hour; 0 for any number.
     pub(crate) register_rate: u32,
-    /// Contact requests of one user that may be open; 0 for any number.
     pub(crate) max_requests: u32,
-    /// Messages a second of one connection; 0 for any number.
     pub(crate) rate: u32,
-    /// Bytes that all long lines being received may take up together.
     pub(crate) max_inflight: usize,
-    /// The number of database connections for reading.
     pub(crate) pool: u32,
-    /// How long the database is looked through for damage at the start, at most; zero for not.
     pub(crate) check: Duration,
 }
 

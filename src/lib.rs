@@ -20,7 +20,7 @@
 //!
 //! [`client`] (cargo feature `client`) is the terminal client and speaks the other direction of
 //! [`protocol`]. [`ctl`], the operator's tool, works on the store without a server. [`config`] and
-//! [`options`] are the command lines of all three programs; [`secrets`] reads passwords for both
+//! [`options`] are the command lines of all three programs; `secrets` reads passwords for both
 //! tools.
 
 mod auth;
@@ -38,7 +38,7 @@ mod ops;
 pub mod options;
 pub mod protocol;
 mod sanitize;
-pub mod secrets;
+mod secrets;
 pub mod server;
 pub mod store;
 mod sync;

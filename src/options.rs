@@ -9,9 +9,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-pub(crate) use layout::{WIDTH, entry, wrapped};
-
-mod layout;
+pub(crate) mod layout;
 
 /// What is wrong with a command line: one line for stderr, without the program's name.
 ///

@@ -19,14 +19,11 @@ const TRIES: usize = 3;
 
 /// Why there is no password; holds no part of one.
 #[derive(Debug)]
-pub enum SecretError {
-    /// A file cannot be read.
+pub(crate) enum SecretError {
     Read(PathBuf, io::Error),
-    /// The first line of a file has nothing in it.
+    /// The first line of the file is empty.
     Empty(PathBuf),
-    /// A file's first line is not UTF-8.
     FileNotUtf8(PathBuf),
-    /// What was typed is not UTF-8.
     TypedNotUtf8,
     /// Nothing was typed, or the terminal cannot be used.
     Terminal(io::Error),
@@ -64,10 +61,7 @@ impl fmt::Display for SecretError {
 impl std::error::Error for SecretError {}
 
 /// Prompts for a password without echo, and again if what was typed is not UTF-8.
-///
-/// # Errors
-/// When it never was, or nobody types.
-pub fn ask(prompt: &str) -> Result<Zeroizing<String>, SecretError> {
+pub(crate) fn ask(prompt: &str) -> Result<Zeroizing<String>, SecretError> {
     for _ in 0..TRIES {
         let typed = rpassword::prompt_password(prompt)
             .map(Zeroizing::new)
@@ -83,10 +77,7 @@ pub fn ask(prompt: &str) -> Result<Zeroizing<String>, SecretError> {
 
 /// The first line of a file, without its end (LF or CR LF). `warn` is told if others than the owner
 /// may read it.
-///
-/// # Errors
-/// When there is none.
-pub fn file(path: &Path, warn: impl FnOnce(&str)) -> Result<Zeroizing<String>, SecretError> {
+pub(crate) fn file(path: &Path, warn: impl FnOnce(&str)) -> Result<Zeroizing<String>, SecretError> {
     let unreadable = |error| SecretError::Read(path.to_owned(), error);
     let file = File::open(path).map_err(unreadable)?;
     let found = file.metadata().map_err(unreadable)?;
@@ -113,8 +104,7 @@ pub fn file(path: &Path, warn: impl FnOnce(&str)) -> Result<Zeroizing<String>, S
 }
 
 /// What is before the first line end, or all.
-#[must_use]
-pub fn first_line(bytes: &[u8]) -> &[u8] {
+pub(crate) fn first_line(bytes: &[u8]) -> &[u8] {
     let line = bytes
         .split(|&byte| byte == b'\n')
         .next()

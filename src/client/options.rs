@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::client::link::{Address, Security};
-use crate::options::{self, CommandLine, Invocation, OptionRow, Parsed, UsageError, entry};
+use crate::options::layout::entry;
+use crate::options::{self, CommandLine, Invocation, OptionRow, Parsed, UsageError};
 use tables::{EXITS, FORMS, OPTIONS, VARIABLES};
 
 mod tables;

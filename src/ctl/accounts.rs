@@ -9,14 +9,15 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::terminal;
-use super::{CommandResult, Database, Failure};
+use super::{CommandResult, Failure, await_server};
 use crate::auth::names;
 use crate::auth::names::Username;
 use crate::auth::passwords::Hasher;
-use crate::ctl::options::Call;
+use crate::ctl::call::Call;
 use crate::protocol::request;
 use crate::protocol::request::GENDER_MAX;
 use crate::sanitize;
+use crate::store::admin::access::AdminAccess;
 use crate::store::admin::orders;
 use crate::store::admin::orders::Order;
 use crate::store::admin::queries;
@@ -35,8 +36,8 @@ pub(super) fn is_gender(text: &str) -> bool {
 }
 
 pub(super) fn list(call: &Call) -> CommandResult {
-    let database = Database::open(call)?;
-    let accounts = database.named(database.access.read(|moment| queries::accounts(moment)))?;
+    let access = AdminAccess::open(&call.database())?;
+    let accounts = access.read(|moment| queries::accounts(moment))?;
     if call.json {
         let rows: Vec<_> = accounts
             .iter()
@@ -60,13 +61,10 @@ pub(super) fn list(call: &Call) -> CommandResult {
 }
 
 pub(super) fn show(call: &Call) -> CommandResult {
-    let database = Database::open(call)?;
+    let access = AdminAccess::open(&call.database())?;
     let name = call.argument(0);
     let keys = names::keys(name);
-    let details = database
-        .access
-        .view(|connection| queries::details(connection, &keys));
-    let Some(details) = database.named(details)? else {
+    let Some(details) = access.view(|connection| queries::details(connection, &keys))? else {
         return Err(nobody(name));
     };
     let Details {
@@ -111,7 +109,7 @@ pub(super) fn show(call: &Call) -> CommandResult {
 }
 
 pub(super) fn add(call: &Call) -> CommandResult {
-    let mut database = Database::open(call)?;
+    let mut access = AdminAccess::open(&call.database())?;
     let name = new_name(call.argument(0))?;
     let password = hashed(call)?;
     let email = call.email.clone();
@@ -122,30 +120,27 @@ pub(super) fn add(call: &Call) -> CommandResult {
         mapped: name.mapped,
         password,
     };
-    let created = database.access.write(|tx| users::create(tx, &account));
-    match database.named(created)? {
-        Some(id) => Ok(format!("{} is registered with id {id}", name.shown)),
-        None => Err(taken(&name.shown)),
-    }
+    let created = access.write(|tx| users::create(tx, &account))?;
+    let id = created.ok_or_else(|| taken(&name.shown))?;
+    Ok(format!("{} is registered with id {id}", name.shown))
 }
 
 pub(super) fn passwd(call: &Call) -> CommandResult {
-    let mut database = Database::open(call)?;
+    let mut access = AdminAccess::open(&call.database())?;
     // First, so that a mistyped name is refused before anybody types a password.
-    let account = find(&database, call.argument(0))?;
+    let account = find(&access, call.argument(0))?;
     let fresh = hashed(call)?;
     // The owner may have changed the password meanwhile; the operator's wins.
-    let placed = database.access.write(|tx| {
-        let Some(now) = users::by_id(&*tx, account.id)? else {
-            return Ok(None);
-        };
-        users::set_password(tx, now.id, &now.password, &fresh)?;
-        orders::place(tx, Order::End(now.id)).map(Some)
-    });
-    let Some(placed) = database.named(placed)? else {
-        return Err(nobody(&account.name));
-    };
-    let late = database.await_server(placed)?;
+    let placed = access
+        .write(|tx| {
+            let Some(now) = users::by_id(&*tx, account.id)? else {
+                return Ok(None);
+            };
+            users::set_password(tx, now.id, &now.password, &fresh)?;
+            orders::place(tx, Order::End(now.id)).map(Some)
+        })?
+        .ok_or_else(|| nobody(&account.name))?;
+    let late = await_server(&access, placed)?;
     Ok(format!(
         "{} has a new password and must log in again{late}",
         account.name
@@ -153,43 +148,38 @@ pub(super) fn passwd(call: &Call) -> CommandResult {
 }
 
 pub(super) fn rename(call: &Call) -> CommandResult {
-    let mut database = Database::open(call)?;
-    let account = find(&database, call.argument(0))?;
+    let mut access = AdminAccess::open(&call.database())?;
+    let account = find(&access, call.argument(0))?;
     let name = new_name(call.argument(1))?;
-    let placed = database.access.write(|tx| {
-        if !queries::rename(tx, account.id, &name.shown, &name.mapped)? {
-            return Ok(None);
-        }
-        orders::place(tx, Order::End(account.id)).map(Some)
-    });
-    let Some(placed) = database.named(placed)? else {
-        return Err(taken(&name.shown));
-    };
-    let late = database.await_server(placed)?;
+    let placed = access
+        .write(|tx| {
+            if !queries::rename(tx, account.id, &name.shown, &name.mapped)? {
+                return Ok(None);
+            }
+            orders::place(tx, Order::End(account.id)).map(Some)
+        })?
+        .ok_or_else(|| taken(&name.shown))?;
+    let late = await_server(&access, placed)?;
     Ok(format!("{} is now {}{late}", account.name, name.shown))
 }
 
 pub(super) fn kick(call: &Call) -> CommandResult {
-    let mut database = Database::open(call)?;
-    let account = find(&database, call.argument(0))?;
-    let live = database.access.is_live();
-    if !database.named(live)? {
+    let mut access = AdminAccess::open(&call.database())?;
+    let account = find(&access, call.argument(0))?;
+    if !access.is_live()? {
         return Err(Failure::Refused(format!(
             "no server is using {}, so nobody is logged in",
-            database.path.display()
+            call.database().display()
         )));
     }
-    let placed = database
-        .access
-        .write(|tx| orders::place(tx, Order::End(account.id)));
-    let placed = database.named(placed)?;
-    let late = database.await_server(placed)?;
+    let placed = access.write(|tx| orders::place(tx, Order::End(account.id)))?;
+    let late = await_server(&access, placed)?;
     Ok(format!("{} is no longer logged in{late}", account.name))
 }
 
 pub(super) fn delete(call: &Call) -> CommandResult {
-    let mut database = Database::open(call)?;
-    let account = find(&database, call.argument(0))?;
+    let mut access = AdminAccess::open(&call.database())?;
+    let account = find(&access, call.argument(0))?;
     if !call.force {
         let question = format!(
             "Permanently delete {} with all contacts and chats?",
@@ -204,21 +194,19 @@ pub(super) fn delete(call: &Call) -> CommandResult {
             }
         }
     }
-    let placed = database.access.write(|tx| {
-        let Some(now) = users::by_id(&*tx, account.id)? else {
-            return Ok(None);
-        };
-        users::delete(tx, now.id, &now.password)?;
-        orders::place(tx, Order::Purge)?;
-        orders::place(tx, Order::End(now.id)).map(Some)
-    });
-    let Some(placed) = database.named(placed)? else {
-        return Err(nobody(&account.name));
-    };
-    let late = database.await_server(placed)?;
+    let placed = access
+        .write(|tx| {
+            let Some(now) = users::by_id(&*tx, account.id)? else {
+                return Ok(None);
+            };
+            users::delete(tx, now.id, &now.password)?;
+            orders::place(tx, Order::Purge)?;
+            orders::place(tx, Order::End(now.id)).map(Some)
+        })?
+        .ok_or_else(|| nobody(&account.name))?;
+    let late = await_server(&access, placed)?;
     // Without a server nobody else removes contacts and chats.
-    let purged = database.access.purge_alone();
-    database.named(purged)?;
+    access.purge_alone()?;
     Ok(format!("{} is deleted{late}", account.name))
 }
 
@@ -235,12 +223,10 @@ fn remark(account: &Listed) -> Option<String> {
 }
 
 /// The account of a name, in any of its spellings.
-fn find(database: &Database, name: &str) -> Result<Account, Failure> {
+fn find(access: &AdminAccess, name: &str) -> Result<Account, Failure> {
     let keys = names::keys(name);
-    let account = database
-        .access
-        .read(|connection| users::by_name(connection, &keys));
-    database.named(account)?.ok_or_else(|| nobody(name))
+    let account = access.read(|moment| users::by_name(moment, &keys))?;
+    account.ok_or_else(|| nobody(name))
 }
 
 fn new_name(name: &str) -> Result<Username, Failure> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{CommandResult, Failure, statistics};
-use crate::ctl::options::{Call, PROGRAM};
+use crate::ctl::call::{Call, PROGRAM};
 use crate::ctl::terminal::Progress;
 use crate::store::admin::copy;
 use crate::store::admin::copy::CopyError;

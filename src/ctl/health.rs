@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{CommandResult, Failure};
-use crate::ctl::options::Call;
+use crate::ctl::call::Call;
 use crate::{notify, sys};
 
 /// How long a server may take to respond; it polls four times a second.

@@ -5,6 +5,7 @@
 //! [`crate::store`].
 
 mod accounts;
+mod call;
 mod files;
 mod health;
 mod options;
@@ -23,7 +24,7 @@ use crate::options::{Invocation, UsageError};
 use crate::store::StoreError;
 use crate::store::admin::access::{AdminAccess, Obeyed};
 use crate::store::admin::orders::Placed;
-use options::{Call, PROGRAM};
+use call::PROGRAM;
 
 /// How long a running server may take to see a change; it polls four times a second.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -37,7 +38,9 @@ enum Failure {
     Usage(UsageError),
     /// It cannot be done.
     Refused(String),
-    /// The database, or a copy of it, cannot be used.
+    /// The database of the call cannot be used.
+    Database(StoreError),
+    /// This database, or copy, cannot be used.
     Store(PathBuf, StoreError),
     /// Standard input or output failed.
     Io(io::Error),
@@ -50,6 +53,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::Usage(error) => write!(f, "{error}"),
             Failure::Refused(what) | Failure::Found(what) => f.write_str(what),
+            Failure::Database(error) => write!(f, "{error}"),
             Failure::Store(path, error) => write!(f, "{}: {error}", path.display()),
             Failure::Io(error) => write!(f, "{error}"),
         }
@@ -68,6 +72,12 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure::Database(error)
+    }
+}
+
 /// Carries out a command line, without the name of the program, and gives the exit code: 0 success,
 /// 1 failure (or `check` found faults), 2 usage error.
 pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
@@ -75,8 +85,12 @@ pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
     let outcome = options::parse(args).and_then(|invocation| match invocation {
         Invocation::Print(text) => Ok(text),
         Invocation::Run((command, call)) => {
-            crate::sys::temporary_files_beside(&call.database());
-            (command.run)(&call)
+            let database = call.database();
+            crate::sys::temporary_files_beside(&database);
+            (command.run)(&call).map_err(|failure| match failure {
+                Failure::Database(error) => Failure::Store(database, error),
+                other => other,
+            })
         }
     });
     let (text, code) = match outcome {
@@ -110,42 +124,11 @@ fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// The database, with its path for error messages.
-struct Database {
-    path: PathBuf,
-    access: AdminAccess,
-}
-
-impl Database {
-    fn open(call: &Call) -> Result<Database, Failure> {
-        let path = call.database();
-        match AdminAccess::open(&path) {
-            Ok(access) => Ok(Database { path, access }),
-            Err(error) => Err(Failure::Store(path, error)),
-        }
-    }
-
-    /// Opens it read-only: a copy may lie where nothing can be written or locked.
-    fn open_to_read(call: &Call) -> Result<Database, Failure> {
-        let path = call.database();
-        match AdminAccess::open_to_read(&path) {
-            Ok(access) => Ok(Database { path, access }),
-            Err(error) => Err(Failure::Store(path, error)),
-        }
-    }
-
-    /// Names the database in a failure.
-    fn named<T>(&self, result: Result<T, StoreError>) -> Result<T, Failure> {
-        result.map_err(|error| Failure::Store(self.path.clone(), error))
-    }
-
-    /// Waits until a server, if there is one, has carried out an order. Returns a text to append to
-    /// the result, empty if it has.
-    fn await_server(&self, placed: Placed) -> Result<&'static str, Failure> {
-        let obeyed = self.access.await_server(placed, PATIENCE);
-        Ok(match self.named(obeyed)? {
-            Obeyed::Yes | Obeyed::NoServer => "",
-            Obeyed::NotYet => "; the server has not acted on it yet",
-        })
-    }
+/// Waits until a server, if there is one, has carried out an order. Returns a text to append to the
+/// result, empty if it has.
+fn await_server(access: &AdminAccess, placed: Placed) -> Result<&'static str, Failure> {
+    Ok(match access.await_server(placed, PATIENCE)? {
+        Obeyed::Yes | Obeyed::NoServer => "",
+        Obeyed::NotYet => "; the server has not acted on it yet",
+    })
 }

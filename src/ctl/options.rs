@@ -2,77 +2,20 @@
 //! completion come from them.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
-use super::{Failure, service};
-use crate::auth::passwords::Cost;
-use crate::options::{CommandLine, Invocation, OptionRow, UsageError, WIDTH, wrapped};
+use super::Failure;
+use super::call::{Call, PROGRAM};
+use crate::options::layout::{WIDTH, wrapped};
+use crate::options::{CommandLine, Invocation, OptionRow, UsageError};
 use tables::{COMMANDS, CommandRow, OPTIONS};
 
 mod tables;
-
-/// The name of the program.
-pub(super) const PROGRAM: &str = "plauschctl";
 
 const COMMAND_LINE: CommandLine<Call> = CommandLine {
     program: PROGRAM,
     sections: &[("Options", OPTIONS), ("", &OptionRow::HELP_AND_VERSION)],
     help,
 };
-
-/// Where the database is when neither an option, the environment nor the settings of the installed
-/// service say so: that of `plauschd` started here, or else that of the service.
-const DATABASES: [&str; 2] = ["plausch.db", "/var/lib/plausch/plausch.db"];
-
-/// What one call is to do.
-#[derive(Debug, Default)]
-pub(crate) struct Call {
-    database: Option<PathBuf>,
-    pub(super) arguments: Vec<String>,
-    pub(super) json: bool,
-    pub(super) force: bool,
-    pub(super) quiet: bool,
-    pub(super) dry_run: bool,
-    pub(super) days: Option<u32>,
-    pub(super) media_days: Option<u32>,
-    pub(super) email: Option<String>,
-    pub(super) gender: Option<String>,
-    pub(super) password_file: Option<PathBuf>,
-    pub(super) cost: Cost,
-}
-
-impl Call {
-    /// An argument of the command; the table says how many there are.
-    pub(super) fn argument(&self, index: usize) -> &str {
-        self.arguments.get(index).map_or("", String::as_str)
-    }
-
-    /// The database file.
-    pub(super) fn database(&self) -> PathBuf {
-        self.database
-            .clone()
-            .unwrap_or_else(|| PathBuf::from(DATABASES[0]))
-    }
-}
-
-/// The database of a call that names none.
-fn usual_database() -> Result<PathBuf, Failure> {
-    if let Some(path) = std::env::var_os(service::VARIABLE).filter(|path| !path.is_empty()) {
-        return Ok(path.into());
-    }
-    // Named there, it is meant, whatever lies in the directory that an operator happens to be in.
-    let named = service::database()
-        .map_err(|error| Failure::Refused(format!("{}: {error}", service::SETTINGS)))?;
-    let found = || {
-        DATABASES
-            .map(PathBuf::from)
-            .into_iter()
-            .find(|path| path.exists())
-    };
-    Ok(named
-        .or_else(found)
-        .unwrap_or_else(|| PathBuf::from(DATABASES[0])))
-}
 
 /// Reads the arguments, without the name of the program.
 pub(super) fn parse(
@@ -102,9 +45,7 @@ pub(super) fn parse(
     let arguments = arguments.to_vec();
     let mut call = parsed.choices;
     call.arguments = arguments;
-    if call.database.is_none() {
-        call.database = Some(usual_database()?);
-    }
+    call.find_database()?;
     Ok(Invocation::Run((command, call)))
 }
 

@@ -7,9 +7,10 @@
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{CommandResult, Database, Failure};
-use crate::ctl::options::Call;
+use super::{CommandResult, Failure, await_server};
+use crate::ctl::call::Call;
 use crate::options::UsageError;
+use crate::store::admin::access::AdminAccess;
 use crate::store::admin::orders;
 use crate::store::admin::orders::Order;
 use crate::store::admin::queries;
@@ -26,13 +27,13 @@ pub(super) fn prune(call: &Call) -> CommandResult {
         let what = "prune needs --days N or --media-days N";
         return Err(UsageError::new(what).into());
     }
-    let mut database = Database::open(call)?;
+    let mut access = AdminAccess::open(&call.database())?;
     let messages = match call.days {
-        Some(days) => prune_messages(&mut database, before(days), call.dry_run)?,
+        Some(days) => prune_messages(&mut access, before(days), call.dry_run)?,
         None => 0,
     };
     let media = match call.media_days {
-        Some(days) => prune_media(&mut database, before(days), call.dry_run)?,
+        Some(days) => prune_media(&mut access, before(days), call.dry_run)?,
         None => 0,
     };
     let what = format!("{messages} messages with their media and {media} other media");
@@ -40,32 +41,21 @@ pub(super) fn prune(call: &Call) -> CommandResult {
         return Ok(format!("{what} would be removed"));
     }
     // The operator vouches for the clock.
-    let noted = database
-        .access
-        .write(|tx| Ok(retention::note_retained(&*tx, tx.now())?));
-    database.named(noted)?;
-    if messages + media == 0 {
+    access.write(|tx| Ok(retention::note_retained(&*tx, tx.now())?))?;
+    if messages + media == 0 || access.purge_alone()? {
         return Ok(format!("{what} were removed"));
     }
-    let purged = database.access.purge_alone();
-    if database.named(purged)? {
-        return Ok(format!("{what} were removed"));
-    }
-    let placed = database.access.write(|tx| orders::place(tx, Order::Purge));
-    let placed = database.named(placed)?;
-    let late = database.await_server(placed)?;
+    let placed = access.write(|tx| orders::place(tx, Order::Purge))?;
+    let late = await_server(&access, placed)?;
     Ok(format!(
         "{what} are being removed by the server, in small steps{late}"
     ))
 }
 
-fn prune_messages(database: &mut Database, before: i64, dry_run: bool) -> Result<i64, Failure> {
+fn prune_messages(access: &mut AdminAccess, before: i64, dry_run: bool) -> Result<i64, Failure> {
     let (mut sum, mut last) = (0, None);
     loop {
-        let found = database
-            .access
-            .view(|connection| queries::old_lanes(connection, last, STEP, before));
-        let (upto, old) = database.named(found)?;
+        let (upto, old) = access.view(|view| queries::old_lanes(view, last, STEP, before))?;
         if upto.is_none() {
             return Ok(sum);
         }
@@ -75,20 +65,16 @@ fn prune_messages(database: &mut Database, before: i64, dry_run: bool) -> Result
         }
         sum += old.iter().map(|lane| lane.messages).sum::<i64>();
         if !dry_run {
-            let doomed = database.access.write(|tx| queries::doom_messages(tx, &old));
-            database.named(doomed)?;
+            access.write(|tx| queries::doom_messages(tx, &old))?;
             thread::sleep(PAUSE);
         }
     }
 }
 
-fn prune_media(database: &mut Database, before: i64, dry_run: bool) -> Result<i64, Failure> {
+fn prune_media(access: &mut AdminAccess, before: i64, dry_run: bool) -> Result<i64, Failure> {
     let (mut sum, mut last) = (0, None);
     loop {
-        let found = database
-            .access
-            .read(|connection| queries::old_media(connection, last, STEP, before));
-        let (upto, old) = database.named(found)?;
+        let (upto, old) = access.read(|moment| queries::old_media(moment, last, STEP, before))?;
         if upto.is_none() {
             return Ok(sum);
         }
@@ -98,8 +84,7 @@ fn prune_media(database: &mut Database, before: i64, dry_run: bool) -> Result<i6
         }
         sum += i64::try_from(old.len()).unwrap_or(i64::MAX);
         if !dry_run {
-            let doomed = database.access.write(|tx| queries::doom_media(tx, &old));
-            database.named(doomed)?;
+            access.write(|tx| queries::doom_media(tx, &old))?;
             thread::sleep(PAUSE);
         }
     }

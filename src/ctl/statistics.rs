@@ -2,19 +2,17 @@
 
 use serde_json::json;
 
-use super::{CommandResult, Database, Failure};
-use crate::ctl::options::Call;
+use super::{CommandResult, Failure};
+use crate::ctl::call::Call;
 use crate::ctl::terminal::Progress;
+use crate::store::admin::access::AdminAccess;
 use crate::store::admin::{check as store_check, statistics};
 
 pub(super) fn stats(call: &Call) -> CommandResult {
-    let database = Database::open(call)?;
-    let statistics = database
-        .access
-        .view(|connection| statistics::count(connection, &database.path));
-    let statistics = database.named(statistics)?;
-    let live = database.access.is_live();
-    let live = database.named(live)?;
+    let database = call.database();
+    let access = AdminAccess::open(&database)?;
+    let statistics = access.view(|view| statistics::count(view, &database))?;
+    let live = access.is_live()?;
     if call.json {
         return Ok(json!({
             "users": statistics.users,
@@ -37,7 +35,7 @@ pub(super) fn stats(call: &Call) -> CommandResult {
         "database     {}, schema {}\nserver       {server}\nusers        {}\n\
          contacts     {} pairs\nchats        {}\nmessages     {}\nundelivered  {}\n\
          media        {} with {}\nsize         {}, of which {} free\nlog          {}",
-        database.path.display(),
+        database.display(),
         statistics.schema_version,
         statistics.users,
         statistics.contacts,
@@ -53,14 +51,13 @@ pub(super) fn stats(call: &Call) -> CommandResult {
 }
 
 pub(super) fn check(call: &Call) -> CommandResult {
-    let database = Database::open_to_read(call)?;
+    let access = AdminAccess::open_to_read(&call.database())?;
     let mut progress = Progress::new(call.quiet);
-    let problems = database.access.read(|connection| {
+    let problems = access.read(|connection| {
         store_check::problems(connection, |what| {
             progress.show(format!("checking: {what}"))
         })
-    });
-    let problems = database.named(problems)?;
+    })?;
     drop(progress);
     if problems.is_empty() {
         Ok("ok".to_owned())

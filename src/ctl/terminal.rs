@@ -6,7 +6,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::Failure;
-use crate::ctl::options::PROGRAM;
+use crate::ctl::call::PROGRAM;
 use crate::secrets;
 use crate::secrets::SecretError;
 

@@ -2,6 +2,7 @@
 
 use std::fmt::{Debug, Display};
 
+use super::layout::WIDTH;
 use super::*;
 
 /// What a command line that is right asks to be run.

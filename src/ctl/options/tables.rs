@@ -1,6 +1,6 @@
 //! The commands and options, each declared once.
 
-use super::Call;
+use crate::ctl::call::Call;
 use crate::ctl::{CommandResult, accounts, files, health, prune, statistics};
 use crate::options::{OptionRow, file, number, put};
 

@@ -21,7 +21,7 @@ fn a_command_is_found_wherever_the_options_stand() {
             (words, call.argument(0), call.argument(1)),
             ("user rename", "a", "b")
         );
-        assert_eq!(call.database(), PathBuf::from("x.db"));
+        assert_eq!(call.database(), std::path::Path::new("x.db"));
     }
 }
 
