@@ -88,9 +88,9 @@ fn a_file_without_a_password_is_named() {
         "{missing}"
     );
     for (text, why) in [
-        (&b""[..], "its first line is empty"),
-        (b"\n", "its first line is empty"),
-        (b"\r\nswordfish-1\n", "its first line is empty"),
+        (&b""[..], "the first line is empty"),
+        (b"\n", "the first line is empty"),
+        (b"\r\nswordfish-1\n", "the first line is empty"),
         (b"swordfish-\xfc\n", "is not UTF-8"),
         (b"\xff\xfes\0w\0o\0r\0d\0", "is not UTF-8"),
     ] {
