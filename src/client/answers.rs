@@ -1,5 +1,6 @@
-//! Which reply answers which request (contract, section 3, "Order of packets"): replies come in
-//! the order of the requests, pushes come in between.
+//! Which reply answers which request (PROTOCOL.md, "Order of packets"): replies come in the order
+//! of the requests, pushes come in between. Pure: the engine notes what it sends, and hands in each
+//! line.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -8,7 +9,7 @@ use crate::protocol::{FromServer, PushPacket, Refusal, Reply, Request, Status};
 
 /// The answer to a request, whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// A status, and nothing else.
     Status(Status),
     /// `212`, with the name.
@@ -20,36 +21,29 @@ pub enum Answer {
     /// `228` 400 to `231`.
     People(Vec<String>),
     /// `240` 400 to `243`, oldest first.
-    History(Vec<Line>),
+    History(Vec<HistoryLine>),
     /// `227` 400.
     Media(String),
-    /// `247`
-    Pong,
     /// `211`, with the reason if the server gives one.
     Refused(Option<String>),
     /// `210`: the server does not know the request.
     Unknown,
 }
 
-/// A message as the history has it.
+/// A message with its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// ChatID.
-    pub chat: i64,
+pub(crate) struct HistoryLine {
+    pub(crate) chat: i64,
     /// Milliseconds since 1970-01-01T00:00:00Z.
-    pub timestamp: i64,
-    /// Who wrote it.
-    pub user: String,
-    /// The text.
-    pub message: String,
-    /// MediaID.
-    pub media: Option<i64>,
+    pub(crate) timestamp: i64,
+    pub(crate) user: String,
+    pub(crate) message: String,
+    pub(crate) media: Option<i64>,
 }
 
 /// What a line turned out to be.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Taken<T> {
-    /// A push.
+pub(crate) enum Incoming<T> {
     Push(PushPacket<'static>),
     /// The last line of an answer, to the request that was noted with this.
     Answer(T, Answer),
@@ -61,10 +55,10 @@ pub enum Taken<T> {
 
 /// The line cannot have been sent by a server that keeps the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutOfOrder;
+pub(crate) struct OutOfOrder;
 
-/// The requests under way, and the answer that is just coming in.
-pub struct Answers<T> {
+/// The requests in flight, and the answer that is just coming in.
+pub(crate) struct Answers<T> {
     waiting: VecDeque<(u16, T)>,
     partial: Option<Answer>,
     /// How many elements the list announced, less those that came.
@@ -83,48 +77,39 @@ impl<T> Default for Answers<T> {
 
 impl<T> Answers<T> {
     /// Notes a request that is being sent, and what it is for.
-    pub fn expect(&mut self, request: &Request<'_>, note: T) {
+    pub(crate) fn expect(&mut self, request: &Request<'_>, note: T) {
         self.waiting.push_back((request.number(), note));
     }
 
-    /// The requests under way, oldest first.
-    pub fn waiting(&self) -> impl Iterator<Item = &T> {
+    /// The requests in flight, oldest first.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &T> {
         self.waiting.iter().map(|(_, note)| note)
     }
 
-    /// Whether nothing is under way.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
-    /// Forgets all requests under way and gives them, oldest first.
-    pub fn lost(&mut self) -> Vec<T> {
+    /// Forgets all requests in flight and gives them, oldest first.
+    pub(crate) fn lost(&mut self) -> Vec<T> {
         self.partial = None;
         self.waiting.drain(..).map(|(_, note)| note).collect()
     }
 
-    /// Takes a line of the server.
-    ///
-    /// # Errors
-    ///
-    /// When the line is no packet of a server, or answers nothing that was asked.
-    pub fn take(&mut self, line: &[u8]) -> Result<Taken<T>, OutOfOrder> {
+    /// Takes a line of the server. An error if it is no packet of a server, or answers nothing that
+    /// was asked.
+    pub(crate) fn take(&mut self, line: &[u8]) -> Result<Incoming<T>, OutOfOrder> {
         let reply = match FromServer::parse(line) {
-            Ok(FromServer::Push(push)) => return Ok(Taken::Push(push.into_owned())),
+            Ok(FromServer::Push(push)) => return Ok(Incoming::Push(push.into_owned())),
             Ok(FromServer::Reply(reply)) => reply,
             // What a newer server may push some day is none of our business.
-            Err(Refusal::Blank | Refusal::Unknown(_)) => return Ok(Taken::More),
+            Err(Refusal::Blank | Refusal::Unknown(_)) => return Ok(Incoming::More),
             Err(_) => return Err(OutOfOrder),
         };
         match reply {
-            Reply::Unknown { .. } if self.partial.is_none() && !self.is_empty() => {
+            Reply::Unknown { .. } if self.partial.is_none() && !self.waiting.is_empty() => {
                 self.done(Answer::Unknown)
             }
             Reply::Unknown { reason } | Reply::Invalid { reason } if self.partial.is_none() => {
                 let reason = reason.map(Cow::into_owned);
-                match self.is_empty() {
-                    true => Ok(Taken::Unasked(reason)),
+                match self.waiting.is_empty() {
+                    true => Ok(Incoming::Unasked(reason)),
                     false => self.done(Answer::Refused(reason)),
                 }
             }
@@ -137,7 +122,7 @@ impl<T> Answers<T> {
         }
     }
 
-    fn begin(&mut self, reply: Reply<'_>) -> Result<Taken<T>, OutOfOrder> {
+    fn begin(&mut self, reply: Reply<'_>) -> Result<Incoming<T>, OutOfOrder> {
         use Answer as A;
         // Where a status alone stands first, what follows says how many there are.
         let list = match reply {
@@ -152,19 +137,18 @@ impl<T> Answers<T> {
                 status: Status::Ok,
                 media,
             } => return self.done(A::Media(media.ok_or(OutOfOrder)?.into_owned())),
-            Reply::Pong { .. } => return self.done(A::Pong),
             reply => return self.done(A::Status(reply.status().ok_or(OutOfOrder)?)),
         };
         Ok(self.list(list, u64::MAX))
     }
 
-    fn list(&mut self, partial: Answer, count: u64) -> Taken<T> {
+    fn list(&mut self, partial: Answer, count: u64) -> Incoming<T> {
         self.partial = Some(partial);
         self.missing = count;
-        Taken::More
+        Incoming::More
     }
 
-    fn go_on(&mut self, mut partial: Answer, reply: Reply<'_>) -> Result<Taken<T>, OutOfOrder> {
+    fn go_on(&mut self, mut partial: Answer, reply: Reply<'_>) -> Result<Incoming<T>, OutOfOrder> {
         use Answer as A;
         match (&mut partial, reply) {
             (A::Contacts(_), Reply::ContactOwnListBegin { count })
@@ -208,7 +192,7 @@ impl<T> Answers<T> {
                     message,
                     media,
                 },
-            ) => lines.push(Line {
+            ) => lines.push(HistoryLine {
                 chat,
                 timestamp,
                 user: user.into_owned(),
@@ -219,12 +203,12 @@ impl<T> Answers<T> {
         }
         self.missing -= 1;
         self.partial = Some(partial);
-        Ok(Taken::More)
+        Ok(Incoming::More)
     }
 
-    fn done(&mut self, answer: Answer) -> Result<Taken<T>, OutOfOrder> {
+    fn done(&mut self, answer: Answer) -> Result<Incoming<T>, OutOfOrder> {
         let (_, note) = self.waiting.pop_front().ok_or(OutOfOrder)?;
-        Ok(Taken::Answer(note, answer))
+        Ok(Incoming::Answer(note, answer))
     }
 }
 

@@ -1,4 +1,5 @@
-//! What can be typed: a line to send, or a command of the table.
+//! What can be typed: a line to send, or a command of the table. The terminal parses with it, the
+//! line editor completes with it, and the engine carries out what comes of it.
 
 use std::path::PathBuf;
 
@@ -9,78 +10,60 @@ const HISTORY_DEFAULT: u32 = 20;
 
 /// What the engine is told to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// To log in; also after a login was refused.
+pub(crate) enum Command {
+    /// Logs in; also after a login was refused.
     Login {
-        /// As typed.
         user: String,
-        /// As typed.
         password: String,
     },
-    /// To make an account, without logging in.
+    /// Makes an account, without logging in.
     Register {
-        /// As typed.
         user: String,
-        /// As typed.
         password: String,
-        /// As typed.
         email: String,
-        /// As typed.
         gender: String,
     },
-    /// To send a message to the current chat.
+    /// Sends a message to the current chat.
     Say(String),
-    /// To ask somebody to be a contact.
+    /// Asks somebody to be a contact.
     Add(String),
-    /// To agree to be somebody's contact.
+    /// Agrees to be somebody's contact.
     Accept(String),
-    /// To end a contact, or to decline or withdraw a request.
+    /// Ends a contact, or declines or withdraws a request.
     Remove(String),
-    /// To list the contacts.
     Contacts,
-    /// To list all users.
+    /// Lists all users.
     People,
-    /// To list the chats.
     Chats,
-    /// To make the chat with somebody the current one.
+    /// Makes the chat with somebody the current one.
     Chat(String),
-    /// To send a file to the current chat.
+    /// Sends a file to the current chat; the text that goes with it may be empty.
     SendFile {
-        /// Which.
         path: PathBuf,
-        /// The text that goes with it; may be empty.
         text: String,
     },
-    /// To save media.
     Save {
-        /// MediaID.
         media: i64,
-        /// Where to.
         path: PathBuf,
     },
-    /// To show that many messages of the current chat, the newest.
+    /// Shows that many messages of the current chat, the newest.
     History(u32),
-    /// To delete the current chat.
+    /// Deletes the current chat.
     Delete,
-    /// To change the password.
     Passwd {
-        /// As typed.
         old: String,
-        /// As typed.
         new: String,
     },
-    /// To end, when all is acknowledged.
+    /// Ends, when all is acknowledged.
     Quit,
 }
 
 /// A line that was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Typed {
-    /// Nothing.
+pub(crate) enum Typed {
     Nothing,
     /// For the engine.
     Command(Command),
-    /// `/help`
     Help,
     /// `/passwd`: the passwords are still to be asked for.
     Passwd,
@@ -90,142 +73,53 @@ pub enum Typed {
     Wrong(String),
 }
 
-/// What the argument of a command is, for TAB.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
-    /// None.
-    Nothing,
-    /// A user.
-    Name,
-    /// A file first.
-    File,
-    /// A number, then a file.
-    NumberAndFile,
-    /// A number.
-    Number,
-}
-
-/// One command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CommandRow {
-    /// With its slash.
-    pub name: &'static str,
-    /// What stands for its arguments.
-    pub hint: &'static str,
-    /// What they are.
-    pub takes: Takes,
-    /// What it does.
-    pub help: &'static str,
-}
-
-/// All commands, in the order of `/help`.
-pub static COMMANDS: &[CommandRow] = &[
-    row(
-        "/add",
-        "NAME",
-        Takes::Name,
-        "ask somebody to be your contact",
-    ),
-    row(
-        "/accept",
-        "NAME",
-        Takes::Name,
-        "agree to be somebody's contact",
-    ),
-    row(
-        "/remove",
-        "NAME",
-        Takes::Name,
+/// All commands, in the order of `/help`: the name, with what stands for its arguments, and what it
+/// does. TAB completes by what stands for the arguments.
+pub(crate) static COMMANDS: &[(&str, &str)] = &[
+    ("/add NAME", "ask somebody to be your contact"),
+    ("/accept NAME", "agree to be somebody's contact"),
+    (
+        "/remove NAME",
         "end a contact, decline or withdraw a request",
     ),
-    row("/contacts", "", Takes::Nothing, "your contacts"),
-    row("/people", "", Takes::Nothing, "everybody else here"),
-    row(
-        "/chats",
-        "",
-        Takes::Nothing,
-        "your chats, and what is unread in them",
-    ),
-    row(
-        "/chat",
-        "NAME",
-        Takes::Name,
+    ("/contacts", "your contacts"),
+    ("/people", "everybody else here"),
+    ("/chats", "your chats, and what is unread in them"),
+    (
+        "/chat NAME",
         "go to the chat with a contact; it is created when there is none",
     ),
-    row(
-        "/send",
-        "FILE [TEXT]",
-        Takes::File,
+    (
+        "/send FILE [TEXT]",
         "send a file; quote its name if it has spaces",
     ),
-    row(
-        "/save",
-        "ID FILE",
-        Takes::NumberAndFile,
-        "save media to a new file",
-    ),
-    row(
-        "/history",
-        "[N]",
-        Takes::Number,
-        "the last N messages of the chat (20)",
-    ),
-    row(
-        "/delete",
-        "",
-        Takes::Nothing,
-        "delete the chat and its messages, for you",
-    ),
-    row("/passwd", "", Takes::Nothing, "change your password"),
-    row(
-        "/login",
-        "",
-        Takes::Nothing,
-        "log in again, after a login was refused",
-    ),
-    row(
-        "/quit",
-        "",
-        Takes::Nothing,
-        "leave, when all is sent; so does Ctrl-D",
-    ),
-    row("/help", "", Takes::Nothing, "this list"),
+    ("/save ID FILE", "save media to a new file"),
+    ("/history [N]", "the last N messages of the chat (20)"),
+    ("/delete", "delete the chat and its messages, for you"),
+    ("/passwd", "change your password"),
+    ("/login", "log in again, after a login was refused"),
+    ("/quit", "leave, when all is sent; so does Ctrl-D"),
+    ("/help", "this list"),
 ];
 
-const fn row(
-    name: &'static str,
-    hint: &'static str,
-    takes: Takes,
-    help: &'static str,
-) -> CommandRow {
-    CommandRow {
-        name,
-        hint,
-        takes,
-        help,
-    }
+/// Splits a row's first column.
+pub(crate) fn name_and_hint(row: &(&'static str, &str)) -> (&'static str, &'static str) {
+    row.0.split_once(' ').unwrap_or((row.0, ""))
 }
 
 /// The text of `/help`.
-#[must_use]
-pub fn help() -> String {
-    let left = |row: &CommandRow| format!("{} {}", row.name, row.hint);
-    let width = COMMANDS
-        .iter()
-        .map(|row| left(row).len())
-        .max()
-        .unwrap_or(0);
+pub(crate) fn help() -> String {
+    let width = COMMANDS.iter().map(|row| row.0.len()).max().unwrap_or(0);
     let lines = COMMANDS
         .iter()
-        .map(|row| format!("  {:width$}  {}\n", left(row), row.help));
+        .map(|(left, help)| format!("  {left:width$}  {help}\n"));
     let mut text: String = lines.collect();
     text.push_str("Anything else is sent to the current chat; //text sends /text.");
     text
 }
 
 /// Reads a line.
-#[must_use]
-pub fn parse(line: &str) -> Typed {
+pub(crate) fn parse(line: &str) -> Typed {
     let Some(rest) = line.strip_prefix('/') else {
         return match line.trim().is_empty() {
             true => Typed::Nothing,
@@ -237,67 +131,60 @@ pub fn parse(line: &str) -> Typed {
     }
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let rest = rest.trim();
-    let Some(row) = COMMANDS.iter().find(|row| row.name == word) else {
-        return Typed::Wrong("there is no such command; /help lists them".to_owned());
+    let name = || {
+        let is_name = !rest.is_empty() && !rest.contains(char::is_whitespace);
+        is_name.then(|| rest.to_owned())
     };
-    let usage = || {
-        Typed::Wrong(
-            format!("usage: {} {}", row.name, row.hint)
-                .trim_end()
-                .to_owned(),
-        )
+    let alone = |typed| rest.is_empty().then_some(typed);
+    let typed = match word {
+        "/add" => name().map(Command::Add).map(Typed::Command),
+        "/accept" => name().map(Command::Accept).map(Typed::Command),
+        "/remove" => name().map(Command::Remove).map(Typed::Command),
+        "/chat" => name().map(Command::Chat).map(Typed::Command),
+        "/contacts" => alone(Typed::Command(Command::Contacts)),
+        "/people" => alone(Typed::Command(Command::People)),
+        "/chats" => alone(Typed::Command(Command::Chats)),
+        "/delete" => alone(Typed::Command(Command::Delete)),
+        "/quit" => alone(Typed::Command(Command::Quit)),
+        "/passwd" => alone(Typed::Passwd),
+        "/login" => alone(Typed::Login),
+        "/help" => alone(Typed::Help),
+        "/send" => send(rest).map(Typed::Command),
+        "/save" => save(rest).map(Typed::Command),
+        "/history" => Some(history(rest)),
+        _ => None,
     };
-    let command = match row.takes {
-        Takes::Nothing if !rest.is_empty() => return usage(),
-        Takes::Nothing => match word {
-            "/contacts" => Command::Contacts,
-            "/people" => Command::People,
-            "/chats" => Command::Chats,
-            "/delete" => Command::Delete,
-            "/quit" => Command::Quit,
-            "/passwd" => return Typed::Passwd,
-            "/login" => return Typed::Login,
-            _ => return Typed::Help,
-        },
-        Takes::Name if rest.is_empty() || rest.contains(char::is_whitespace) => return usage(),
-        Takes::Name => {
-            let name = rest.to_owned();
-            match word {
-                "/add" => Command::Add(name),
-                "/accept" => Command::Accept(name),
-                "/remove" => Command::Remove(name),
-                _ => Command::Chat(name),
-            }
-        }
-        Takes::File => match file(rest) {
-            Some((path, text)) => Command::SendFile {
-                path,
-                text: text.to_owned(),
-            },
-            None => return usage(),
-        },
-        Takes::NumberAndFile => {
-            let (number, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-            match (number.parse(), file(rest.trim())) {
-                (Ok(media), Some((path, ""))) if media > 0 => Command::Save { media, path },
-                _ => return usage(),
-            }
-        }
-        Takes::Number => match rest {
-            "" => Command::History(HISTORY_DEFAULT),
-            digits => match digits.parse() {
-                Ok(count) if (1..=HISTORY_MAX).contains(&u64::from(count)) => {
-                    Command::History(count)
-                }
-                _ => {
-                    return Typed::Wrong(format!(
-                        "/history takes a number from 1 to {HISTORY_MAX}"
-                    ));
-                }
-            },
-        },
+    typed.unwrap_or_else(|| {
+        let row = COMMANDS.iter().find(|row| name_and_hint(row).0 == word);
+        Typed::Wrong(match row {
+            Some((usage, _)) => format!("usage: {usage}"),
+            None => "there is no such command; /help lists them".to_owned(),
+        })
+    })
+}
+
+fn send(arguments: &str) -> Option<Command> {
+    let (path, text) = file(arguments)?;
+    let text = text.to_owned();
+    Some(Command::SendFile { path, text })
+}
+
+fn save(arguments: &str) -> Option<Command> {
+    let (number, rest) = arguments.split_once(char::is_whitespace)?;
+    let media = number.parse().ok().filter(|media| *media > 0)?;
+    let (path, rest) = file(rest.trim())?;
+    rest.is_empty().then_some(Command::Save { media, path })
+}
+
+fn history(count: &str) -> Typed {
+    let count = match count {
+        "" => Some(HISTORY_DEFAULT),
+        digits => digits.parse().ok(),
     };
-    Typed::Command(command)
+    match count.filter(|count| (1..=HISTORY_MAX).contains(&u64::from(*count))) {
+        Some(count) => Typed::Command(Command::History(count)),
+        None => Typed::Wrong(format!("/history takes a number from 1 to {HISTORY_MAX}")),
+    }
 }
 
 /// Splits a file's name off: in quotes, or a word in which a backslash takes the next character as

@@ -1,13 +1,16 @@
-//! A connection: a link with a thread that reads lines and one that writes them.
+//! A connection: a link with a thread that reads lines (`receiver`) and one that writes them
+//! (`sender`). The engine holds it; the threads tell it what happens, and it reads their counts of
+//! bytes without a lock.
 
-use std::io::{Read, Write};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use crate::client::link::{Handle, Link};
+use crate::client::link::Link;
 use crate::protocol::{Event, LineDecoder};
 
 /// The longest line while no media is awaited: room for a Message of nothing but escapes, a name
@@ -22,8 +25,7 @@ const MEDIA_LINE_MAX: usize = 513 << 20;
 const PIECE: usize = 64 * 1024;
 
 /// What happens on a connection.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Happened {
+pub(crate) enum ConnectionEvent {
     /// A line of the server, without its line end.
     Line(Vec<u8>),
     /// The connection has ended, and why. Nothing comes behind it.
@@ -32,7 +34,7 @@ pub enum Happened {
 
 /// How far a connection is, for whoever tells about progress or looks for signs of life.
 #[derive(Default)]
-pub struct Progress {
+pub(crate) struct ByteCounts {
     written: AtomicU64,
     received: AtomicU64,
     line: AtomicU64,
@@ -40,133 +42,120 @@ pub struct Progress {
 }
 
 /// An open connection. Ends with its drop.
-pub struct Connection {
-    outgoing: Option<Sender<Vec<u8>>>,
-    handle: Arc<dyn Handle>,
-    progress: Arc<Progress>,
+pub(crate) struct ServerConnection {
+    outgoing: Sender<Vec<u8>>,
+    link: Arc<dyn Link>,
+    progress: Arc<ByteCounts>,
     queued: u64,
-    threads: Vec<JoinHandle<()>>,
+    /// The last sign of life, and the counts of bytes (received, arrived) by which it is known.
+    alive: (Instant, u64, u64),
 }
 
-impl Connection {
-    /// Starts the threads. What happens is handed to `tell`, from both of them; `tell` may block,
-    /// which slows the server down, and says whether anybody still listens.
-    ///
-    /// # Errors
-    ///
-    /// When a thread cannot be started.
-    pub fn start(
-        link: Link,
-        tell: impl Fn(Happened) -> bool + Clone + Send + 'static,
-    ) -> std::io::Result<Connection> {
-        let (outgoing, pieces) = unbounded();
-        let mut connection = Connection {
-            outgoing: Some(outgoing),
-            handle: link.handle,
+impl ServerConnection {
+    /// Starts the threads. What happens is handed to `tell`, from the one that reads; `tell` may
+    /// block, which slows the server down, and says whether anybody still listens.
+    pub(crate) fn start(
+        link: Arc<dyn Link>,
+        tell: impl Fn(ConnectionEvent) -> bool + Send + 'static,
+    ) -> io::Result<ServerConnection> {
+        let (outgoing, lines) = unbounded();
+        let connection = ServerConnection {
+            outgoing,
+            link: Arc::clone(&link),
             progress: Arc::default(),
             queued: 0,
-            threads: Vec::new(),
+            alive: (Instant::now(), 0, 0),
         };
-        let (writer, progress) = (link.writer, Arc::clone(&connection.progress));
-        let handle = Arc::clone(&connection.handle);
-        let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
-            thread::Builder::new().name(name.to_owned()).spawn(body)
+        let (writer, progress) = (Arc::clone(&link), Arc::clone(&connection.progress));
+        let send = move || {
+            if write(&*writer, &lines, &progress).is_err() {
+                // The reader sees the end and says why.
+                writer.shut();
+            }
         };
-        let thread = spawn(
-            "sender",
-            Box::new(move || {
-                if !write(writer, &pieces, &progress) {
-                    // The reader sees the end and says why.
-                    handle.shut();
-                }
-            }),
-        )?;
-        connection.threads.push(thread);
-        let (reader, progress) = (link.reader, Arc::clone(&connection.progress));
-        let thread = spawn("receiver", Box::new(move || read(reader, &progress, &tell)))?;
-        connection.threads.push(thread);
+        let progress = Arc::clone(&connection.progress);
+        let receive = move || read(&*link, &progress, &tell);
+        // Not joined: when the connection is dropped, the reader may be waiting for room in the
+        // channel of whoever drops it. It ends when that channel does, or when it has been drained.
+        thread::Builder::new()
+            .name("sender".to_owned())
+            .spawn(send)?;
+        thread::Builder::new()
+            .name("receiver".to_owned())
+            .spawn(receive)?;
         Ok(connection)
     }
 
     /// Sends a line, with its line end, behind what was sent before. Does not wait.
-    ///
-    /// Returns the count of bytes after which the line has been written; see
-    /// [`arrived`](Connection::arrived).
-    pub fn send(&mut self, line: Vec<u8>) -> u64 {
+    pub(crate) fn send(&mut self, line: Vec<u8>) {
         self.queued += line.len() as u64;
-        if let Some(outgoing) = &self.outgoing {
-            // Refused only when the writer has ended, and then the reader says so.
-            let _ = outgoing.send(line);
-        }
+        // Refused only when the writer has ended, and then the reader says so.
+        let _ = self.outgoing.send(line);
+    }
+
+    /// How many bytes were given to be sent.
+    pub(crate) fn queued(&self) -> u64 {
         self.queued
     }
 
     /// How many of the bytes sent are known to have reached the server's machine.
-    #[must_use]
-    pub fn arrived(&self) -> u64 {
+    pub(crate) fn arrived(&self) -> u64 {
         let written = self.progress.written.load(Ordering::Relaxed);
-        written.saturating_sub(self.handle.unacknowledged())
+        written.saturating_sub(self.link.unacknowledged())
     }
 
-    /// How many bytes have come from the server.
-    #[must_use]
-    pub fn received(&self) -> u64 {
-        self.progress.received.load(Ordering::Relaxed)
+    /// How long nothing has come, and nothing of what was sent has arrived, as far as was looked.
+    pub(crate) fn silence(&mut self, now: Instant) -> Duration {
+        let received = self.progress.received.load(Ordering::Relaxed);
+        let arrived = self.arrived();
+        if (received, arrived) != (self.alive.1, self.alive.2) {
+            self.alive = (now, received, arrived);
+        }
+        now.saturating_duration_since(self.alive.0)
+    }
+
+    /// Counts as a sign of life, where none can come.
+    pub(crate) fn assume_alive(&mut self, now: Instant) {
+        self.alive.0 = now;
     }
 
     /// How many bytes have come of the line that is just coming in.
-    #[must_use]
-    pub fn line_so_far(&self) -> u64 {
+    pub(crate) fn line_so_far(&self) -> u64 {
         self.progress.line.load(Ordering::Relaxed)
     }
 
     /// Says whether a reply with media is awaited. Only then may a line be long.
-    pub fn await_media(&self, awaited: bool) {
+    pub(crate) fn await_media(&self, awaited: bool) {
         self.progress.awaits_media.store(awaited, Ordering::Relaxed);
     }
 }
 
-impl Drop for Connection {
+impl Drop for ServerConnection {
     fn drop(&mut self) {
-        self.outgoing = None;
-        self.handle.shut();
-        // Not joined: the reader may be waiting for room in the channel of whoever drops this. It
-        // ends when that channel does, or when it has been drained.
-        self.threads.clear();
+        self.link.shut();
     }
 }
 
-/// Writes until the channel closes; false if the stream fails before that.
-fn write(
-    mut writer: Box<dyn Write + Send>,
-    lines: &Receiver<Vec<u8>>,
-    progress: &Progress,
-) -> bool {
+/// Writes until the channel closes.
+fn write(link: &dyn Link, lines: &Receiver<Vec<u8>>, progress: &ByteCounts) -> io::Result<()> {
     for line in lines {
         for piece in line.chunks(PIECE) {
-            if writer.write_all(piece).is_err() {
-                return false;
-            }
-            progress
-                .written
-                .fetch_add(piece.len() as u64, Ordering::Relaxed);
-        }
-        // Several lines may wait; a transport with a buffer sends them together.
-        if lines.is_empty() && writer.flush().is_err() {
-            return false;
+            link.write_all(piece)?;
+            let length = piece.len() as u64;
+            progress.written.fetch_add(length, Ordering::Relaxed);
         }
     }
-    true
+    Ok(())
 }
 
-fn read(mut reader: Box<dyn Read + Send>, progress: &Progress, tell: &impl Fn(Happened) -> bool) {
+fn read(link: &dyn Link, progress: &ByteCounts, tell: &impl Fn(ConnectionEvent) -> bool) {
     let mut decoder = LineDecoder::new();
     let mut buffer = vec![0; PIECE];
     let reason = 'reading: loop {
-        let read = match reader.read(&mut buffer) {
+        let read = match link.read(&mut buffer) {
             Ok(0) => break "the server closed the connection".to_owned(),
             Ok(read) => read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => break error.to_string(),
         };
         progress.received.fetch_add(read as u64, Ordering::Relaxed);
@@ -181,7 +170,7 @@ fn read(mut reader: Box<dyn Read + Send>, progress: &Progress, tell: &impl Fn(Ha
             let step = decoder.step(rest, limit);
             match step.event {
                 Some(Event::Line(line)) => {
-                    if !tell(Happened::Line(line.to_vec())) {
+                    if !tell(ConnectionEvent::Line(line.to_vec())) {
                         return;
                     }
                 }
@@ -201,5 +190,5 @@ fn read(mut reader: Box<dyn Read + Send>, progress: &Progress, tell: &impl Fn(Ha
             .line
             .store(decoder.buffered() as u64, Ordering::Relaxed);
     };
-    tell(Happened::Ended(reason));
+    tell(ConnectionEvent::Ended(reason));
 }

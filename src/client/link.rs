@@ -1,6 +1,7 @@
 //! The stream to the server. Here alone is known whether TLS is in it; nothing else of the client
-//! depends on that.
+//! depends on that. The engine's thread `connector` makes it; `connection` reads and writes it.
 
+use std::error::Error;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
@@ -24,17 +25,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
+pub(crate) struct Address {
     /// A name or an address, IPv6 without brackets.
-    pub host: String,
+    pub(crate) host: String,
     /// The TCP port.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl Address {
     /// Reads `HOST`, `HOST:PORT`, `[IPV6]:PORT` or a bare IPv6 address.
-    #[must_use]
-    pub fn parse(text: &str, security: &Security) -> Option<Address> {
+    pub(crate) fn parse(text: &str, security: &Security) -> Option<Address> {
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
             let (host, rest) = rest.split_once(']')?;
             match rest {
@@ -75,7 +75,7 @@ impl fmt::Display for Address {
 
 /// Whether anybody on the way can read along.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Security {
+pub(crate) enum Security {
     /// Everybody.
     None,
     /// Nobody, by TLS.
@@ -85,18 +85,14 @@ pub enum Security {
     },
 }
 
-/// An open stream, in the parts that its threads need.
-pub struct Link {
-    /// What comes from the server. Blocks; 0 bytes are the end.
-    pub reader: Box<dyn Read + Send>,
-    /// What goes to the server. Blocks while the server does not read.
-    pub writer: Box<dyn Write + Send>,
-    /// What can be done from elsewhere meanwhile.
-    pub handle: Arc<dyn Handle>,
-}
+/// An open stream to the server, shared by the threads that read it, write it and look at it.
+pub(crate) trait Link: Send + Sync {
+    /// Waits for bytes; 0 of them are the end.
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
-/// A stream, for whoever neither reads nor writes it.
-pub trait Handle: Send + Sync {
+    /// Waits while the server does not read.
+    fn write_all(&self, bytes: &[u8]) -> io::Result<()>;
+
     /// Bytes written that the server's machine has not acknowledged, as far as is known.
     fn unacknowledged(&self) -> u64;
 
@@ -104,138 +100,80 @@ pub trait Handle: Send + Sync {
     fn shut(&self);
 }
 
-/// Why there is no connection.
-#[derive(Debug)]
-pub enum LinkError {
-    /// Nobody answers there.
-    Unreachable(io::Error),
-    /// Somebody does, but not with TLS as it should be, and why.
-    Insecure(String),
+/// Connects to whichever address of the host answers first, see `dial`; or tells why not.
+pub(crate) fn connect(address: &Address, security: &Security) -> Result<Arc<dyn Link>, String> {
+    let stream = reach(address).map_err(|error| format!("{address} cannot be reached: {error}"))?;
+    let link = match security {
+        Security::None => return Ok(Arc::new(stream)),
+        Security::Tls { ca } => secure(stream, &address.host, ca.as_deref()),
+    };
+    link.map_err(|error| format!("no connection to {address}: {error}"))
 }
 
-impl fmt::Display for LinkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LinkError::Unreachable(error) => write!(f, "it cannot be reached: {error}"),
-            LinkError::Insecure(why) => f.write_str(why),
-        }
-    }
-}
-
-impl std::error::Error for LinkError {}
-
-impl From<io::Error> for LinkError {
-    fn from(error: io::Error) -> LinkError {
-        LinkError::Unreachable(error)
-    }
-}
-
-/// Connects to whichever address of the host answers first; see `dial`.
-///
-/// # Errors
-///
-/// That of the last address, or of the look-up; or what is wrong with the TLS of the one that
-/// answered.
-pub fn connect(address: &Address, security: &Security) -> Result<Link, LinkError> {
+fn reach(address: &Address) -> io::Result<TcpStream> {
     let found = (address.host.as_str(), address.port).to_socket_addrs()?;
     let stream = dial(&found.collect::<Vec<_>>(), CONNECT_TIMEOUT)?;
     stream.set_nodelay(true)?;
-    match security {
-        Security::None => Ok(link(Plain(Arc::new(stream)))),
-        Security::Tls { ca } => secure(stream, &address.host, ca.as_deref()),
-    }
+    Ok(stream)
 }
 
-fn link(stream: impl Read + Write + Handle + Clone + 'static) -> Link {
-    Link {
-        reader: Box::new(stream.clone()),
-        writer: Box::new(stream.clone()),
-        handle: Arc::new(stream),
-    }
-}
+type Secured = Result<Arc<dyn Link>, Box<dyn Error>>;
 
 #[cfg(feature = "tls")]
-fn secure(stream: TcpStream, host: &str, ca: Option<&Path>) -> Result<Link, LinkError> {
+fn secure(stream: TcpStream, host: &str, ca: Option<&Path>) -> Secured {
     // The file may have changed since the last time.
     let trust = match ca {
-        Some(file) => Trust::file(file),
-        None => Trust::system(),
+        Some(file) => Trust::file(file)?,
+        None => Trust::system()?,
     };
     stream.set_read_timeout(Some(CONNECT_TIMEOUT))?;
-    let stream = trust
-        .and_then(|trust| Stream::begin(stream, host, &trust))
-        .map_err(|error| LinkError::Insecure(error.to_string()))?;
+    let stream = Stream::begin(stream, host, &trust)?;
     stream.socket().set_read_timeout(None)?;
-    Ok(link(Secure(Arc::new(stream))))
+    Ok(Arc::new(stream))
 }
 
 /// The options never ask for this.
 #[cfg(not(feature = "tls"))]
-fn secure(_: TcpStream, _: &str, _: Option<&Path>) -> Result<Link, LinkError> {
-    Err(LinkError::Insecure("this build has no TLS".to_owned()))
+fn secure(_: TcpStream, _: &str, _: Option<&Path>) -> Secured {
+    Err("this build has no TLS".into())
 }
 
-#[cfg(feature = "tls")]
-#[derive(Clone)]
-struct Secure(Arc<Stream>);
-
-#[cfg(feature = "tls")]
-impl Read for Secure {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buffer)
-    }
-}
-
-#[cfg(feature = "tls")]
-impl Write for Secure {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(bytes)
+impl Link for TcpStream {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Read::read(&mut { self }, buffer)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        Write::write_all(&mut { self }, bytes)
     }
-}
 
-#[cfg(feature = "tls")]
-impl Handle for Secure {
     fn unacknowledged(&self) -> u64 {
-        // Records are longer than what is in them: nothing counts as arrived too early.
-        sys::unacknowledged(self.0.socket()).unwrap_or(0)
-    }
-
-    fn shut(&self) {
-        self.0.end();
-    }
-}
-
-#[derive(Clone)]
-struct Plain(Arc<TcpStream>);
-
-impl Read for Plain {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buffer)
-    }
-}
-
-impl Write for Plain {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Handle for Plain {
-    fn unacknowledged(&self) -> u64 {
-        sys::unacknowledged(&self.0).unwrap_or(0)
+        sys::unacknowledged(self).unwrap_or(0)
     }
 
     fn shut(&self) {
         // Fails only on a stream that has ended already.
-        let _ = self.0.shutdown(Shutdown::Both);
+        let _ = self.shutdown(Shutdown::Both);
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Link for Stream {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Read::read(&mut { self }, buffer)
+    }
+
+    fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        Write::write_all(&mut { self }, bytes)
+    }
+
+    fn unacknowledged(&self) -> u64 {
+        // Records are longer than what is in them: nothing counts as arrived too early.
+        sys::unacknowledged(self.socket()).unwrap_or(0)
+    }
+
+    fn shut(&self) {
+        self.end();
     }
 }
 

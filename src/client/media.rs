@@ -23,7 +23,7 @@ const TOLERANT: GeneralPurpose = GeneralPurpose::new(
 /// # Errors
 ///
 /// When the file cannot be read, is no regular file, is empty, or is too large.
-pub fn from_file(path: &Path) -> io::Result<String> {
+pub(crate) fn from_file(path: &Path) -> io::Result<String> {
     let other = |what: &str| Err(io::Error::other(what));
     // Before it is opened: a pipe would wait for its other end.
     if !std::fs::metadata(path)?.is_file() {
@@ -46,7 +46,7 @@ pub fn from_file(path: &Path) -> io::Result<String> {
 
 /// The type and the count of bytes of Media. The type of what is no `data:` URI is unknown.
 #[must_use]
-pub fn facts(media: &str) -> (Option<String>, usize) {
+pub(crate) fn facts(media: &str) -> (Option<String>, usize) {
     match split(media) {
         None => (None, media.len()),
         Some((kind, true, data)) => {
@@ -60,7 +60,7 @@ pub fn facts(media: &str) -> (Option<String>, usize) {
 /// The bytes of Media: those in a `data:` URI, or the text itself if it is none, or not base64
 /// though it says so.
 #[must_use]
-pub fn to_bytes(media: &str) -> Vec<u8> {
+pub(crate) fn to_bytes(media: &str) -> Vec<u8> {
     match split(media) {
         None => media.as_bytes().to_vec(),
         Some((_, true, data)) => match TOLERANT.decode(data) {
@@ -118,7 +118,7 @@ fn percent_decoded(text: &str) -> Vec<u8> {
 
 /// A count of bytes for people: `12 bytes`, `3.4 KiB`.
 #[must_use]
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     let tenths = |unit: u64| {
         let tenths = bytes.saturating_mul(10) / unit;
         format!("{}.{}", tenths / 10, tenths % 10)

@@ -2,36 +2,36 @@
 //!
 //! The way of a packet, which is also the order to read in:
 //!
-//! - [`link`]: the stream to the server; the one place that knows that it is TCP. `dial` finds out
+//! - `link`: the stream to the server; the one place that knows that it is TCP. `dial` finds out
 //!   which of the server's addresses answers.
-//! - [`connection`]: a link with its two threads, bytes ↔ lines.
-//! - [`answers`]: which reply answers which request, and which are pushes.
-//! - [`outbox`]: what was typed and is not acknowledged yet; nothing of it is lost or doubled.
-//! - [`engine`]: what the client knows and does, whoever looks on.
-//! - [`command`]: what can be typed, as a table.
-//! - [`show`]: what becomes of it on a screen; `sanitize` makes foreign text safe for one.
-//! - [`media`]: files ↔ `data:` URIs.
-//! - [`terminal`] and [`script`]: the two who look on; `screen` is between the first and the engine.
-//! - [`options`]: the command line and the exit codes, as tables.
+//! - `connection`: a link with its two threads, bytes ↔ lines.
+//! - `answers`: which reply answers which request, and which are pushes.
+//! - `outbox`: what was typed and is not acknowledged yet; nothing of it is lost or doubled.
+//! - `engine`: what the client knows and does, whoever looks on. `roster` is what it knows of others.
+//! - `command`: what can be typed, as a table.
+//! - `show`: what becomes of it on a screen; `sanitize` makes foreign text safe for one.
+//! - `media`: files ↔ `data:` URIs.
+//! - `terminal` and `script`: the two who look on; `screen` is between the first and the engine.
+//! - `options`: the command line and the exit codes, as tables.
 //!
 //! The engine runs in a thread of its own and is told everything through one channel: commands,
 //! lines from the server, the end of a connection. So the person at the terminal never waits for
 //! the network.
 
-pub mod answers;
-pub mod command;
-pub mod connection;
+mod answers;
+mod command;
+mod connection;
 mod dial;
-pub mod engine;
-pub mod link;
-pub mod media;
-pub mod options;
-pub mod outbox;
+mod engine;
+mod link;
+mod media;
+mod options;
+mod outbox;
 mod roster;
 mod screen;
-pub mod script;
-pub mod show;
-pub mod terminal;
+mod script;
+mod show;
+mod terminal;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

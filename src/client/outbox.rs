@@ -1,11 +1,12 @@
-//! What was typed and is not acknowledged yet. Nothing of it is lost, and nothing doubled.
+//! What was typed and is not acknowledged yet. Nothing of it is lost, and nothing doubled. Pure: the
+//! engine calls it, and does what it says.
 //!
-//! A message whose `219` did not come may have been kept or not. The next connection tells, by
-//! `130`: the server takes one connection's messages in their order, so a chat's history, newer
-//! than a TimeStamp known from before the first of them, holds of one's own
+//! A message whose `219` did not come is unconfirmed: the server may have stored it or not. The next
+//! connection tells, by `130`: the server takes one connection's messages in their order, so a
+//! chat's history, newer than a TimeStamp known from before the first of them, holds of one's own
 //!
 //! 1. as many messages as were acknowledged since, and then
-//! 2. those of the messages in doubt that were kept, in their order.
+//! 2. those of the unconfirmed messages that were stored, in their order.
 //!
 //! So what matters is a **base** for each chat: a TimeStamp, and the count of own messages
 //! acknowledged since. `219` does not say the TimeStamp of a message, and a `220` that came in
@@ -20,46 +21,42 @@ use std::sync::Arc;
 /// connection reads a page and not a novel.
 const BASE_LASTS: u32 = 50;
 
-/// A message that is on its way out.
+/// A message on its way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// ChatID.
-    pub chat: i64,
+pub(crate) struct OutgoingMessage {
+    pub(crate) chat: i64,
     /// The other member, for people.
-    pub to: String,
-    /// The text.
-    pub text: String,
-    /// The media.
-    pub media: Option<Attached>,
+    pub(crate) to: String,
+    pub(crate) text: String,
+    pub(crate) media: Option<Attachment>,
 }
 
 /// A file on its way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attached {
+pub(crate) struct Attachment {
     /// As it goes over the wire.
-    pub uri: Arc<str>,
+    pub(crate) uri: Arc<str>,
     /// The file's name, for people.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// The next step out.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum OutboxStep {
     /// To ask for the newest TimeStamp of the chat and tell it to [`Outbox::based`].
     AskBase(i64),
     /// To send this. It is in flight now.
-    Send(Message),
+    Send(OutgoingMessage),
 }
 
-/// What is to be looked up after a connection was lost.
+/// A chat with unconfirmed messages, to be looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Doubt {
-    /// ChatID.
-    pub chat: i64,
+pub(crate) struct UnconfirmedChat {
+    pub(crate) chat: i64,
     /// Messages newer than this TimeStamp matter.
-    pub base: i64,
+    pub(crate) base: i64,
     /// How many of them are likely, at least.
-    pub likely: u32,
+    pub(crate) likely: u32,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -73,64 +70,62 @@ struct Base {
 
 /// All messages that are not acknowledged.
 #[derive(Default)]
-pub struct Outbox {
-    /// Kept or not: to be looked up. Oldest first.
-    doubtful: Vec<Message>,
+pub(crate) struct Outbox {
+    /// Stored or not: to be looked up. Oldest first.
+    unconfirmed: Vec<OutgoingMessage>,
     /// Not sent. Oldest first.
-    waiting: VecDeque<Message>,
+    waiting: VecDeque<OutgoingMessage>,
     /// Sent on this connection. Oldest first.
-    flying: VecDeque<Message>,
+    in_flight: VecDeque<OutgoingMessage>,
     /// Of the chats that were written to. `None` while the first is asked for.
     bases: HashMap<i64, Option<Base>>,
 }
 
 impl Outbox {
     /// Puts a message behind all others.
-    pub fn push(&mut self, message: Message) {
+    pub(crate) fn push(&mut self, message: OutgoingMessage) {
         self.waiting.push_back(message);
     }
 
     /// How many messages there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.doubtful.len() + self.waiting.len() + self.flying.len()
+    pub(crate) fn len(&self) -> usize {
+        self.unconfirmed.len() + self.waiting.len() + self.in_flight.len()
     }
 
     /// Whether all is acknowledged.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The next step that can be taken on a connection that is logged in; to be called until
-    /// there is none. While there are doubts nothing is sent, so that the order stays.
-    pub fn next_step(&mut self) -> Option<Step> {
-        if !self.doubtful.is_empty() {
+    /// there is none. While messages are unconfirmed nothing is sent, so that the order stays.
+    pub(crate) fn next_step(&mut self) -> Option<OutboxStep> {
+        if !self.unconfirmed.is_empty() {
             return None;
         }
         let chat = self.waiting.front()?.chat;
         match self.bases.get_mut(&chat) {
             None => {
                 self.bases.insert(chat, None);
-                Some(Step::AskBase(chat))
+                Some(OutboxStep::AskBase(chat))
             }
             Some(None) => None,
             Some(Some(base)) if base.asked => None,
             Some(Some(base)) if base.acknowledged >= BASE_LASTS => {
                 base.asked = true;
-                Some(Step::AskBase(chat))
+                Some(OutboxStep::AskBase(chat))
             }
             Some(Some(_)) => {
                 let message = self.waiting.pop_front()?;
-                self.flying.push_back(message.clone());
-                Some(Step::Send(message))
+                self.in_flight.push_back(message.clone());
+                Some(OutboxStep::Send(message))
             }
         }
     }
 
     /// The chat's newest TimeStamp, 0 for none. All that was sent before it was asked for has been
     /// answered by now.
-    pub fn based(&mut self, chat: i64, newest: i64) {
+    pub(crate) fn based(&mut self, chat: i64, newest: i64) {
         let base = Base {
             timestamp: newest,
             ..Base::default()
@@ -139,19 +134,19 @@ impl Outbox {
     }
 
     /// The base cannot be had: the chat is gone. Its messages are given back unsent.
-    pub fn baseless(&mut self, chat: i64) -> Vec<Message> {
+    pub(crate) fn baseless(&mut self, chat: i64) -> Vec<OutgoingMessage> {
         self.bases.remove(&chat);
-        let of_chat = |message: &Message| message.chat == chat;
+        let of_chat = |message: &OutgoingMessage| message.chat == chat;
         let (gone, rest): (Vec<_>, Vec<_>) = self.waiting.drain(..).partition(of_chat);
         self.waiting = rest.into();
         gone
     }
 
     /// Takes the answer to the oldest message in flight, and gives that.
-    pub fn answered(&mut self, kept: bool) -> Option<Message> {
-        let message = self.flying.pop_front()?;
+    pub(crate) fn answered(&mut self, stored: bool) -> Option<OutgoingMessage> {
+        let message = self.in_flight.pop_front()?;
         if let Some(Some(base)) = self.bases.get_mut(&message.chat)
-            && kept
+            && stored
         {
             base.acknowledged = base.acknowledged.saturating_add(1);
         }
@@ -159,98 +154,95 @@ impl Outbox {
     }
 
     /// The user deleted the chat: what was acknowledged up to now is not in its history any more.
-    pub fn deleted(&mut self, chat: i64) {
+    pub(crate) fn deleted(&mut self, chat: i64) {
         if let Some(Some(base)) = self.bases.get_mut(&chat) {
             base.acknowledged = 0;
         }
     }
 
-    /// The connection is lost. What was in flight is in doubt now.
-    pub fn lost(&mut self) {
-        self.doubtful.extend(self.flying.drain(..));
-        let doubtful = &self.doubtful;
-        // Where nothing is in doubt, a base is of no use: messages may come from elsewhere now.
+    /// The connection is lost. What was in flight is unconfirmed now.
+    pub(crate) fn lost(&mut self) {
+        self.unconfirmed.extend(self.in_flight.drain(..));
+        let unconfirmed = &self.unconfirmed;
+        // Where nothing is unconfirmed, a base is of no use: messages may come from elsewhere now.
         self.bases.retain(|chat, base| {
             if let Some(base) = base {
                 base.asked = false;
             }
-            base.is_some() && doubtful.iter().any(|message| message.chat == *chat)
+            base.is_some() && unconfirmed.iter().any(|message| message.chat == *chat)
         });
     }
 
-    /// The server has ended the login. It answers in order, so it kept nothing of what is still
+    /// The server has ended the login. It answers in order, so it stored nothing of what is still
     /// in flight, and will not: all of it waits again, in its place.
-    pub fn logged_out(&mut self) {
-        while let Some(message) = self.flying.pop_back() {
+    pub(crate) fn logged_out(&mut self) {
+        while let Some(message) = self.in_flight.pop_back() {
             self.waiting.push_front(message);
         }
     }
 
-    /// What is to be looked up, one for each chat.
-    #[must_use]
-    pub fn doubts(&self) -> Vec<Doubt> {
-        let mut doubts: Vec<Doubt> = Vec::new();
-        for message in &self.doubtful {
-            if let Some(doubt) = doubts.iter_mut().find(|doubt| doubt.chat == message.chat) {
-                doubt.likely = doubt.likely.saturating_add(1);
+    /// What is to be looked up.
+    pub(crate) fn unconfirmed(&self) -> Vec<UnconfirmedChat> {
+        let mut chats: Vec<UnconfirmedChat> = Vec::new();
+        for message in &self.unconfirmed {
+            if let Some(known) = chats.iter_mut().find(|known| known.chat == message.chat) {
+                known.likely = known.likely.saturating_add(1);
                 continue;
             }
-            let base = self.bases.get(&message.chat).copied().flatten();
-            let base = base.unwrap_or_default();
-            doubts.push(Doubt {
+            let base = self.base(message.chat);
+            chats.push(UnconfirmedChat {
                 chat: message.chat,
                 base: base.timestamp,
                 likely: base.acknowledged.saturating_add(1),
             });
         }
-        doubts
+        chats
     }
 
-    /// Settles a chat's doubts by its own messages newer than its base, oldest first: each its
-    /// text and whether it has media. `newest` is the newest TimeStamp of the chat. Gives the
-    /// messages that were kept; the others wait to be sent again, before all that waits already.
-    pub fn settle(&mut self, chat: i64, own: &[(&str, bool)], newest: i64) -> Vec<Message> {
-        let base = self.bases.get(&chat).copied().flatten().unwrap_or_default();
-        let mut found = own.iter().skip(base.acknowledged as usize).peekable();
-        let mut kept = Vec::new();
-        let mut again = VecDeque::new();
-        let mut others = Vec::new();
-        for message in self.doubtful.drain(..) {
-            let same = |&&(text, media): &&(&str, bool)| {
-                text == message.text && media == message.media.is_some()
-            };
-            if message.chat != chat {
-                others.push(message);
-            } else if found.next_if(same).is_some() {
-                kept.push(message);
-            } else {
-                // Refused, or never read: either way not in the history.
-                again.push_back(message);
-            }
-        }
-        self.doubtful = others;
-        again.append(&mut self.waiting);
-        self.waiting = again;
+    fn base(&self, chat: i64) -> Base {
+        self.bases.get(&chat).copied().flatten().unwrap_or_default()
+    }
+
+    /// Resolves a chat's unconfirmed messages by its own messages newer than its base, oldest
+    /// first: each its text and whether it has media. `newest` is the newest TimeStamp of the chat.
+    /// Gives the messages that were stored; the others wait to be sent again, before all that waits
+    /// already.
+    pub(crate) fn resolve(
+        &mut self,
+        chat: i64,
+        own: &[(&str, bool)],
+        newest: i64,
+    ) -> Vec<OutgoingMessage> {
+        let acknowledged = self.base(chat).acknowledged as usize;
+        let mut found = own.iter().skip(acknowledged).peekable();
+        let mut is_next = |message: &OutgoingMessage| {
+            let own = (message.text.as_str(), message.media.is_some());
+            found.next_if(|next| **next == own).is_some()
+        };
+        // What is not in the history was refused, or never read.
+        let of_chat = self.unresolvable(chat);
+        let (stored, again): (Vec<_>, Vec<_>) = of_chat.into_iter().partition(&mut is_next);
+        let mut waiting = VecDeque::from(again);
+        waiting.append(&mut self.waiting);
+        self.waiting = waiting;
         self.based(chat, newest);
-        kept
+        stored
     }
 
-    /// A chat with doubts is gone, so they cannot be settled. Gives its messages.
-    pub fn unsettled(&mut self, chat: i64) -> Vec<Message> {
+    /// A chat with unconfirmed messages is gone, so they cannot be resolved. Gives its messages.
+    pub(crate) fn unresolvable(&mut self, chat: i64) -> Vec<OutgoingMessage> {
         self.bases.remove(&chat);
-        let all = std::mem::take(&mut self.doubtful);
-        let (gone, rest) = all.into_iter().partition(|message| message.chat == chat);
-        self.doubtful = rest;
-        gone
+        let of_chat = |message: &mut OutgoingMessage| message.chat == chat;
+        self.unconfirmed.extract_if(.., of_chat).collect()
     }
 
-    /// Gives up all that is not acknowledged: first what may have been kept, then what was not
-    /// sent for certain.
-    pub fn give_up(&mut self) -> (Vec<Message>, Vec<Message>) {
+    /// Gives up all that is not acknowledged: first what is unconfirmed, then what was certainly
+    /// not sent.
+    pub(crate) fn give_up(&mut self) -> (Vec<OutgoingMessage>, Vec<OutgoingMessage>) {
         self.lost();
         self.bases.clear();
-        let doubtful = std::mem::take(&mut self.doubtful);
-        (doubtful, self.waiting.drain(..).collect())
+        let unconfirmed = std::mem::take(&mut self.unconfirmed);
+        (unconfirmed, self.waiting.drain(..).collect())
     }
 }
 

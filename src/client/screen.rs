@@ -1,4 +1,6 @@
 //! What the engine tells, on its way to the screen: above the line that is being typed, or directly.
+//! Between two threads: `engine` shows, the main thread edits lines. A third one, `nudger`, wakes the
+//! editor.
 //!
 //! The engine never waits for the line editor. What it tells while a line is being typed is put
 //! into a queue, and the editor is nudged; whenever the editor draws its prompt, it takes all that
@@ -9,14 +11,16 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::ops::ControlFlow;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use crossbeam_channel::{Sender, bounded};
+use parking_lot::Mutex;
 use rustyline::ExternalPrinter;
 
 use super::show;
-use crate::client::engine::{After, Brake, Front, Input, Output};
+use crate::client::engine::{Backpressure, EngineInput, Frontend, Output};
 use crate::client::options::Exit;
 use crate::client::show::Style;
 
@@ -28,7 +32,7 @@ const WAITING_MAX: usize = 256;
 const NUDGE: &str = "\x1b[A\n";
 
 #[derive(Default)]
-struct State {
+struct ScreenState {
     /// Whether the editor has drawn its prompt, and will be nudged to draw it again.
     editing: bool,
     /// In the order in which they came. Empty when nothing is being edited.
@@ -40,47 +44,43 @@ struct State {
 /// The queue between the engine and the editor. Its lock is never held while somebody waits for
 /// anything but the terminal.
 #[derive(Default)]
-pub(super) struct Queue {
-    state: Mutex<State>,
-    brake: Brake,
+pub(super) struct ScreenQueue {
+    state: Mutex<ScreenState>,
+    backpressure: Backpressure,
     /// Told when something has been shown.
-    engine: OnceLock<Sender<Input>>,
+    engine: OnceLock<Sender<EngineInput>>,
 }
 
-impl Queue {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+impl ScreenQueue {
     /// Whom to tell that something has been shown.
-    pub(super) fn tell(&self, engine: Sender<Input>) {
+    pub(super) fn tell(&self, engine: Sender<EngineInput>) {
         // There is one.
         let _ = self.engine.set(engine);
     }
 
     /// The editor draws its prompt: what is to be drawn above it.
     pub(super) fn prompt_drawn(&self) -> String {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.editing = true;
         self.take(&mut state)
     }
 
     /// The line has ended: what is left is printed, and what comes from now on is at once.
     pub(super) fn line_ended(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.editing = false;
         let text = self.take(&mut state);
         state.broken |= !text.is_empty() && print(&text).is_err();
     }
 
-    fn take(&self, state: &mut State) -> String {
+    fn take(&self, state: &mut ScreenState) -> String {
         if state.waiting.is_empty() {
             return String::new();
         }
-        self.brake.set(false);
+        self.backpressure.set(false);
         if let Some(engine) = self.engine.get() {
             // If there is no room it has something to do, and looks for itself afterwards.
-            let _ = engine.try_send(Input::Shown);
+            let _ = engine.try_send(EngineInput::Shown);
         }
         state.waiting.drain(..).collect()
     }
@@ -94,22 +94,18 @@ fn print(text: &str) -> io::Result<()> {
 
 /// The engine's side.
 pub(super) struct Screen {
-    queue: Arc<Queue>,
+    queue: Arc<ScreenQueue>,
     style: Style,
     nudges: Sender<()>,
 }
 
 impl Screen {
     /// A screen, and its queue if the editor is to take from it: it does where there is a printer.
-    ///
-    /// # Errors
-    ///
-    /// When a thread cannot be started.
     pub(super) fn new(
         printer: Option<impl ExternalPrinter + Send + 'static>,
         style: Style,
-    ) -> io::Result<(Screen, Option<Arc<Queue>>)> {
-        let queue = Arc::<Queue>::default();
+    ) -> io::Result<(Screen, Option<Arc<ScreenQueue>>)> {
+        let queue = Arc::<ScreenQueue>::default();
         let (nudges, nudged) = bounded(1);
         let editor = printer.is_some().then(|| Arc::clone(&queue));
         if let Some(mut printer) = printer {
@@ -118,7 +114,8 @@ impl Screen {
             let nudge = move || {
                 for () in nudged {
                     // The editor may have drawn its prompt meanwhile.
-                    if !queue.state().waiting.is_empty() && printer.print(NUDGE.to_owned()).is_err()
+                    if !queue.state.lock().waiting.is_empty()
+                        && printer.print(NUDGE.to_owned()).is_err()
                     {
                         return;
                     }
@@ -137,15 +134,15 @@ impl Screen {
     }
 }
 
-impl Front for Screen {
-    fn show(&mut self, output: Output) -> After {
+impl Frontend for Screen {
+    fn show(&mut self, output: Output) -> ControlFlow<Exit> {
         let mut text = show::lines(&output, self.style);
         text.push('\n');
-        let mut state = self.queue.state();
+        let mut state = self.queue.state.lock();
         if state.editing {
             state.waiting.push_back(text);
             if state.waiting.len() >= WAITING_MAX {
-                self.queue.brake.set(true);
+                self.queue.backpressure.set(true);
             }
             // If there is no room, one is on its way.
             let _ = self.nudges.try_send(());
@@ -153,14 +150,14 @@ impl Front for Screen {
             state.broken |= print(&text).is_err();
         }
         match state.broken {
-            false => After::GoOn,
+            false => ControlFlow::Continue(()),
             // Nobody looks on any more. What was not told as received comes again.
-            true => After::End(Exit::Failed),
+            true => ControlFlow::Break(Exit::Failed),
         }
     }
 
     fn unshown(&self) -> usize {
-        let state = self.queue.state();
+        let state = self.queue.state.lock();
         if state.broken {
             usize::MAX
         } else {
@@ -168,8 +165,8 @@ impl Front for Screen {
         }
     }
 
-    fn brake(&self) -> Brake {
-        self.queue.brake.clone()
+    fn backpressure(&self) -> Backpressure {
+        self.queue.backpressure.clone()
     }
 }
 
@@ -188,7 +185,7 @@ mod tests {
         }
     }
 
-    fn screen() -> (Screen, Arc<Queue>, mpsc::Receiver<String>) {
+    fn screen() -> (Screen, Arc<ScreenQueue>, mpsc::Receiver<String>) {
         let (printed, prints) = mpsc::channel();
         let style = Style { colours: false };
         let (screen, queue) = Screen::new(Some(Printer(printed)), style).expect("a thread");
@@ -204,15 +201,15 @@ mod tests {
         let (mut screen, queue, prints) = screen();
         assert_eq!(queue.prompt_drawn(), "");
         for number in 0..WAITING_MAX + 100 {
-            assert_eq!(screen.show(note(number)), After::GoOn);
-            assert_eq!(screen.brake().is_on(), number + 1 >= WAITING_MAX);
+            assert_eq!(screen.show(note(number)), ControlFlow::Continue(()));
+            assert_eq!(screen.backpressure().is_on(), number + 1 >= WAITING_MAX);
         }
         assert_eq!(screen.unshown(), WAITING_MAX + 100);
         assert_eq!(prints.recv().as_deref(), Ok(NUDGE));
         let drawn = queue.prompt_drawn();
         assert_eq!(drawn.lines().count(), WAITING_MAX + 100);
         assert!(drawn.starts_with("-- note 0\n-- note 1\n"), "{drawn}");
-        assert!(!screen.brake().is_on());
+        assert!(!screen.backpressure().is_on());
         assert_eq!((screen.unshown(), queue.prompt_drawn()), (0, String::new()));
     }
 
@@ -222,11 +219,11 @@ mod tests {
         let (engine, told) = bounded(8);
         queue.tell(engine);
         queue.prompt_drawn();
-        screen.show(note(1));
+        assert!(screen.show(note(1)).is_continue());
         queue.line_ended();
-        assert!(matches!(told.try_recv(), Ok(Input::Shown)));
+        assert!(matches!(told.try_recv(), Ok(EngineInput::Shown)));
         // Shown at once, as there is no editor.
-        screen.show(note(2));
+        assert!(screen.show(note(2)).is_continue());
         assert_eq!(screen.unshown(), 0);
         assert!(told.try_recv().is_err());
     }

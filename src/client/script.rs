@@ -1,6 +1,8 @@
-//! The client in scripts: send one message, print what arrives, save media.
+//! The client in scripts: send one message, print what arrives, save media. The commands are given
+//! beforehand; then the engine runs in the main thread and prints by `Printer`.
 
 use std::io::{self, IsTerminal, Read, Write};
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use serde_json::json;
@@ -8,7 +10,7 @@ use serde_json::json;
 use super::show;
 use super::terminal;
 use crate::client::command::Command;
-use crate::client::engine::{After, Engine, Front, Input, Options, Output};
+use crate::client::engine::{Engine, EngineInput, EngineOptions, Frontend, Output, Waiter};
 use crate::client::options::{Exit, Mode, PROGRAM, Settings};
 use crate::client::show::Style;
 use crate::protocol::MESSAGE_MAX;
@@ -20,9 +22,15 @@ pub(super) fn print_line(text: &str) {
 }
 
 /// Carries out `send`, `tail` or `fetch`.
-pub fn run(settings: Settings) -> Exit {
+pub(crate) fn run(settings: Settings) -> Exit {
+    carry_out(settings).unwrap_or_else(|(exit, why)| {
+        eprintln!("{PROGRAM}: {why}");
+        exit
+    })
+}
+
+fn carry_out(settings: Settings) -> Result<Exit, (Exit, String)> {
     let deadline = settings.timeout.map(|timeout| Instant::now() + timeout);
-    let mut commands = Vec::new();
     let mut front = Printer {
         out: None,
         left: None,
@@ -31,39 +39,31 @@ pub fn run(settings: Settings) -> Exit {
             colours: terminal::colours(&io::stdout()),
         },
     };
-    match settings.mode {
+    let commands = match settings.mode {
         Mode::Send { to, text, file } => {
-            let text = match text.map_or_else(read_text, Ok) {
-                Ok(text) => text,
-                Err((exit, why)) => return failed(exit, &why),
-            };
-            commands.push(Command::Chat(to));
-            commands.push(match file {
+            let text = text.map_or_else(read_text, Ok)?;
+            let message = match file {
                 Some(path) => Command::SendFile { path, text },
                 None => Command::Say(text),
-            });
-            commands.push(Command::Quit);
+            };
+            vec![Command::Chat(to), message, Command::Quit]
         }
-        Mode::Fetch { media, file: path } => {
-            commands.push(Command::Save { media, path });
-            commands.push(Command::Quit);
-        }
+        Mode::Fetch { media, file: path } => vec![Command::Save { media, path }, Command::Quit],
         Mode::Tail { json, count } => {
             front.out = Some(if json { Form::Json } else { Form::Text });
             front.left = count;
+            Vec::new()
         }
-        Mode::Chat => {}
-    }
-    let Some(user) = settings.user else {
-        return failed(Exit::Usage, "--user or PLAUSCH_USER is needed");
+        Mode::Chat => Vec::new(),
     };
+    let failed = |exit, why: &str| (exit, why.to_owned());
+    let no_user = || failed(Exit::Usage, "--user or PLAUSCH_USER is needed");
+    let user = settings.user.ok_or_else(no_user)?;
     let prompt = format!("Password of {user}: ");
-    let password = match terminal::password(&prompt, settings.password_file.as_deref()) {
-        Ok(Some(password)) => password,
-        Ok(None) => return failed(Exit::Login, terminal::NO_PASSWORD),
-        Err(error) => return failed(Exit::Login, &error.to_string()),
-    };
-    let options = Options {
+    let password = terminal::password(&prompt, settings.password_file.as_deref())
+        .map_err(|error| (Exit::Login, error.to_string()))?
+        .ok_or_else(|| failed(Exit::Login, terminal::NO_PASSWORD))?;
+    let options = EngineOptions {
         address: settings.address,
         security: settings.security,
         raw: settings.raw,
@@ -75,19 +75,12 @@ pub fn run(settings: Settings) -> Exit {
     };
     let (engine, inputs) = Engine::new(front, options);
     let password = password.to_string();
-    commands.insert(0, Command::Login { user, password });
-    for command in commands {
+    let login = Command::Login { user, password };
+    for command in std::iter::once(login).chain(commands) {
         // There is room: they are few.
-        if inputs.send(Input::Command(command, None)).is_err() {
-            return Exit::Failed;
-        }
+        let _ = inputs.send(EngineInput::Command(command, Waiter::default()));
     }
-    engine.run()
-}
-
-fn failed(exit: Exit, text: &str) -> Exit {
-    eprintln!("{PROGRAM}: {text}");
-    exit
+    Ok(engine.run())
 }
 
 /// All of standard input, without the line end at its end; or why it cannot be sent.
@@ -127,18 +120,18 @@ struct Printer {
     unread: usize,
 }
 
-impl Front for Printer {
+impl Frontend for Printer {
     fn unshown(&self) -> usize {
         self.unread
     }
 
-    fn show(&mut self, output: Output) -> After {
+    fn show(&mut self, output: Output) -> ControlFlow<Exit> {
         // Behind what could not be shown nothing is.
         self.unread += usize::from(self.unread > 0);
         let (text, is_message) = match (&output, self.out) {
             // On a terminal somebody may want to know how far it is.
-            (Output::Note(_), _) if !io::stderr().is_terminal() => return After::GoOn,
-            (Output::Kept(_) | Output::List { .. }, _) => return After::GoOn,
+            (Output::Note(_), _) if !io::stderr().is_terminal() => return ControlFlow::Continue(()),
+            (Output::Stored(_) | Output::List { .. }, _) => return ControlFlow::Continue(()),
             (Output::Message { .. }, Some(form)) => (arrival(&output, form, self.style), true),
             (Output::Contact { .. }, Some(form)) => (arrival(&output, form, self.style), false),
             _ => {
@@ -147,14 +140,14 @@ impl Front for Printer {
                 // The program's name is mark enough.
                 let text = text.trim_start_matches("!! ").trim_start_matches("-- ");
                 eprintln!("{PROGRAM}: {text}");
-                return After::GoOn;
+                return ControlFlow::Continue(());
             }
         };
         let mut out = io::stdout().lock();
         if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) {
             self.unread = self.unread.max(1);
             // `tail | head` is done when head is.
-            return After::End(match error.kind() {
+            return ControlFlow::Break(match error.kind() {
                 io::ErrorKind::BrokenPipe => Exit::Done,
                 _ => Exit::Failed,
             });
@@ -162,44 +155,31 @@ impl Front for Printer {
         if is_message && let Some(left) = &mut self.left {
             *left = left.saturating_sub(1);
             if *left == 0 {
-                return After::End(Exit::Done);
+                return ControlFlow::Break(Exit::Done);
             }
         }
-        After::GoOn
+        ControlFlow::Continue(())
     }
 }
 
 fn arrival(output: &Output, form: Form, style: Style) -> String {
     match (output, form) {
-        (
-            Output::Message {
-                chat,
-                from,
-                timestamp,
-                text,
-                media,
-                ..
-            },
-            Form::Json,
-        ) => json!({
+        (Output::Message { message, .. }, Form::Json) => json!({
             "type": "message",
-            "chat": chat,
-            "from": from,
-            "timestamp": timestamp,
-            "text": text,
-            "media": media,
+            "chat": message.chat,
+            "from": message.user,
+            "timestamp": message.timestamp,
+            "text": message.message,
+            "media": message.media,
         })
         .to_string(),
         (Output::Contact { name, agreed }, Form::Json) => {
             json!({ "type": "contact", "name": name, "agreed": agreed }).to_string()
         }
-        (output, _) => {
-            let mut output = output.clone();
-            // There is no current chat, so there are no others.
-            if let Output::Message { unread, .. } = &mut output {
-                *unread = None;
-            }
-            show::lines(&output, style)
+        // There is no current chat, so there are no others.
+        (Output::Message { message, .. }, Form::Text) => {
+            show::lines(&Output::Past(message.clone()), style)
         }
+        (output, _) => show::lines(output, style),
     }
 }

@@ -1,10 +1,11 @@
-//! What the engine tells, as lines of text. Whatever comes from elsewhere is made harmless here.
+//! What the engine tells, as lines of text. Whatever comes from elsewhere is sanitized here.
 
 use std::time::SystemTime;
 
 use super::media;
+use crate::client::answers::HistoryLine;
 use crate::client::engine::Output;
-use crate::client::outbox::Message;
+use crate::client::outbox::OutgoingMessage;
 use crate::sanitize;
 use crate::sys;
 use crate::sys::LocalTime;
@@ -14,72 +15,44 @@ const RAW_MAX: usize = 1000;
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Style {
+pub(crate) struct Style {
     /// Whether to use colours.
-    pub colours: bool,
+    pub(crate) colours: bool,
 }
 
-/// The colours, by their numbers in "Select Graphic Rendition" (ECMA-48).
-#[derive(Clone, Copy)]
-enum Colour {
-    /// Somebody's name.
-    Name,
-    /// Another chat than the current one.
-    Other,
-    /// What is not said by anybody.
-    Faint,
-    /// What went wrong.
-    Bad,
-}
+// The colours, by their numbers in "Select Graphic Rendition" (ECMA-48).
+
+/// Somebody's name.
+const NAME: &str = "1;36";
+/// Another chat than the current one.
+const OTHER: &str = "33";
+/// What is not said by anybody.
+const FAINT: &str = "2";
+/// What went wrong.
+const BAD: &str = "31";
 
 impl Style {
-    fn paint(self, colour: Colour, text: &str) -> String {
-        let number = match colour {
-            Colour::Name => "1;36",
-            Colour::Other => "33",
-            Colour::Faint => "2",
-            Colour::Bad => "31",
-        };
+    fn paint(self, colour: &str, text: &str) -> String {
         match self.colours {
-            true => format!("\x1b[{number}m{text}\x1b[0m"),
+            true => format!("\x1b[{colour}m{text}\x1b[0m"),
             false => text.to_owned(),
         }
     }
 }
 
-/// Makes lines of what is told, without a line end at the last; `None` for nothing to be shown.
-#[must_use]
-pub fn lines(output: &Output, style: Style) -> String {
-    use Colour::{Bad, Faint, Name, Other};
-    let note = |text: &str| style.paint(Faint, &format!("-- {}", sanitize::word(text)));
+/// Makes lines of what is told, without a line end at the last.
+pub(crate) fn lines(output: &Output, style: Style) -> String {
+    let note = |text: &str| style.paint(FAINT, &format!("-- {}", sanitize::word(text)));
     match output {
-        Output::Message {
-            from,
-            timestamp,
-            text,
-            media,
-            unread,
-            ..
-        } => {
-            let from = sanitize::word(from);
-            let time = style.paint(Faint, &time(*timestamp));
-            let chat = match unread {
-                None => String::new(),
-                Some(count) => {
-                    let mark = format!("[chat {from}, {count} unread] ");
-                    style.paint(Other, &mark)
-                }
-            };
-            let name = style.paint(if unread.is_some() { Other } else { Name }, &from);
-            format!("{time} {chat}{name}: {}", content(text, *media, style))
-        }
+        Output::Message { message, unread } => said(message, *unread, style),
+        Output::Past(message) => said(message, None, style),
         Output::Media { media, kind, size } => {
             let kind = kind
                 .as_deref()
                 .map_or("unknown type".to_owned(), sanitize::word);
             let size = media::size(*size as u64);
             let text = format!("      media {media}: {kind}, {size}; /save {media} FILE");
-            style.paint(Faint, &text)
+            style.paint(FAINT, &text)
         }
         Output::Contact { name, agreed } => {
             let name = sanitize::word(name);
@@ -89,15 +62,7 @@ pub fn lines(output: &Output, style: Style) -> String {
                     format!("-- {name} asks to be your contact; /accept {name} or /remove {name}")
                 }
             };
-            style.paint(Other, &text)
-        }
-        Output::Past(line) => {
-            let time = style.paint(Faint, &time(line.timestamp));
-            let name = style.paint(Name, &sanitize::word(&line.user));
-            format!(
-                "{time} {name}: {}",
-                content(&line.message, line.media, style)
-            )
+            style.paint(OTHER, &text)
         }
         Output::List { heading, lines } => {
             let mut text = note(heading);
@@ -108,23 +73,14 @@ pub fn lines(output: &Output, style: Style) -> String {
             text
         }
         Output::Note(text) => note(text),
-        Output::Problem(text) => style.paint(Bad, &format!("!! {}", sanitize::word(text))),
+        Output::Problem(text) => style.paint(BAD, &format!("!! {}", sanitize::word(text))),
         Output::Unsent { message, why } => {
-            let text = format!(
-                "!! not sent{}: {} -- {}",
-                to(message),
-                shown(message),
-                sanitize::word(why)
-            );
-            style.paint(Bad, &text)
+            let (to, text, why) = (to(message), shown(message), sanitize::word(why));
+            style.paint(BAD, &format!("!! not sent{to}: {text} -- {why}"))
         }
-        Output::Kept(message) => {
-            let text = format!(
-                "-- was sent all the same{}: {}",
-                to(message),
-                shown(message)
-            );
-            style.paint(Faint, &text)
+        Output::Stored(message) => {
+            let (to, text) = (to(message), shown(message));
+            style.paint(FAINT, &format!("-- was sent all the same{to}: {text}"))
         }
         Output::Raw { sent, line } => {
             let mark = if *sent { '>' } else { '<' };
@@ -133,12 +89,28 @@ pub fn lines(output: &Output, style: Style) -> String {
                 0 => String::new(),
                 rest => format!(" ... and {rest} bytes"),
             };
-            style.paint(Faint, &format!("{mark} {}{rest}", sanitize::word(&text)))
+            style.paint(FAINT, &format!("{mark} {}{rest}", sanitize::word(&text)))
         }
     }
 }
 
-fn to(message: &Message) -> String {
+fn said(message: &HistoryLine, unread: Option<u32>, style: Style) -> String {
+    let from = sanitize::word(&message.user);
+    let time = style.paint(FAINT, &time(message.timestamp));
+    let mark = |media| style.paint(OTHER, &format!("[media {media}]"));
+    let text = content(&message.message, message.media.map(mark));
+    let (chat, name) = match unread {
+        None => (String::new(), style.paint(NAME, &from)),
+        Some(count) => {
+            let mark = format!("[chat {from}, {count} unread] ");
+            let mark = style.paint(OTHER, &mark);
+            (mark, style.paint(OTHER, &from))
+        }
+    };
+    format!("{time} {chat}{name}: {text}")
+}
+
+fn to(message: &OutgoingMessage) -> String {
     match message.to.as_str() {
         "" => String::new(),
         name => format!(" to {}", sanitize::word(name)),
@@ -146,68 +118,54 @@ fn to(message: &Message) -> String {
 }
 
 /// A message of one's own, as it can be recognised.
-fn shown(message: &Message) -> String {
-    let text = sanitize::message(&message.text);
-    match &message.media {
-        None => text,
-        Some(media) => {
-            let space = if text.is_empty() { "" } else { " " };
-            format!("{text}{space}[{}]", sanitize::word(&media.name))
-        }
-    }
+fn shown(message: &OutgoingMessage) -> String {
+    let media = message.media.as_ref();
+    let mark = media.map(|media| format!("[{}]", sanitize::word(&media.name)));
+    content(&message.text, mark)
 }
 
-fn content(text: &str, media: Option<i64>, style: Style) -> String {
+fn content(text: &str, media: Option<String>) -> String {
     let text = sanitize::message(text);
     match media {
         None => text,
-        Some(media) => {
-            let space = if text.is_empty() { "" } else { " " };
-            let media = style.paint(Colour::Other, &format!("[media {media}]"));
-            format!("{text}{space}{media}")
-        }
+        Some(media) if text.is_empty() => media,
+        Some(media) => format!("{text} {media}"),
     }
 }
 
 /// A TimeStamp as the clock on the wall had it; with the date if that is not today's.
-#[must_use]
-pub fn time(timestamp: i64) -> String {
+pub(crate) fn time(timestamp: i64) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = now
         .ok()
         .and_then(|time| i64::try_from(time.as_millis()).ok());
     let today = now.and_then(sys::local_time).map(|time| time.date);
-    match sys::local_time(timestamp) {
-        None => "--:--".to_owned(),
-        Some(LocalTime { date, hour, minute }) if Some(date) == today => {
-            format!("{hour:02}:{minute:02}")
-        }
-        Some(LocalTime {
-            date: (year, month, day),
-            hour,
-            minute,
-        }) => {
-            format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
-        }
+    let Some(LocalTime { date, hour, minute }) = sys::local_time(timestamp) else {
+        return "--:--".to_owned();
+    };
+    if Some(date) == today {
+        return format!("{hour:02}:{minute:02}");
     }
+    let (year, month, day) = date;
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::outbox::Attached;
+    use crate::client::outbox::Attachment;
 
     const PLAIN: Style = Style { colours: false };
 
     fn message(text: &str, media: Option<i64>, unread: Option<u32>) -> Output {
-        Output::Message {
+        let message = HistoryLine {
             chat: 1,
-            from: "bernd".to_owned(),
             timestamp: 0,
-            text: text.to_owned(),
+            user: "bernd".to_owned(),
+            message: text.to_owned(),
             media,
-            unread,
-        }
+        };
+        Output::Message { message, unread }
     }
 
     /// Without its time.
@@ -244,11 +202,11 @@ mod tests {
 
     #[test]
     fn unsent_messages_can_be_recognised() {
-        let message = super::Message {
+        let message = super::OutgoingMessage {
             chat: 1,
             to: "bernd".to_owned(),
             text: "look\x07".to_owned(),
-            media: Some(Attached {
+            media: Some(Attachment {
                 uri: "data:,x".into(),
                 name: "a\nb.png".to_owned(),
             }),
@@ -261,7 +219,7 @@ mod tests {
             lines(&unsent, PLAIN),
             "!! not sent to bernd: look␇ [a␊b.png] -- gone (408)"
         );
-        let kept = lines(&Output::Kept(message), PLAIN);
+        let kept = lines(&Output::Stored(message), PLAIN);
         assert_eq!(kept, "-- was sent all the same to bernd: look␇ [a␊b.png]");
     }
 

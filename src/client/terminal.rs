@@ -1,4 +1,7 @@
 //! The person at the terminal: a line editor that arrivals do not tear, passwords without echo.
+//!
+//! Runs in the main thread and starts the one of the engine. It gives the engine commands and waits
+//! for their outcomes; what the engine shows goes past it, by `screen`.
 
 use std::io::{self, BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -6,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::Sender;
 use rustyline::completion::FilenameCompleter;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
@@ -15,9 +18,11 @@ use zeroize::Zeroizing;
 
 use super::command;
 use crate::client::command::{Command, Typed};
-use crate::client::engine::{Done, Engine, Input, Options, Outcome};
+use crate::client::engine::{
+    CommandOutcome, Engine, EngineInput, EngineOptions, KnownNames, Waiter,
+};
 use crate::client::options::{Exit, PROGRAM, Settings};
-use crate::client::screen::{Queue, Screen};
+use crate::client::screen::{Screen, ScreenQueue};
 use crate::client::show::Style;
 use crate::protocol::Status;
 use crate::sanitize;
@@ -46,15 +51,16 @@ pub(super) const NO_PASSWORD: &str =
 
 /// The password: from the file that was named, from the environment, else asked for. `None` if there
 /// is nobody to ask.
-///
-/// # Errors
-/// When what there is cannot be one.
 pub(super) fn password(
     prompt: &str,
     file: Option<&Path>,
 ) -> Result<Option<Zeroizing<String>>, SecretError> {
-    if let Some(given) = given_password(file)? {
-        return Ok(Some(given));
+    if let Some(path) = file {
+        return secrets::file(path, |warning| eprintln!("{PROGRAM}: {warning}")).map(Some);
+    }
+    // One that is not UTF-8 was refused with the options.
+    if let Ok(given) = std::env::var("PLAUSCH_PASSWORD") {
+        return Ok(Some(given.into()));
     }
     if !io::stdin().is_terminal() {
         return Ok(None);
@@ -62,49 +68,30 @@ pub(super) fn password(
     secrets::ask(prompt).map(Some)
 }
 
-fn given_password(file: Option<&Path>) -> Result<Option<Zeroizing<String>>, SecretError> {
-    match file {
-        Some(path) => secrets::file(path, |warning| eprintln!("{PROGRAM}: {warning}")).map(Some),
-        // One that is not UTF-8 was refused with the options.
-        None => Ok(std::env::var("PLAUSCH_PASSWORD").ok().map(Zeroizing::new)),
-    }
-}
-
 /// `None` if nobody can be asked, or what was typed cannot be a password, which is said.
 fn ask_secret(prompt: &str) -> Option<Zeroizing<String>> {
-    if !io::stdin().is_terminal() {
-        return None;
-    }
-    secrets::ask(prompt).ok()
+    let asked = io::stdin().is_terminal().then(|| secrets::ask(prompt));
+    asked.and_then(Result::ok)
 }
 
 /// What the editor and the questions need.
 struct Terminal {
     editor: Editor<Completion, MemHistory>,
-    queue: Option<Arc<Queue>>,
-    engine: Sender<Input>,
+    queue: Option<Arc<ScreenQueue>>,
+    engine: Sender<EngineInput>,
     /// Whether somebody sits there.
     interactive: bool,
     password_file: Option<PathBuf>,
-    chat: Option<String>,
+    names: KnownNames,
     user: String,
 }
 
-/// How a login went.
-enum Login {
-    Done,
-    No(Exit),
-}
-
 /// Chats until the user leaves.
-pub fn run(settings: Settings) -> Exit {
-    match start(settings) {
-        Ok(exit) => exit,
-        Err(error) => {
-            eprintln!("{PROGRAM}: the terminal cannot be used: {error}");
-            Exit::Failed
-        }
-    }
+pub(crate) fn run(settings: Settings) -> Exit {
+    start(settings).unwrap_or_else(|error| {
+        eprintln!("{PROGRAM}: the terminal cannot be used: {error}");
+        Exit::Failed
+    })
 }
 
 fn start(settings: Settings) -> rustyline::Result<Exit> {
@@ -121,7 +108,7 @@ fn start(settings: Settings) -> rustyline::Result<Exit> {
     };
     // Without a terminal lines are just printed.
     let (screen, queue) = Screen::new(editor.create_external_printer().ok(), style)?;
-    let options = Options {
+    let options = EngineOptions {
         address: settings.address,
         security: settings.security,
         raw: settings.raw,
@@ -135,8 +122,9 @@ fn start(settings: Settings) -> rustyline::Result<Exit> {
     if let Some(queue) = &queue {
         queue.tell(inputs.clone());
     }
+    let names = engine.names();
     editor.set_helper(Some(Completion {
-        names: engine.names(),
+        names: names.clone(),
         files: FilenameCompleter::new(),
         queue: queue.clone(),
     }));
@@ -149,43 +137,31 @@ fn start(settings: Settings) -> rustyline::Result<Exit> {
         engine: inputs,
         interactive,
         password_file: settings.password_file,
-        chat: None,
+        names,
         user: String::new(),
     };
-    let exit = match terminal.log_in(settings.user) {
-        Login::Done => terminal.chat(),
-        Login::No(exit) => Some(exit),
-    };
-    // The engine's own reason to end, if it has one, is the first one.
+    if let Err(exit) = terminal.log_in(settings.user) {
+        return Ok(exit);
+    }
+    terminal.chat();
     drop(terminal);
-    Ok(match exit {
-        Some(exit) => exit,
-        None => thread.join().unwrap_or(Exit::Failed),
-    })
+    // The engine's own reason to end, if it has one, is the first one.
+    Ok(thread.join().unwrap_or(Exit::Failed))
 }
 
 impl Terminal {
     /// Gives the engine a command and waits for its end, or for `patience` if there is one.
-    fn tell(&mut self, command: Command, patience: Option<Duration>) -> Outcome {
-        let (waiter, done) = bounded(1);
-        if self
-            .engine
-            .send(Input::Command(command, Some(waiter)))
-            .is_err()
-        {
-            return Outcome::Ended(Exit::Failed);
+    fn tell(&mut self, command: Command, patience: Option<Duration>) -> CommandOutcome {
+        let (waiter, outcome) = Waiter::new();
+        let command = EngineInput::Command(command, waiter);
+        if self.engine.send(command).is_err() {
+            return CommandOutcome::Ended(Exit::Failed);
         }
-        let done = match patience {
-            Some(patience) => done.recv_timeout(patience).ok(),
-            None => done.recv().ok(),
+        let outcome = match patience {
+            Some(patience) => outcome.recv_timeout(patience).ok(),
+            None => outcome.recv().ok(),
         };
-        match done {
-            Some(Done { chat, outcome }) => {
-                self.chat = chat;
-                outcome
-            }
-            None => Outcome::Fine,
-        }
+        outcome.unwrap_or(CommandOutcome::Fine)
     }
 
     /// Lets a line be edited.
@@ -200,10 +176,8 @@ impl Terminal {
     /// Asks for a line; `None` at the end of input.
     fn ask(&mut self, prompt: &str) -> Option<String> {
         if self.interactive {
-            return match self.edit(prompt) {
-                Ok(line) => Some(line.trim().to_owned()),
-                Err(_) => None,
-            };
+            let line = self.edit(prompt).ok()?;
+            return Some(line.trim().to_owned());
         }
         let mut line = String::new();
         match io::stdin().lock().read_line(&mut line) {
@@ -212,64 +186,59 @@ impl Terminal {
         }
     }
 
-    fn log_in(&mut self, user: Option<String>) -> Login {
-        let user = match user {
+    /// Logs in, or gives the exit code.
+    fn log_in(&mut self, user: Option<String>) -> Result<(), Exit> {
+        self.user = match user {
             Some(user) => user,
             None if !self.interactive => {
                 eprintln!("{PROGRAM}: --user is needed without a terminal");
-                return Login::No(Exit::Usage);
+                return Err(Exit::Usage);
             }
-            None => match self.ask("Name: ") {
-                Some(user) if !user.is_empty() => user,
-                _ => return Login::No(Exit::Login),
-            },
+            None => {
+                let name = self.ask("Name: ").filter(|name| !name.is_empty());
+                name.ok_or(Exit::Login)?
+            }
         };
-        self.user = user;
-        let mut known = None;
+        let mut registered = None;
         let mut declined = false;
         for _ in 0..TRIES {
-            let prompt = format!("Password of {}: ", self.user);
-            let password = match known.take() {
-                Some(known) => known,
-                None => match password(&prompt, self.password_file.as_deref()) {
-                    Ok(Some(password)) => password,
-                    Ok(None) => {
-                        eprintln!("{PROGRAM}: {NO_PASSWORD}");
-                        return Login::No(Exit::Login);
-                    }
-                    Err(error) => {
-                        eprintln!("{PROGRAM}: {error}");
-                        return Login::No(Exit::Login);
-                    }
-                },
+            let password = match registered.take() {
+                Some(password) => password,
+                None => self.own_password()?,
             };
             let command = Command::Login {
                 user: self.user.clone(),
                 password: password.to_string(),
             };
             match self.tell(command, None) {
-                Outcome::Fine => return Login::Done,
-                Outcome::Refused(Some(Status::PasswordWrong)) if self.interactive => {
-                    let question = format!("Register {} as a new user? [y/N] ", self.user);
-                    // Whoever has declined has mistyped a password.
-                    let yes =
-                        !declined && self.ask(&question).is_some_and(|answer| is_yes(&answer));
-                    declined |= !yes;
-                    if yes && self.register(&password) {
-                        known = Some(password);
-                        continue;
-                    }
-                    // The same password would be refused again.
-                    if self.has_password() {
-                        return Login::No(Exit::Login);
-                    }
-                }
-                Outcome::Unreachable => return Login::No(Exit::Unreachable),
-                Outcome::Ended(exit) => return Login::No(exit),
-                Outcome::Refused(_) => return Login::No(Exit::Login),
+                CommandOutcome::Fine => return Ok(()),
+                CommandOutcome::Refused(Some(Status::PasswordWrong)) if self.interactive => {}
+                CommandOutcome::Unreachable => return Err(Exit::Unreachable),
+                CommandOutcome::Ended(exit) => return Err(exit),
+                CommandOutcome::Refused(_) => return Err(Exit::Login),
+            }
+            // Whoever has declined has mistyped a password.
+            let question = format!("Register {} as a new user? [y/N] ", self.user);
+            declined = declined || !self.ask(&question).is_some_and(|answer| is_yes(&answer));
+            if !declined && self.register(&password) {
+                registered = Some(password);
+            } else if self.has_password() {
+                // The same password would be refused again.
+                return Err(Exit::Login);
             }
         }
-        Login::No(Exit::Login)
+        Err(Exit::Login)
+    }
+
+    fn own_password(&self) -> Result<Zeroizing<String>, Exit> {
+        let prompt = format!("Password of {}: ", self.user);
+        let error = match password(&prompt, self.password_file.as_deref()) {
+            Ok(Some(password)) => return Ok(password),
+            Ok(None) => NO_PASSWORD.to_owned(),
+            Err(error) => error.to_string(),
+        };
+        eprintln!("{PROGRAM}: {error}");
+        Err(Exit::Login)
     }
 
     /// Whether the password is not to be typed.
@@ -298,17 +267,17 @@ impl Terminal {
             email,
             gender,
         };
-        self.tell(command, None) == Outcome::Fine
+        self.tell(command, None) == CommandOutcome::Fine
     }
 
-    /// Takes lines until the end. Gives the exit code if it is not the engine's.
-    fn chat(&mut self) -> Option<Exit> {
+    /// Takes lines until the end.
+    fn chat(&mut self) {
         if self.interactive {
             println!("/help lists what can be typed.");
         }
         loop {
-            let prompt = match &self.chat {
-                Some(with) => format!("{}> ", sanitize::word(with)),
+            let prompt = match self.names.current() {
+                Some(with) => format!("{}> ", sanitize::word(&with)),
                 None => "> ".to_owned(),
             };
             let typed = match self.edit(&prompt) {
@@ -321,37 +290,40 @@ impl Terminal {
                     Typed::Command(Command::Quit)
                 }
             };
-            let patience = self.interactive.then_some(PROMPT_PATIENCE);
-            let outcome = match typed {
-                Typed::Nothing => continue,
-                Typed::Help => {
-                    println!("{}", command::help());
-                    continue;
-                }
-                Typed::Wrong(text) => {
-                    self.wrong(&text);
-                    continue;
-                }
-                Typed::Login => {
-                    let Some(password) = ask_secret("Password: ") else {
-                        self.wrong("/login needs a terminal");
-                        continue;
-                    };
-                    let user = self.user.clone();
-                    let password = password.to_string();
-                    self.tell(Command::Login { user, password }, patience)
-                }
-                Typed::Passwd => match self.new_password() {
-                    Some(command) => self.tell(command, patience),
-                    None => continue,
-                },
-                Typed::Command(Command::Quit) => self.tell(Command::Quit, None),
-                Typed::Command(Command::Delete) if !self.is_sure() => continue,
-                Typed::Command(command) => self.tell(command, patience),
+            let Some(command) = self.completed(typed) else {
+                continue;
             };
-            if let Outcome::Ended(_) = outcome {
-                return None;
+            let waits = !self.interactive || command == Command::Quit;
+            let patience = (!waits).then_some(PROMPT_PATIENCE);
+            if let CommandOutcome::Ended(_) = self.tell(command, patience) {
+                return;
             }
+        }
+    }
+
+    /// What a line has the engine do, with what is still to be asked for.
+    fn completed(&mut self, typed: Typed) -> Option<Command> {
+        match typed {
+            Typed::Command(Command::Delete) => self.is_sure().then_some(Command::Delete),
+            Typed::Command(command) => Some(command),
+            Typed::Nothing => None,
+            Typed::Help => {
+                println!("{}", command::help());
+                None
+            }
+            Typed::Wrong(text) => {
+                self.wrong(&text);
+                None
+            }
+            Typed::Login => {
+                let Some(password) = ask_secret("Password: ") else {
+                    self.wrong("/login needs a terminal");
+                    return None;
+                };
+                let (user, password) = (self.user.clone(), password.to_string());
+                Some(Command::Login { user, password })
+            }
+            Typed::Passwd => self.new_password(),
         }
     }
 
@@ -359,11 +331,11 @@ impl Terminal {
     fn wrong(&mut self, text: &str) {
         println!("!! {text}");
         // One that has ended has its exit code.
-        let _ = self.engine.send(Input::Wrong(Exit::Usage));
+        let _ = self.engine.send(EngineInput::Wrong(Exit::Usage));
     }
 
     fn is_sure(&mut self) -> bool {
-        let (true, Some(with)) = (self.interactive, self.chat.clone()) else {
+        let (true, Some(with)) = (self.interactive, self.names.current()) else {
             return true;
         };
         let with = sanitize::word(&with);

@@ -8,12 +8,12 @@ fn asking(requests: &[Request<'_>]) -> Answers<usize> {
     answers
 }
 
-fn take(answers: &mut Answers<usize>, lines: &str) -> Vec<Taken<usize>> {
+fn take(answers: &mut Answers<usize>, lines: &str) -> Vec<Incoming<usize>> {
     let lines = lines
         .lines()
         .map(|line| answers.take(line.trim().as_bytes()));
     let taken = lines.map(|taken| taken.expect("in order"));
-    taken.filter(|taken| *taken != Taken::More).collect()
+    taken.filter(|taken| *taken != Incoming::More).collect()
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn answers_come_in_the_order_of_the_requests_with_pushes_between() {
         "233 dora\n214 1\n215 7 anna bernd\n216\n220 7 5 hello there\n223 400\n224 0\n226\n228 400\n229 2\n230 anna\n230 carla\n231\n240 400\n241 1\n242 7 4 anna \"look\" 3\n243\n227 400 data:,x\n227 412\n240 409\n213 400",
     );
     let name = |text: &str| text.to_owned();
-    let line = Line {
+    let line = HistoryLine {
         chat: 7,
         timestamp: 4,
         user: name("anna"),
@@ -54,7 +54,7 @@ fn answers_come_in_the_order_of_the_requests_with_pushes_between() {
         message: "hello there".into(),
         media: None,
     };
-    use Taken::{Answer as Is, Push as Pushed};
+    use Incoming::{Answer as Is, Push as Pushed};
     let expected = vec![
         Pushed(PushPacket::ConfirmContactAdd {
             user: "dora".into(),
@@ -70,7 +70,7 @@ fn answers_come_in_the_order_of_the_requests_with_pushes_between() {
         Is(7, Answer::Status(Status::Ok)),
     ];
     assert_eq!(taken, expected);
-    assert!(answers.is_empty());
+    assert!(answers.waiting().next().is_none());
 }
 
 #[test]
@@ -78,9 +78,9 @@ fn refusals_answer_the_oldest_request_or_nobody() {
     let mut answers = asking(&[Request::RequestChatList {}, Request::Logout {}]);
     let taken = take(&mut answers, "211 no login\n210\n211 full");
     let expected = vec![
-        Taken::Answer(0, Answer::Refused(Some("no login".to_owned()))),
-        Taken::Answer(1, Answer::Unknown),
-        Taken::Unasked(Some("full".to_owned())),
+        Incoming::Answer(0, Answer::Refused(Some("no login".to_owned()))),
+        Incoming::Answer(1, Answer::Unknown),
+        Incoming::Unasked(Some("full".to_owned())),
     ];
     assert_eq!(taken, expected);
 }
@@ -125,7 +125,7 @@ fn what_a_newer_server_pushes_is_left_alone() {
     let mut answers = asking(&[Request::RequestChatList {}]);
     let lines = "999\n214 1\n899 7 \"a\" some\ttext\n215 7 a b\n65535 x\n70000\n216\n1000000";
     let chats = Answer::Chats(vec![(7, "a".to_owned(), "b".to_owned())]);
-    assert_eq!(take(&mut answers, lines), [Taken::Answer(0, chats)]);
+    assert_eq!(take(&mut answers, lines), [Incoming::Answer(0, chats)]);
 }
 
 #[test]
@@ -136,5 +136,5 @@ fn a_lost_connection_gives_the_requests_back() {
     assert_eq!(answers.lost(), [0, 1]);
     answers.expect(&Request::Logout {}, 9);
     let taken = take(&mut answers, "213 400");
-    assert_eq!(taken, [Taken::Answer(9, Answer::Status(Status::Ok))]);
+    assert_eq!(taken, [Incoming::Answer(9, Answer::Status(Status::Ok))]);
 }

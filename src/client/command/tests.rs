@@ -78,20 +78,18 @@ fn mistakes_are_explained() {
 fn every_command_of_the_table_does_something_of_its_own() {
     let mut seen = Vec::new();
     for row in COMMANDS {
-        let arguments = match row.takes {
-            Takes::Nothing => "",
-            Takes::Name | Takes::File => " x",
-            Takes::NumberAndFile => " 1 x",
-            Takes::Number => " 1",
+        let (name, hint) = name_and_hint(row);
+        let arguments = match hint {
+            "" => "",
+            "NAME" | "FILE [TEXT]" => " x",
+            "ID FILE" => " 1 x",
+            "[N]" => " 1",
+            hint => panic!("{hint}"),
         };
-        let typed = parse(&format!("{}{arguments}", row.name));
-        assert!(!matches!(typed, Typed::Wrong(_)), "{}", row.name);
-        assert!(
-            !seen.contains(&typed),
-            "{} does what another does",
-            row.name
-        );
-        assert!(help().contains(row.name));
+        let typed = parse(&format!("{name}{arguments}"));
+        assert!(!matches!(typed, Typed::Wrong(_)), "{name}");
+        assert!(!seen.contains(&typed), "{name} does what another does");
+        assert!(help().contains(name));
         seen.push(typed);
     }
 }

@@ -1,33 +1,51 @@
-//! What the client knows and does, whoever looks on: connects, logs in, sends what is typed, shows
-//! what arrives, and when the connection is lost gets a new one.
+//! The engine: what the client knows and does, whoever looks on. It connects, logs in, sends what
+//! is typed, shows what arrives, and reconnects when the connection is lost.
 //!
-//! One thread, told everything through one channel. It never blocks on the network.
+//! One thread runs it: `engine` beside a terminal, the main thread in scripts. It is told everything
+//! through one channel ([`EngineInput`]) and never blocks on the network. No other thread sees what
+//! it holds, so there is no lock; `Frontend` is its only way out.
+//!
+//! - `requests`: requests in flight, each with what to do with its answer. To be read first.
+//! - `network`: connecting, logging in, losing the connection. `leaving`: the end.
+//! - `commands`, `sending`, `media`: what each command sends, and does with the answer.
+//! - `arrivals`: pushes. `transfers`: progress of long uploads and downloads.
+//! - `front`: what is shown.
 
-mod acting;
-mod answering;
-mod arriving;
+mod arrivals;
+mod commands;
+mod front;
+mod leaving;
+mod media;
 mod network;
+mod requests;
+mod sending;
 mod transfers;
-mod types;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use zeroize::Zeroizing;
 
-use crate::client::answers::{Answers, Line};
+use crate::client::answers::Answers;
 use crate::client::command::Command;
-use crate::client::connection::Connection;
+use crate::client::connection::ConnectionEvent;
+use crate::client::link::{Address, Link, Security};
 use crate::client::options::Exit;
-use crate::client::outbox::{Message, Outbox};
-use crate::client::roster::Book;
-pub use crate::client::roster::Names;
-pub use types::{After, Brake, Done, Front, Input, Options, Outcome, Output, Waiter};
-use types::{ChatsFor, ContactsFor, Opening, Purpose, State, Upload};
+use crate::client::outbox::{Outbox, OutgoingMessage};
+pub(crate) use crate::client::roster::KnownNames;
+use crate::client::roster::Roster;
+use crate::protocol::Status;
+use arrivals::Arrivals;
+pub(crate) use front::{Backpressure, Frontend, Output};
+use media::MediaCache;
+use network::{ClientSession, SessionPhase};
+use requests::PendingRequest;
+use transfers::Transfers;
 
 /// Inputs that may wait; the server is slowed down beyond them.
 const INBOX: usize = 64;
@@ -41,209 +59,209 @@ const TICK: Duration = Duration::from_millis(250);
 /// How often a connection is looked at otherwise.
 const SLOW_TICK: Duration = Duration::from_secs(5);
 
-/// How long leaving waits for what is not acknowledged.
-const QUIT_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long leaving waits for the server's good-bye.
-const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
-
-/// See the module.
-pub struct Engine<F> {
-    front: F,
-    options: Options,
-    inbox: Receiver<Input>,
-    outlet: Sender<Input>,
-    state: State,
-    ended: Option<Exit>,
-    /// The first thing that went wrong.
-    wrong: Option<Exit>,
-
-    connection: Option<Connection>,
-    /// Grows with each attempt, so that news of an older connection are known as such.
-    number: u64,
-    attempts: u32,
-    answers: Answers<Purpose>,
-    credentials: Option<(String, Zeroizing<String>)>,
-    /// A login or registration that waits for a connection.
-    errand: Option<(Command, Waiter)>,
-    was_online: bool,
-    /// The last sign of life, and the counts of bytes by which it is known.
-    alive: (Instant, u64, u64),
-
-    book: Book,
-    current: Option<i64>,
-    outbox: Outbox,
-    /// Pages of history of chats with doubts, oldest first.
-    settling: HashMap<i64, Vec<Line>>,
-    /// Pushes that wait for the list of chats, to have names.
-    unnamed: VecDeque<crate::protocol::PushPacket<'static>>,
-    asked_chats: bool,
-    /// Whether all users have been asked for, for TAB: once is enough, they may be many.
-    asked_people: bool,
-    /// How many things whoever looks on was given to show.
-    given: u64,
-    /// Messages that were not told to the server as received: what `given` was with each, its
-    /// ChatID and TimeStamp.
-    reads: VecDeque<(u64, i64, i64)>,
-    /// Media to be looked at, and what is known.
-    curious: VecDeque<i64>,
-    facts: HashMap<i64, (Option<String>, usize)>,
-    cache: VecDeque<(i64, String)>,
-    uploads: VecDeque<Upload>,
-    download_told: Option<Instant>,
-    /// Whether a chat is being opened.
-    opening: bool,
-    /// Commands that wait for that, so that no line goes to another chat than its writer meant, or
-    /// for the first login.
-    later: VecDeque<(Command, Waiter)>,
-    /// Whoever typed the last line and waits for room in the outbox.
-    crowded: Option<Waiter>,
-    /// Leaving, when all is acknowledged or at that time.
-    quitting: Option<(Instant, Waiter)>,
+/// What the engine is to do by itself.
+#[derive(Clone, Debug)]
+pub(crate) struct EngineOptions {
+    pub(crate) address: Address,
+    pub(crate) security: Security,
+    /// Whether to show packets.
+    pub(crate) raw: bool,
+    /// Whether to fetch media as they arrive.
+    pub(crate) fetch_media: bool,
+    /// Whether to show what arrives, and confirm it to the server. If not, it comes again.
+    pub(crate) listens: bool,
+    /// For scripts: whether to end at the first thing that goes wrong, and write over files.
+    pub(crate) strict: bool,
+    /// Whether the first thing that goes wrong decides the exit code, if all else goes well.
+    pub(crate) remembers: bool,
+    /// When to end at the latest.
+    pub(crate) deadline: Option<Instant>,
 }
 
-impl<F: Front> Engine<F> {
+/// What the engine is told.
+pub(crate) enum EngineInput {
+    Command(Command, Waiter),
+    /// What became of the attempt with this number.
+    Connected(u64, Result<Arc<dyn Link>, String>),
+    /// Something happened on the connection with this number.
+    Network(u64, ConnectionEvent),
+    /// Something went wrong before it came to be a command.
+    Wrong(Exit),
+    /// What was among the unshown has been shown.
+    Shown,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CommandOutcome {
+    /// Carried out, or it goes on by itself.
+    Fine,
+    /// The server refused, with a status if it has one for that. Why has been shown.
+    Refused(Option<Status>),
+    /// It needs a connection, and there is none. That has been shown.
+    Unreachable,
+    /// The engine has ended.
+    Ended(Exit),
+}
+
+/// Who gave a command, if somebody waits for its end. Its drop says that all is well, or goes on by
+/// itself.
+#[derive(Clone, Default)]
+pub(crate) struct Waiter(Option<Sender<CommandOutcome>>);
+
+impl Waiter {
+    pub(crate) fn new() -> (Waiter, Receiver<CommandOutcome>) {
+        let (sender, outcome) = bounded(1);
+        (Waiter(Some(sender)), outcome)
+    }
+
+    fn tell(self, outcome: CommandOutcome) {
+        if let Some(waiter) = self.0 {
+            // Whoever gave the command may have stopped waiting.
+            let _ = waiter.try_send(outcome);
+        }
+    }
+}
+
+/// See the module.
+pub(crate) struct Engine {
+    front: Box<dyn Frontend>,
+    options: EngineOptions,
+    inbox: Receiver<EngineInput>,
+    /// The inbox's other end, for the threads of a connection.
+    outlet: Sender<EngineInput>,
+    session: ClientSession,
+    pending: Answers<PendingRequest>,
+    roster: Roster,
+    current: Option<i64>,
+    outbox: Outbox,
+    arrivals: Arrivals,
+    media: MediaCache,
+    transfers: Transfers,
+    /// How many outputs were shown.
+    shown: u64,
+    /// Commands that wait for the first login, or until a chat is open.
+    deferred: VecDeque<(Command, Waiter)>,
+    /// Whoever typed the last line and waits for room in the outbox.
+    crowded: Waiter,
+    /// Leaving, when all is acknowledged or at that time.
+    quitting: Option<(Instant, Waiter)>,
+    /// The first thing that went wrong.
+    wrong: Option<Exit>,
+    ended: Option<Exit>,
+}
+
+impl Engine {
     /// An engine that does nothing before it runs, and the way to tell it something.
-    pub fn new(front: F, options: Options) -> (Engine<F>, Sender<Input>) {
+    pub(crate) fn new(
+        front: impl Frontend + 'static,
+        options: EngineOptions,
+    ) -> (Engine, Sender<EngineInput>) {
         let (outlet, inbox) = bounded(INBOX);
         let engine = Engine {
-            front,
+            front: Box::new(front),
             options,
             inbox,
             outlet: outlet.clone(),
-            state: State::Idle,
-            ended: None,
-            wrong: None,
-            connection: None,
-            number: 0,
-            attempts: 0,
-            answers: Answers::default(),
-            credentials: None,
-            errand: None,
-            was_online: false,
-            alive: (Instant::now(), 0, 0),
-            book: Book::default(),
+            session: ClientSession::default(),
+            pending: Answers::default(),
+            roster: Roster::default(),
             current: None,
             outbox: Outbox::default(),
-            settling: HashMap::new(),
-            unnamed: VecDeque::new(),
-            asked_chats: false,
-            asked_people: false,
-            given: 0,
-            reads: VecDeque::new(),
-            curious: VecDeque::new(),
-            facts: HashMap::new(),
-            cache: VecDeque::new(),
-            uploads: VecDeque::new(),
-            download_told: None,
-            opening: false,
-            later: VecDeque::new(),
-            crowded: None,
+            arrivals: Arrivals::default(),
+            media: MediaCache::default(),
+            transfers: Transfers::default(),
+            shown: 0,
+            deferred: VecDeque::new(),
+            crowded: Waiter::default(),
             quitting: None,
+            wrong: None,
+            ended: None,
         };
         (engine, outlet)
     }
 
-    /// The names for TAB.
-    pub fn names(&self) -> Names {
-        self.book.names.clone()
+    /// What the terminal may know.
+    pub(crate) fn names(&self) -> KnownNames {
+        self.roster.names.clone()
     }
 
     /// Runs until the user or whoever looks on wants an end.
-    pub fn run(mut self) -> Exit {
+    pub(crate) fn run(mut self) -> Exit {
         self.connect();
-        while self.ended.is_none() {
+        let exit = loop {
+            if let Some(exit) = self.ended {
+                break exit;
+            }
             match self.inbox.recv_timeout(self.pause()) {
-                Ok(Input::Command(command, waiter)) => self.command(command, waiter),
-                Ok(Input::Wrong(exit)) => {
+                Ok(EngineInput::Command(command, waiter)) => self.command(command, waiter),
+                Ok(EngineInput::Wrong(exit)) => {
                     self.wrong.get_or_insert(exit);
                 }
-                Ok(Input::Connected(number, result)) => self.connected(number, result),
-                Ok(Input::Net(number, happened)) if number == self.number => self.net(happened),
+                Ok(EngineInput::Connected(number, result)) => self.connected(number, result),
+                Ok(EngineInput::Network(number, event)) if number == self.session.number => {
+                    self.network_event(event);
+                }
                 // Of a connection that was given up; or for whoever looks around below.
-                Ok(Input::Net(..) | Input::Shown) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(EngineInput::Network(..) | EngineInput::Shown)
+                | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => self.ended = Some(Exit::Failed),
             }
             self.look_around();
-        }
-        let exit = self.ended.unwrap_or(Exit::Done);
+        };
         if let Some((_, waiter)) = self.quitting.take() {
-            self.finish(waiter, Outcome::Ended(exit));
+            waiter.tell(CommandOutcome::Ended(exit));
         }
         exit
     }
 
     /// How long nothing needs to be done by itself.
     fn pause(&self) -> Duration {
-        let large = !self.uploads.is_empty() || self.awaits_media();
-        let mut pause = if large { TICK } else { SLOW_TICK };
-        let mut until = |time: Option<Instant>| {
-            if let Some(time) = time {
-                pause = pause.min(time.saturating_duration_since(Instant::now()));
-            }
+        let large = self.transfers.is_uploading() || self.awaits_media();
+        let phase_ends = match self.session.phase {
+            SessionPhase::Waiting(time) | SessionPhase::Leaving(time, _) => Some(time),
+            _ => None,
         };
-        until(self.options.deadline);
-        until(self.quitting.as_ref().map(|(time, _)| *time));
-        match self.state {
-            State::Waiting(time) | State::Leaving(time, _) => until(Some(time)),
-            _ => {}
-        }
-        pause
+        let quitting = self.quitting.as_ref().map(|(time, _)| *time);
+        let times = [self.options.deadline, quitting, phase_ends];
+        let next = times.into_iter().flatten().min();
+        let pause = if large { TICK } else { SLOW_TICK };
+        next.map_or(pause, |time| {
+            pause.min(time.saturating_duration_since(Instant::now()))
+        })
     }
 
     /// Whatever is due by now, whoever caused it.
     fn look_around(&mut self) {
         let now = Instant::now();
         if self.inbox.is_empty() {
-            self.tell_received();
+            self.confirm_shown();
         }
-        match self.state {
-            State::Waiting(time) if time <= now => self.connect(),
-            State::Leaving(time, exit) if time <= now => self.ended = Some(exit),
+        match self.session.phase {
+            SessionPhase::Waiting(time) if time <= now => self.connect(),
+            SessionPhase::Leaving(time, exit) if time <= now => self.ended = Some(exit),
             _ => {}
         }
         self.pump();
         self.look_at_connection(now);
-        self.look_at_transfers(now);
+        if let Some(connection) = &self.session.connection {
+            for text in self.transfers.report(connection, now) {
+                self.note(text);
+            }
+        }
         if self.options.deadline.is_some_and(|time| time <= now) {
             self.options.deadline = None;
             self.give_up("the time was up", Exit::TimedOut);
         }
-        let done = self.outbox.is_empty() && self.later.is_empty() && !self.is_busy();
-        match self.quitting {
-            Some(_) if matches!(self.state, State::Leaving(..)) => {}
-            Some(_) if done => self.leave(Exit::Done),
-            // Nothing is tried, so nothing is to be waited for.
-            Some(_)
-                if matches!(self.state, State::Guest | State::Idle)
-                    && self.credentials.is_none()
-                    && self.errand.is_none() =>
-            {
-                self.give_up("nobody is logged in", Exit::Login);
-            }
-            // A long file takes its time; as long as something moves, it is waited for.
-            Some((ref mut time, _))
-                if *time <= now
-                    && matches!(self.state, State::Online)
-                    && now.saturating_duration_since(self.alive.0) < QUIT_PATIENCE =>
-            {
-                *time = now + SLOW_TICK;
-            }
-            Some((time, _)) if time <= now => {
-                self.give_up("there was no connection", Exit::Unreachable);
-            }
-            _ => {}
-        }
-        if self.outbox.len() < OUTBOX_MAX
-            && let Some(waiter) = self.crowded.take()
-        {
-            self.finish(waiter, Outcome::Fine);
+        self.look_at_quitting(now);
+        if self.outbox.len() < OUTBOX_MAX {
+            self.crowded = Waiter::default();
         }
     }
 
     fn show(&mut self, output: Output) {
-        self.given += 1;
-        if let After::End(exit) = self.front.show(output) {
+        self.shown += 1;
+        if let ControlFlow::Break(exit) = self.front.show(output) {
             self.leave(exit);
         }
     }
@@ -254,63 +272,37 @@ impl<F: Front> Engine<F> {
 
     /// Tells of something that went wrong. A script ends by that.
     fn problem(&mut self, text: impl Into<String>, exit: Exit) {
-        self.wrong.get_or_insert(exit);
-        self.show(Output::Problem(text.into()));
-        if self.options.strict {
-            self.leave(exit);
-        }
+        self.failed(Output::Problem(text.into()), exit);
     }
 
-    fn unsent(&mut self, message: Message, why: &str, exit: Exit) {
+    fn unsent(&mut self, message: OutgoingMessage, why: &str, exit: Exit) {
         let why = why.to_owned();
+        self.failed(Output::Unsent { message, why }, exit);
+    }
+
+    fn failed(&mut self, output: Output, exit: Exit) {
         self.wrong.get_or_insert(exit);
-        self.show(Output::Unsent { message, why });
+        self.show(output);
         if self.options.strict {
             self.leave(exit);
         }
     }
 
-    fn finish(&mut self, waiter: Waiter, outcome: Outcome) {
-        if let Some(waiter) = waiter {
-            let chat = self.current.map(|chat| self.book.partner(chat));
-            // Whoever gave the command may have stopped waiting.
-            let _ = waiter.try_send(Done { chat, outcome });
-        }
+    /// Goes to a chat, or to none.
+    fn set_current(&mut self, chat: Option<i64>) {
+        self.current = chat;
+        let name = chat.map(|chat| self.roster.partner(chat));
+        self.roster.names.set_current(name);
     }
 
-    /// Ends with what is unsent shown.
-    fn give_up(&mut self, why: &str, exit: Exit) {
-        let (doubtful, unsent) = self.outbox.give_up();
-        let exit = match exit {
-            Exit::Unreachable if doubtful.is_empty() && unsent.is_empty() => Exit::Done,
-            exit => exit,
-        };
-        let strict = std::mem::replace(&mut self.options.strict, false);
-        for message in doubtful {
-            let why = format!("{why}, so nobody can say whether it was kept");
-            self.unsent(message, &why, exit);
-        }
-        for message in unsent {
-            self.unsent(message, why, exit);
-        }
-        self.options.strict = strict;
-        self.leave(exit);
-    }
-
-    /// Says good-bye. The first reason to leave is the one that counts.
-    fn leave(&mut self, exit: Exit) {
-        let exit = match self.wrong {
-            Some(wrong) if self.options.remembers && exit == Exit::Done => wrong,
-            _ => exit,
-        };
-        match self.state {
-            State::Leaving(..) => {}
-            State::Online => {
-                self.tell_received();
-                self.send(&crate::protocol::Request::Logout {}, Purpose::Logout);
-                self.state = State::Leaving(Instant::now() + LEAVE_PATIENCE, exit);
-            }
-            _ => self.ended = self.ended.or(Some(exit)),
-        }
+    /// Forgets the connection, and gives the requests that were in flight.
+    fn drop_connection(&mut self) -> Vec<PendingRequest> {
+        self.session.connection = None;
+        // What still comes from it is not for us any more.
+        self.session.number += 1;
+        self.arrivals = Arrivals::default();
+        self.transfers = Transfers::default();
+        self.outbox.lost();
+        self.pending.lost()
     }
 }

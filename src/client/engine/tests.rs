@@ -3,34 +3,40 @@
 use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 
 use super::*;
-use crate::client::link::{Address, Handle, Link, Security};
+use crate::client::connection::ServerConnection;
+use crate::client::link::{Address, Link, Security};
 
 struct Nobody;
 
-impl Front for Nobody {
-    fn show(&mut self, _: Output) -> After {
-        After::GoOn
+impl Frontend for Nobody {
+    fn show(&mut self, _: Output) -> ControlFlow<Exit> {
+        ControlFlow::Continue(())
     }
 }
 
-struct Ours(UnixStream);
+impl Link for UnixStream {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        io::Read::read(&mut { self }, buffer)
+    }
 
-impl Handle for Ours {
+    fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        io::Write::write_all(&mut { self }, bytes)
+    }
+
     fn unacknowledged(&self) -> u64 {
         0
     }
 
     fn shut(&self) {
-        let _ = self.0.shutdown(Shutdown::Both);
+        let _ = self.shutdown(Shutdown::Both);
     }
 }
 
 /// An engine that is logged in, and the server's end of its connection.
-fn online() -> (Engine<Nobody>, UnixStream) {
-    let options = Options {
+fn online() -> (Engine, UnixStream) {
+    let options = EngineOptions {
         address: Address::parse("localhost", &Security::None).expect("an address"),
         security: Security::None,
         raw: false,
@@ -42,14 +48,9 @@ fn online() -> (Engine<Nobody>, UnixStream) {
     };
     let (mut engine, _) = Engine::new(Nobody, options);
     let (near, far) = UnixStream::pair().expect("a pair");
-    let clone = || near.try_clone().expect("a clone");
-    let link = Link {
-        reader: Box::new(clone()),
-        writer: Box::new(clone()),
-        handle: Arc::new(Ours(near.try_clone().expect("a clone"))),
-    };
-    engine.connection = Some(Connection::start(link, |_| true).expect("threads"));
-    engine.state = State::Online;
+    engine.session.connection =
+        Some(ServerConnection::start(Arc::new(near), |_| true).expect("threads"));
+    engine.session.phase = SessionPhase::Online;
     far.set_read_timeout(Some(Duration::from_secs(20)))
         .expect("a time-out");
     (engine, far)
@@ -59,9 +60,9 @@ fn online() -> (Engine<Nobody>, UnixStream) {
 #[test]
 fn a_silent_server_is_asked_for_what_can_say_407() {
     let (mut engine, far) = online();
-    let now = engine.alive.0;
+    let now = Instant::now();
     engine.look_at_connection(now + Duration::from_secs(29));
-    assert_eq!(engine.answers.waiting().count(), 0);
+    assert_eq!(engine.pending.waiting().count(), 0);
     for _ in 0..2 {
         // Once, until it is answered.
         engine.look_at_connection(now + Duration::from_secs(31));
@@ -70,5 +71,5 @@ fn a_silent_server_is_asked_for_what_can_say_407() {
     let mut far = io::BufReader::new(far);
     io::BufRead::read_line(&mut far, &mut line).expect("a line");
     assert_eq!(line.trim_end(), "135 0 0");
-    assert_eq!(engine.answers.waiting().count(), 1);
+    assert_eq!(engine.pending.waiting().count(), 1);
 }

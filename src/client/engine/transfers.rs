@@ -1,63 +1,78 @@
-//! The engine's long transfers: which there are, and how far they are.
+//! Progress of long transfers, for people: which uploads there are, and what to say when.
 
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::{Engine, Front, Purpose, TICK, Upload};
+use super::TICK;
+use crate::client::connection::ServerConnection;
 use crate::client::media;
 
 /// How often progress is told.
 const TELL_PROGRESS: Duration = Duration::from_secs(2);
 
-/// Requests of at least this size are worth telling the progress of.
-const LARGE: usize = 64 * 1024;
+/// Requests and replies of at least so many bytes are worth telling the progress of.
+const LARGE: u64 = 64 * 1024;
 
-impl<F: Front> Engine<F> {
-    /// Notes a message that takes a while.
-    pub(super) fn note_upload(&mut self, name: &str, (start, end): (u64, u64)) {
-        if end - start >= LARGE as u64 {
-            self.uploads.push_back(Upload {
+/// A file on its way out.
+struct UploadProgress {
+    name: String,
+    /// Its place among all bytes of the connection.
+    bytes: Range<u64>,
+    told: Instant,
+}
+
+/// The long transfers of a connection.
+#[derive(Default)]
+pub(super) struct Transfers {
+    uploads: VecDeque<UploadProgress>,
+    download_told: Option<Instant>,
+}
+
+impl Transfers {
+    pub(super) fn is_uploading(&self) -> bool {
+        !self.uploads.is_empty()
+    }
+
+    pub(super) fn uploading(&mut self, name: &str, bytes: Range<u64>) {
+        if bytes.end - bytes.start >= LARGE {
+            self.uploads.push_back(UploadProgress {
                 name: name.to_owned(),
-                start,
-                end,
+                bytes,
                 told: Instant::now(),
             });
         }
     }
 
-    /// Whether a reply with media is awaited.
-    pub(super) fn awaits_media(&self) -> bool {
-        let media = |purpose: &Purpose| matches!(purpose, Purpose::Facts(_) | Purpose::Save { .. });
-        self.answers.waiting().any(media)
+    /// The oldest upload is acknowledged; it is among these if it is large.
+    pub(super) fn uploaded(&mut self, name: &str) {
+        self.uploads.pop_front_if(|upload| upload.name == name);
     }
 
-    /// Tells how far long transfers are.
-    pub(super) fn look_at_transfers(&mut self, now: Instant) {
-        let Some(connection) = &self.connection else {
-            return;
-        };
-        let (arrived, so_far) = (connection.arrived(), connection.line_so_far());
-        let mut told = Vec::new();
-        if let Some(upload) = self.uploads.front_mut()
-            && now.saturating_duration_since(upload.told) >= TELL_PROGRESS - TICK
+    /// What is to be told by now.
+    pub(super) fn report(&mut self, connection: &ServerConnection, now: Instant) -> Vec<String> {
+        let is_due = |told: Instant| now.saturating_duration_since(told) >= TELL_PROGRESS - TICK;
+        let mut texts = Vec::new();
+        if let Some(upload) = self
+            .uploads
+            .front_mut()
+            .filter(|upload| is_due(upload.told))
         {
             upload.told = now;
-            let all = upload.end - upload.start;
-            let done = arrived.clamp(upload.start, upload.end) - upload.start;
-            let (percent, name) = (done * 100 / all.max(1), &upload.name);
+            let Range { start, end } = upload.bytes;
+            let (all, name) = (end - start, &upload.name);
+            let done = connection.arrived().clamp(start, end) - start;
+            let percent = done * 100 / all.max(1);
             let (done, all) = (media::size(done), media::size(all));
-            told.push(format!("sending {name}: {percent} % ({done} of {all})"));
+            texts.push(format!("sending {name}: {percent} % ({done} of {all})"));
         }
-        if so_far >= LARGE as u64 {
-            let begun = *self.download_told.get_or_insert(now);
-            if now.saturating_duration_since(begun) >= TELL_PROGRESS - TICK {
-                self.download_told = Some(now);
-                told.push(format!("receiving media: {} so far", media::size(so_far)));
-            }
-        } else {
+        let so_far = connection.line_so_far();
+        if so_far < LARGE {
             self.download_told = None;
+        } else if is_due(*self.download_told.get_or_insert(now)) {
+            self.download_told = Some(now);
+            texts.push(format!("receiving media: {} so far", media::size(so_far)));
         }
-        for text in told {
-            self.note(text);
-        }
+        texts
     }
 }

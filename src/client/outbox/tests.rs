@@ -1,8 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 
-fn message(chat: i64, text: &str) -> Message {
-    Message {
+fn message(chat: i64, text: &str) -> OutgoingMessage {
+    OutgoingMessage {
         chat,
         to: "bernd".to_owned(),
         text: text.to_owned(),
@@ -10,7 +10,7 @@ fn message(chat: i64, text: &str) -> Message {
     }
 }
 
-fn texts(messages: &[Message]) -> Vec<&str> {
+fn texts(messages: &[OutgoingMessage]) -> Vec<&str> {
     messages
         .iter()
         .map(|message| message.text.as_str())
@@ -22,16 +22,16 @@ fn send_all(outbox: &mut Outbox, newest: i64) -> Vec<String> {
     let mut sent = Vec::new();
     while let Some(step) = outbox.next_step() {
         match step {
-            Step::AskBase(chat) => outbox.based(chat, newest),
-            Step::Send(message) => sent.push(message.text),
+            OutboxStep::AskBase(chat) => outbox.based(chat, newest),
+            OutboxStep::Send(message) => sent.push(message.text),
         }
     }
     sent
 }
 
-/// Whoever is logged out gets 407 for all that is in flight: none of it was kept.
+/// Whoever is logged out gets 407 for all that is in flight: none of it was stored.
 #[test]
-fn what_flies_while_the_login_ends_waits_again_in_its_place() {
+fn what_is_in_flight_while_the_login_ends_waits_again_in_its_place() {
     let mut outbox = Outbox::default();
     for text in ["kept", "one", "two"] {
         outbox.push(message(7, text));
@@ -41,7 +41,7 @@ fn what_flies_while_the_login_ends_waits_again_in_its_place() {
     outbox.push(message(7, "three"));
     outbox.logged_out();
     outbox.lost();
-    assert_eq!(outbox.doubts(), []);
+    assert_eq!(outbox.unconfirmed(), []);
     assert_eq!(send_all(&mut outbox, 101), ["one", "two", "three"]);
 }
 
@@ -51,11 +51,17 @@ fn a_chat_is_looked_at_before_its_first_message_and_messages_stay_in_order() {
     for text in ["one", "two"] {
         outbox.push(message(7, text));
     }
-    assert_eq!(outbox.next_step(), Some(Step::AskBase(7)));
+    assert_eq!(outbox.next_step(), Some(OutboxStep::AskBase(7)));
     assert_eq!(outbox.next_step(), None);
     outbox.based(7, 100);
-    assert_eq!(outbox.next_step(), Some(Step::Send(message(7, "one"))));
-    assert_eq!(outbox.next_step(), Some(Step::Send(message(7, "two"))));
+    assert_eq!(
+        outbox.next_step(),
+        Some(OutboxStep::Send(message(7, "one")))
+    );
+    assert_eq!(
+        outbox.next_step(),
+        Some(OutboxStep::Send(message(7, "two")))
+    );
     assert_eq!(outbox.answered(true), Some(message(7, "one")));
     assert_eq!(outbox.len(), 1);
     assert_eq!(outbox.answered(false), Some(message(7, "two")));
@@ -72,18 +78,18 @@ fn equal_texts_are_counted() {
     send_all(&mut outbox, 100);
     outbox.answered(true);
     outbox.lost();
-    let doubt = Doubt {
+    let chat = UnconfirmedChat {
         chat: 7,
         base: 100,
         likely: 4,
     };
-    assert_eq!(outbox.doubts(), [doubt]);
+    assert_eq!(outbox.unconfirmed(), [chat]);
     assert_eq!(outbox.next_step(), None);
-    // One acknowledged and one in doubt were kept.
-    let kept = outbox.settle(7, &[("ok", false), ("ok", false)], 120);
+    // One acknowledged and one unconfirmed were stored.
+    let kept = outbox.resolve(7, &[("ok", false), ("ok", false)], 120);
     assert_eq!(texts(&kept), ["ok"]);
     assert_eq!(send_all(&mut outbox, 0), ["ok", "ok"]);
-    assert_eq!(outbox.doubts(), []);
+    assert_eq!(outbox.unconfirmed(), []);
 }
 
 #[test]
@@ -97,11 +103,11 @@ fn what_was_not_kept_goes_before_what_was_typed_since() {
     outbox.push(message(7, "e"));
     // The refusal of "c" was lost too; "d" was kept.
     assert_eq!(
-        texts(&outbox.settle(7, &[("a", false), ("d", false)], 9)),
+        texts(&outbox.resolve(7, &[("a", false), ("d", false)], 9)),
         ["a", "d"]
     );
     assert_eq!(outbox.next_step(), None);
-    assert_eq!(texts(&outbox.settle(8, &[], 9)), Vec::<&str>::new());
+    assert_eq!(texts(&outbox.resolve(8, &[], 9)), Vec::<&str>::new());
     assert_eq!(send_all(&mut outbox, 9), ["b", "c", "e"]);
 }
 
@@ -109,17 +115,17 @@ fn what_was_not_kept_goes_before_what_was_typed_since() {
 fn media_and_text_are_not_taken_for_each_other() {
     let mut outbox = Outbox::default();
     let mut picture = message(7, "look");
-    picture.media = Some(Attached {
+    picture.media = Some(Attachment {
         uri: "data:,x".into(),
         name: "x".to_owned(),
     });
     outbox.push(picture);
     send_all(&mut outbox, 0);
     outbox.lost();
-    assert_eq!(outbox.settle(7, &[("look", false)], 9), []);
+    assert_eq!(outbox.resolve(7, &[("look", false)], 9), []);
     send_all(&mut outbox, 0);
     outbox.lost();
-    assert_eq!(texts(&outbox.settle(7, &[("look", true)], 10)), ["look"]);
+    assert_eq!(texts(&outbox.resolve(7, &[("look", true)], 10)), ["look"]);
 }
 
 #[test]
@@ -133,13 +139,13 @@ fn a_loss_while_a_newer_base_is_asked_for_keeps_the_old_one() {
         outbox.answered(true);
     }
     outbox.push(message(7, "y"));
-    assert_eq!(outbox.next_step(), Some(Step::AskBase(7)));
+    assert_eq!(outbox.next_step(), Some(OutboxStep::AskBase(7)));
     assert_eq!(outbox.next_step(), None);
     outbox.lost();
-    let [doubt] = outbox.doubts()[..] else {
-        panic!("one doubt")
+    let [chat] = outbox.unconfirmed()[..] else {
+        panic!("one chat")
     };
-    assert_eq!((doubt.base, doubt.likely), (3, BASE_LASTS + 1));
+    assert_eq!((chat.base, chat.likely), (3, BASE_LASTS + 1));
 }
 
 #[test]
@@ -150,10 +156,10 @@ fn a_loss_without_doubts_forgets_the_bases() {
     outbox.answered(true);
     outbox.lost();
     outbox.push(message(7, "y"));
-    assert_eq!(outbox.next_step(), Some(Step::AskBase(7)));
+    assert_eq!(outbox.next_step(), Some(OutboxStep::AskBase(7)));
     // Lost again before the answer: asked again.
     outbox.lost();
-    assert_eq!(outbox.next_step(), Some(Step::AskBase(7)));
+    assert_eq!(outbox.next_step(), Some(OutboxStep::AskBase(7)));
 }
 
 #[test]
@@ -165,11 +171,11 @@ fn a_chat_that_is_gone_gives_its_messages_back() {
     assert_eq!(texts(&outbox.baseless(7)), ["a", "c"]);
     send_all(&mut outbox, 0);
     outbox.lost();
-    assert_eq!(texts(&outbox.unsettled(8)), ["b"]);
+    assert_eq!(texts(&outbox.unresolvable(8)), ["b"]);
     assert!(outbox.is_empty());
     outbox.push(message(7, "d"));
-    let (doubtful, unsent) = outbox.give_up();
-    assert_eq!((texts(&doubtful), texts(&unsent)), (vec![], vec!["d"]));
+    let (unconfirmed, unsent) = outbox.give_up();
+    assert_eq!((texts(&unconfirmed), texts(&unsent)), (vec![], vec!["d"]));
 }
 
 /// A server that takes a connection's messages in order until it is cut.
@@ -190,11 +196,11 @@ proptest! {
         let mut typed = Vec::new();
         let last = rounds.len() - 1;
         for (at, (messages, taken, acknowledged)) in rounds.into_iter().enumerate() {
-            for doubt in outbox.doubts() {
+            for chat in outbox.unconfirmed() {
                 let own: Vec<(&str, bool)> = server.kept.iter()
-                    .filter(|(timestamp, _)| *timestamp > doubt.base)
+                    .filter(|(timestamp, _)| *timestamp > chat.base)
                     .map(|(_, text)| (text.as_str(), false)).collect();
-                outbox.settle(doubt.chat, &own, server.kept.len() as i64);
+                outbox.resolve(chat.chat, &own, server.kept.len() as i64);
             }
             for text in messages {
                 // Few texts, so that many are equal.
@@ -207,8 +213,8 @@ proptest! {
             }
             while let Some(step) = outbox.next_step() {
                 match step {
-                    Step::AskBase(chat) => outbox.based(chat, server.kept.len() as i64),
-                    Step::Send(message) => {
+                    OutboxStep::AskBase(chat) => outbox.based(chat, server.kept.len() as i64),
+                    OutboxStep::Send(message) => {
                         if taken == 0 {
                             continue;
                         }

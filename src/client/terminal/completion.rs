@@ -9,15 +9,15 @@ use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
-use crate::client::command::{COMMANDS, Takes};
-use crate::client::engine::Names;
-use crate::client::screen::Queue;
+use crate::client::command::{COMMANDS, name_and_hint};
+use crate::client::engine::KnownNames;
+use crate::client::screen::ScreenQueue;
 
 /// TAB: commands, names, files. And what stands above the prompt.
 pub(super) struct Completion {
-    pub(super) names: Names,
+    pub(super) names: KnownNames,
     pub(super) files: FilenameCompleter,
-    pub(super) queue: Option<Arc<Queue>>,
+    pub(super) queue: Option<Arc<ScreenQueue>>,
 }
 
 impl Helper for Completion {}
@@ -55,18 +55,17 @@ impl Completer for Completion {
             display: text.clone(),
             replacement: text + " ",
         };
+        let mut rows = COMMANDS.iter().map(name_and_hint);
         if start == 0 && word.starts_with('/') {
-            let commands = COMMANDS.iter().filter(|row| row.name.starts_with(word));
-            return Ok((0, commands.map(|row| pair(row.name.to_owned())).collect()));
+            let commands = rows.filter(|(name, _)| name.starts_with(word));
+            return Ok((0, commands.map(|(name, _)| pair(name.to_owned())).collect()));
         }
         let command = before.split(' ').next().unwrap_or_default();
-        let row = COMMANDS.iter().find(|row| row.name == command);
-        match row.map(|row| row.takes) {
-            Some(Takes::File | Takes::NumberAndFile) => {
-                self.files.complete(line, position, context)
-            }
+        let hint = rows.find(|(name, _)| *name == command).map(|row| row.1);
+        match hint {
+            Some(hint) if hint.contains("FILE") => self.files.complete(line, position, context),
             // In a line that is to be sent too, where names are typed often.
-            Some(Takes::Name) | None if !word.is_empty() || row.is_some() => {
+            Some("NAME") | None if !word.is_empty() || hint.is_some() => {
                 let names = self.names.starting_with(word);
                 Ok((start, names.into_iter().map(pair).collect()))
             }
