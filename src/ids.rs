@@ -63,9 +63,28 @@ impl Lane {
     }
 }
 
-/// Identifies a message in the database, growing in commit order over all chats; never used
-/// again, never seen on the wire.
-pub(crate) type MessageId = i64;
+id! {
+    /// Identifies a message, never on the wire. Ids grow in commit order over all chats, so one also
+    /// says how far somebody has come.
+    #[derive(Default)]
+    MessageId
+}
+
+impl MessageId {
+    /// Before every message.
+    pub(crate) const NONE: MessageId = MessageId(0);
+    /// At or behind every message.
+    pub(crate) const MAX: MessageId = MessageId(i64::MAX);
+
+    pub(crate) const fn next(self) -> MessageId {
+        MessageId(self.0.saturating_add(1))
+    }
+
+    pub(crate) const fn previous(self) -> MessageId {
+        MessageId(self.0.saturating_sub(1))
+    }
+}
+
 id! {
     /// Identifies media, on the wire too.
     MediaId

@@ -180,7 +180,8 @@ impl Outbox {
             }
         };
         let mut state = lock(&self.state);
-        self.cursor.store(cursor.message, Ordering::Release);
+        self.cursor
+            .store(cursor.message.number(), Ordering::Release);
         self.told.store(cursor.event, Ordering::Release);
         state.fresh = waiting;
         state.behind |= waiting;
@@ -317,7 +318,7 @@ impl Outbox {
     pub(crate) fn unwritten(&self) -> Option<MessageId> {
         let state = lock(&self.state);
         let waits = state.has_marks() || state.looking;
-        (waits && !self.has_ended()).then(|| self.cursor.load(Ordering::Acquire))
+        (waits && !self.has_ended()).then(|| self.cursor())
     }
 
     /// Whether the login has ended.
@@ -380,7 +381,7 @@ impl Outbox {
             return Delivery::Closed;
         }
         if self.epoch.load(Ordering::Acquire) != epoch
-            || position.message > 0 && self.cursor.load(Ordering::Acquire) != from
+            || position.message > MessageId::NONE && self.cursor() != from
         {
             return Delivery::Stale;
         }
@@ -391,14 +392,23 @@ impl Outbox {
         Delivery::Done
     }
 
+    pub(crate) fn cursor(&self) -> MessageId {
+        MessageId::new(self.cursor.load(Ordering::Acquire))
+    }
+
+    /// Moves the cursor up to `message`, never back.
+    pub(crate) fn pass(&self, message: MessageId) {
+        self.cursor.fetch_max(message.number(), Ordering::AcqRel);
+    }
+
     /// Moves the cursor behind what was just written, and marks where it ends.
     pub(crate) fn note_sent(&self, writing: &mut WriteGuard<'_>, mut position: Position) {
-        if position.message > 0 {
-            self.cursor.fetch_max(position.message, Ordering::AcqRel);
+        if position.message > MessageId::NONE {
+            self.pass(position.message);
             self.store.note_sent(self.user, position.message);
         }
         if self.receipts.are_explicit() {
-            position.message = 0;
+            position.message = MessageId::NONE;
         }
         if position != Position::default() {
             writing.mark(self.user, self.receipts.number(), position, &self.store);

@@ -186,7 +186,7 @@ fn the_lead_is_handed_over() {
                     assert!(store.committed() >= kept.id);
                     let seen = store.read(|view| {
                         let mut seen = false;
-                        messages::backlog(view, maria, kept.id - 1, |message| {
+                        messages::backlog(view, maria, kept.id.previous(), |message| {
                             seen |= message.id == kept.id;
                             true
                         })?;

@@ -163,7 +163,7 @@ pub(crate) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), S
             newest
         }
     };
-    if upto > 0 {
+    if upto > MessageId::NONE {
         let mut purge = connection.prepare_cached(
             "INSERT INTO purge (lane, upto) VALUES (?1, ?2)
              ON CONFLICT (lane) DO UPDATE SET upto = max(upto, excluded.upto)",

@@ -126,7 +126,7 @@ impl Deliveries {
         }
         let unsaved = self.unsaved.entry(user).or_default();
         unsaved.position.raise(position);
-        if position.message > 0
+        if position.message > MessageId::NONE
             && let Some(start) = login.start
             && !login.noted
         {
@@ -141,7 +141,9 @@ impl Deliveries {
     }
 
     pub(crate) fn sent(&self, user: UserId) -> MessageId {
-        self.logins.get(&user).map_or(0, |login| login.sent)
+        self.logins
+            .get(&user)
+            .map_or(MessageId::NONE, |login| login.sent)
     }
 
     /// A login begins. `start` is where, if its first `135` may take the position back to there.

@@ -153,7 +153,7 @@ pub(crate) fn backlog(
         let (chat, cleared, creator): (ChatId, MessageId, UserId) =
             (row.get(0)?, row.get(1)?, row.get(2)?);
         let lane = Lane::of(chat, creator == user);
-        if let Some(head) = view.first(lane, after.max(cleared).saturating_add(1))? {
+        if let Some(head) = view.first(lane, after.max(cleared).next())? {
             heads.push(Reverse((head, lane)));
         }
     }
@@ -265,16 +265,16 @@ pub(crate) fn first_at(view: &View<'_>, lane: Lane, timestamp: i64) -> rusqlite:
         Ok(found)
     };
     let (Some((mut low, _)), Some((newest, _))) =
-        (at(MessageId::MIN)?, view.newest(lane, MessageId::MAX)?)
+        (at(MessageId::NONE)?, view.newest(lane, MessageId::MAX)?)
     else {
         return Ok(MessageId::MAX);
     };
     // Invariant: messages below low are older than timestamp, those at or above high are not.
-    let mut high = newest.saturating_add(1);
+    let mut high = newest.next();
     while low < high {
-        let middle = low + (high - low) / 2;
+        let middle = MessageId::new(low.number() + (high.number() - low.number()) / 2);
         match at(middle)? {
-            Some((id, time)) if time < timestamp => low = id + 1,
+            Some((id, time)) if time < timestamp => low = id.next(),
             _ => high = middle,
         }
     }

@@ -219,7 +219,7 @@ impl Store {
     /// All messages up to this id are visible to a read that begins after this call, unless they
     /// were rolled back.
     pub(crate) fn committed(&self) -> MessageId {
-        self.inner.shared.committed.load(Ordering::Acquire)
+        MessageId::new(self.inner.shared.committed.load(Ordering::Acquire))
     }
 
     /// Jobs that wait, for figures.

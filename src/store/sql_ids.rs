@@ -3,7 +3,7 @@
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 
-use crate::ids::{ChatId, Lane, MediaId, UserId};
+use crate::ids::{ChatId, Lane, MediaId, MessageId, UserId};
 
 macro_rules! integer {
     ($($id:ty),+) => {$(
@@ -21,4 +21,4 @@ macro_rules! integer {
     )+};
 }
 
-integer!(UserId, ChatId, MediaId, Lane);
+integer!(UserId, ChatId, Lane, MessageId, MediaId);

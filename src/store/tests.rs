@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::messages;
 use super::users;
 use super::{Options, Store, StoreError, Tx, chats, contacts};
-use crate::ids::{ChatId, UserId};
+use crate::ids::{ChatId, MessageId, UserId};
 use crate::store::commit::quota::Limits;
 use crate::store::messages::Sent;
 use crate::store::users::NewAccount;
@@ -52,7 +52,7 @@ fn send(store: &Store, from: UserId, chat: ChatId, body: &str) -> Result<Sent, S
     store.write(1, move |tx| messages::send(tx, from, chat, &body, None))
 }
 
-fn bodies(store: &Store, to: UserId, after: i64) -> Vec<String> {
+fn bodies(store: &Store, to: UserId, after: MessageId) -> Vec<String> {
     let mut bodies = Vec::new();
     store
         .read(|connection| {
@@ -146,7 +146,7 @@ fn a_backlog_gathered_amid_new_messages_has_no_hole() {
     let mut found = Vec::new();
     scratch
         .read(|connection| {
-            messages::backlog(connection, b, 0, |message| {
+            messages::backlog(connection, b, MessageId::NONE, |message| {
                 // Between the reading of two lanes: one more in a third, and then in the second.
                 if found.is_empty() {
                     kept(d, with_d, "3");
@@ -158,7 +158,7 @@ fn a_backlog_gathered_amid_new_messages_has_no_hole() {
         })
         .unwrap();
     assert_eq!(found, ["1", "2"]);
-    assert_eq!(bodies(&scratch, b, 0), ["1", "2", "3", "4"]);
+    assert_eq!(bodies(&scratch, b, MessageId::NONE), ["1", "2", "3", "4"]);
 }
 
 /// What a server left in order needs no look at its next start; whatever was changed since does.
@@ -221,9 +221,9 @@ fn history_pages_from_any_timestamp() {
         let upto = if before == 0 { all.len() } else { before };
         let stamp = if before == 0 { 0 } else { all[before].1 };
         let found = scratch
-            .read(|connection| messages::history(connection, chat, stamp, 20, 0))
+            .read(|connection| messages::history(connection, chat, stamp, 20, MessageId::NONE))
             .unwrap();
-        let expected: Vec<i64> = all[upto.saturating_sub(20)..upto]
+        let expected: Vec<MessageId> = all[upto.saturating_sub(20)..upto]
             .iter()
             .map(|(id, _)| *id)
             .collect();

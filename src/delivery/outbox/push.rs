@@ -151,7 +151,7 @@ impl Outbox {
                 return self.queue(&mut state, push);
             }
             let early = &state.early;
-            let follows = push.previous <= self.cursor.load(Ordering::Acquire);
+            let follows = push.previous <= self.cursor();
             if early.sending || !early.pushes.is_empty() || !follows || push.followed {
                 match self.leave(&mut state, push.kept()) {
                     Some(due) => push = due,
@@ -243,7 +243,7 @@ impl Outbox {
     /// Writes what of a push was not sent by others, as much as the kernel takes at once.
     fn write_now(&self, writing: &mut WriteGuard<'_>, push: &Push<'_>) -> Written {
         // Others move the cursor only with the wire's lock, or past what is not there any more.
-        let reached = self.cursor.load(Ordering::Acquire);
+        let reached = self.cursor();
         if push.last <= reached {
             return Written::All;
         }
@@ -263,7 +263,7 @@ impl Outbox {
 
     /// What is due of what has come early, as one push.
     fn gather(self: &Arc<Self>, state: &mut State) -> Option<Push<'static>> {
-        let reached = self.cursor.load(Ordering::Acquire);
+        let reached = self.cursor();
         let mut due = state.early.take_due(reached);
         due.retain(|push| push.last > reached);
         if due.first().is_some_and(|push| push.first <= reached) {

@@ -50,7 +50,7 @@ impl Outbox {
     /// push of it is out yet.
     pub(crate) fn begin_receipts(&self, start: MessageId, explicit: bool) {
         let receipts = &self.receipts;
-        receipts.start.store(start, Ordering::Release);
+        receipts.start.store(start.number(), Ordering::Release);
         receipts.recorded.store(explicit, Ordering::Release);
         let plain = !explicit && !receipts.are_explicit();
         let number = self.store.begin_login(self.user(), start, plain);
@@ -85,7 +85,7 @@ impl Outbox {
                     .note_delivered(self.user(), Position { message, event: 0 });
             }
         } else {
-            let start = receipts.start.load(Ordering::Acquire);
+            let start = MessageId::new(receipts.start.load(Ordering::Acquire));
             if !self.record(message.map_or(start, |message| message.max(start)))? {
                 return Ok(false);
             }

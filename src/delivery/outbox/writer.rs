@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Delivery, Item, Outbox};
 use crate::guard::log_limit::log_limited;
-use crate::ids::MediaId;
+use crate::ids::{MediaId, MessageId};
 use crate::protocol::PushPacket;
 use crate::store::deliveries::Position;
 use crate::store::{StoreError, contacts, messages};
@@ -163,7 +163,7 @@ impl Writer {
                 self.serve_marks()?;
             }
         }
-        let from = self.outbox.cursor.load(Ordering::Acquire);
+        let from = self.outbox.cursor();
         let mut reached = from;
         let mut gap = false;
         self.page.clear();
@@ -219,7 +219,7 @@ impl Writer {
             let epoch = outbox.epoch.load(Ordering::Acquire);
             // Whatever is at or below this is in the snapshot read next, or will never be.
             let floor = outbox.store.committed();
-            let from = outbox.cursor.load(Ordering::Acquire);
+            let from = outbox.cursor();
             let mut last = from;
             self.page.clear();
             let page = &mut self.page;
@@ -250,7 +250,7 @@ impl Writer {
             }
             if !more {
                 // Above all, a push for a message that was deleted meanwhile is now an old one.
-                outbox.cursor.fetch_max(floor, Ordering::AcqRel);
+                outbox.pass(floor);
                 self.page = Vec::new();
                 return Ok(());
             }
@@ -316,10 +316,16 @@ impl Writer {
             }
             .format(&mut self.page);
         }
-        let position = Position { message: 0, event };
+        let position = Position {
+            message: MessageId::NONE,
+            event,
+        };
         loop {
             let epoch = self.outbox.epoch.load(Ordering::Acquire);
-            match self.outbox.deliver(&self.page, 0, position, epoch) {
+            match self
+                .outbox
+                .deliver(&self.page, MessageId::NONE, position, epoch)
+            {
                 Delivery::Done => return Ok(()),
                 // A chat was deleted: contact events stay true.
                 Delivery::Stale => {}

@@ -77,8 +77,8 @@ impl World {
         store.note_delivered(
             maria,
             crate::store::deliveries::Position {
-                message: 0,
-                event: MessageId::MAX,
+                message: MessageId::NONE,
+                event: i64::MAX,
             },
         );
         World {
@@ -167,7 +167,7 @@ impl World {
     pub(crate) fn count(&self) -> usize {
         let mut count = 0;
         let read = self.store.read(|view| {
-            messages::backlog(view, self.maria, 0, |_| {
+            messages::backlog(view, self.maria, MessageId::NONE, |_| {
                 count += 1;
                 true
             })

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 
 use super::{Connection, Transport};
-use crate::ids::UserId;
+use crate::ids::{MessageId, UserId};
 use crate::store::Store;
 use crate::store::deliveries::{LoginNumber, Position};
 use crate::sync::timed::MutexGuard;
@@ -174,7 +174,7 @@ impl WriteGuard<'_> {
     pub(crate) fn count_explicitly(&mut self, user: UserId) {
         for mark in &mut self.out.marks {
             if mark.user == user {
-                mark.position.message = 0;
+                mark.position.message = MessageId::NONE;
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Session;
+use crate::ids::MessageId;
 use crate::net::connection::Rest;
 
 /// How long a push that is being written may hold up the end of a connection.
@@ -21,7 +22,7 @@ impl Session {
     pub(crate) fn await_backlog(&self) {
         let Some(login) = &self.ops.login else { return };
         let upto = self.ops.context.store.committed();
-        let (mut began, mut moved) = (None, (0, Instant::now()));
+        let (mut began, mut moved) = (None, (MessageId::NONE, Instant::now()));
         while let Some(cursor) = login.outbox.unwritten() {
             if cursor != moved.0 {
                 moved = (cursor, Instant::now());

@@ -84,7 +84,7 @@ pub(crate) fn details(
         requests: number("SELECT count(*) FROM contact WHERE contact_id = ?1 AND since IS NULL")?,
         chats: number("SELECT count(*) FROM member WHERE user_id = ?1 AND listed = 1")?,
         undelivered: undelivered(view, id)?,
-        text_bytes: text_quota::waiting(view, id, |_| 0)?.bytes,
+        text_bytes: text_quota::waiting(view, id, |_| MessageId::NONE)?.bytes,
         media_bytes: number("SELECT coalesce(max(bytes), 0) FROM media_use WHERE user_id = ?1")?,
     }))
 }
@@ -152,10 +152,9 @@ pub(crate) fn old_lanes(
     for &(chat, creator, other) in &chats {
         for (to_creator, recipient) in [(true, creator), (false, other)] {
             let lane = Lane::of(chat, to_creator);
-            // No message has id 0; MAX would mean that there is none in the lane.
             let first_kept = messages::first_at(view, lane, before)?;
-            let upto = (first_kept - 1).min(arrived(view, recipient, before)?);
-            let messages = view.count(lane, 0, upto)?;
+            let upto = first_kept.previous().min(arrived(view, recipient, before)?);
+            let messages = view.count(lane, MessageId::NONE, upto)?;
             if messages > 0 {
                 old.push(OldLane {
                     chat,

@@ -24,7 +24,7 @@ impl MessageIds {
     pub(crate) fn load(connection: &Connection) -> rusqlite::Result<MessageIds> {
         let mark = high_water(connection)?;
         Ok(MessageIds {
-            next: mark + 1,
+            next: mark.next(),
             mark,
         })
     }
@@ -42,10 +42,10 @@ impl MessageIds {
     /// holds from [`MessageIds::reserved`] on.
     pub(super) fn reserve(&self, connection: &Connection) -> rusqlite::Result<Option<MessageId>> {
         // The rows of a job are an estimate, so much more is left than a group can need.
-        if self.next + BLOCK / 2 <= self.mark {
+        if self.mark.number() - self.next.number() >= BLOCK / 2 {
             return Ok(None);
         }
-        let mark = self.next + BLOCK;
+        let mark = MessageId::new(self.next.number() + BLOCK);
         connection.run(
             "UPDATE counter SET value = max(value, ?1) WHERE name = 'message'",
             [mark],
@@ -61,13 +61,13 @@ impl MessageIds {
     /// Gives out an id, above every other's.
     pub(super) fn take(&mut self) -> MessageId {
         let id = self.next;
-        self.next += 1;
+        self.next = id.next();
         id
     }
 
     /// The newest id given out so far.
     pub(crate) fn newest(&self) -> MessageId {
-        self.next - 1
+        self.next.previous()
     }
 }
 
@@ -80,5 +80,5 @@ fn high_water(connection: &Connection) -> rusqlite::Result<MessageId> {
     )?;
     let newest: Option<MessageId> =
         connection.query_row("SELECT max(id) FROM message", [], |row| row.get(0))?;
-    Ok(stored.max(newest.unwrap_or(0)))
+    Ok(stored.max(newest.unwrap_or_default()))
 }

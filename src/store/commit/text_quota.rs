@@ -170,7 +170,7 @@ pub(crate) fn waiting(
         let (chat, creator): (ChatId, UserId) = (row.get(0)?, row.get(1)?);
         let (other, cleared): (UserId, MessageId) = (row.get(2)?, row.get(3)?);
         let delivered: Option<MessageId> = row.get(4)?;
-        let received = delivered.unwrap_or(0).max(cleared).max(sent(other));
+        let received = delivered.unwrap_or_default().max(cleared).max(sent(other));
         let lane = Lane::of(chat, creator != user);
         let bytes = view.text(lane, received)?;
         waiting.bytes = waiting.bytes.saturating_add(bytes);
@@ -197,7 +197,7 @@ mod tests {
             took: Duration::from_secs_f64(took),
             waiting: Waiting {
                 bytes: 9,
-                most: Some((UserId::new(7), 100)),
+                most: Some((UserId::new(7), MessageId::new(100))),
             },
         };
         assert!(!counted(0.0, 0.1).is_over(&store));
@@ -205,9 +205,9 @@ mod tests {
         assert!(counted(2.5, 0.1).is_over(&store));
         assert!(!counted(4.0, 9.0).is_over(&store));
         assert!(counted(5.5, 9.0).is_over(&store));
-        store.note_sent(UserId::new(7), 100);
+        store.note_sent(UserId::new(7), MessageId::new(100));
         assert!(!counted(1.5, 0.1).is_over(&store));
-        store.note_sent(UserId::new(7), 101);
+        store.note_sent(UserId::new(7), MessageId::new(101));
         assert!(counted(1.5, 0.1).is_over(&store));
         assert!(!counted(0.0, 0.1).is_over(&store));
     }

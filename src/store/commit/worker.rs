@@ -86,7 +86,7 @@ impl WriteConnection {
         *lock(&shared.pending_index) = Arc::clone(&cache.pending_index);
         shared
             .committed
-            .store(cache.ids.newest(), Ordering::Release);
+            .store(cache.ids.newest().number(), Ordering::Release);
         Ok(WriteConnection {
             connection,
             cache,
@@ -133,7 +133,7 @@ impl WriteConnection {
             Ok(()) => {
                 self.shared
                     .committed
-                    .store(self.cache.ids.newest(), Ordering::Release);
+                    .store(self.cache.ids.newest().number(), Ordering::Release);
                 lock(&self.shared.deliveries).saved(&positions);
             }
             Err(error @ StoreError::Lost { .. }) => {

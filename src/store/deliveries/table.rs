@@ -24,7 +24,7 @@ pub(crate) fn save(connection: &Connection, positions: &Snapshot) -> Result<(), 
         let position = unsaved.position;
         if unsaved.back {
             set(connection, *user, position.message)?;
-        } else if position.message > 0 {
+        } else if position.message > MessageId::NONE {
             message.execute((user, position.message))?;
         }
         if position.event > 0 {
@@ -113,9 +113,9 @@ pub(crate) fn surely(
     Ok(saved(source, user)?.min(start.unwrap_or(MessageId::MAX)))
 }
 
-/// The saved position; 0 when nothing has arrived yet.
+/// The saved position.
 pub(crate) fn saved(source: &impl Source, user: UserId) -> rusqlite::Result<MessageId> {
     Ok(source
         .value("SELECT message_id FROM delivery WHERE user_id = ?1", [user])?
-        .unwrap_or(0))
+        .unwrap_or_default())
 }

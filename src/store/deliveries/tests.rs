@@ -2,41 +2,49 @@ use super::*;
 
 const USER: UserId = UserId::new(7);
 
-fn at(message: MessageId) -> Position {
-    Position { message, event: 0 }
+fn id(number: i64) -> MessageId {
+    MessageId::new(number)
 }
 
-fn position(deliveries: &Deliveries, saved: MessageId) -> MessageId {
-    deliveries.unsaved(USER).on(saved, true).position.message
+fn at(message: i64) -> Position {
+    Position {
+        message: id(message),
+        event: 0,
+    }
+}
+
+fn position(deliveries: &Deliveries, saved: i64) -> i64 {
+    let standing = deliveries.unsaved(USER).on(id(saved), true);
+    standing.position.message.number()
 }
 
 #[test]
 fn a_late_acknowledgement_of_an_earlier_login_does_not_count() {
     let mut deliveries = Deliveries::default();
-    let first = deliveries.begin(USER, Some(0));
+    let first = deliveries.begin(USER, Some(id(0)));
     deliveries.note_arrived(USER, first, at(3));
     deliveries.end(USER, first, false);
     deliveries.note_arrived(USER, first, at(4));
     assert_eq!(position(&deliveries, 0), 4, "nobody has come since");
-    let second = deliveries.begin(USER, Some(4));
+    let second = deliveries.begin(USER, Some(id(4)));
     deliveries.note_arrived(USER, second, at(9));
-    deliveries.set_back(USER, 5);
+    deliveries.set_back(USER, id(5));
     deliveries.note_arrived(USER, first, at(8));
     assert_eq!(position(&deliveries, 9), 5);
     // Nor does its end, should it be noticed late, end the second.
     deliveries.end(USER, first, true);
-    assert!(deliveries.unsaved(USER).on(5, true).explicit);
+    assert!(deliveries.unsaved(USER).on(id(5), true).explicit);
 }
 
 #[test]
 fn what_was_saved_is_forgotten_and_what_has_come_since_is_not() {
     let mut deliveries = Deliveries::default();
-    let login = deliveries.begin(USER, Some(2));
+    let login = deliveries.begin(USER, Some(id(2)));
     deliveries.note_arrived(USER, login, at(6));
     let before = deliveries.snapshot();
-    assert_eq!(before[0].1.start, Start::Is(2));
+    assert_eq!(before[0].1.start, Start::Is(id(2)));
     // Taken back while 6 was being saved: 3 replaces it.
-    deliveries.set_back(USER, 3);
+    deliveries.set_back(USER, id(3));
     deliveries.saved(&before);
     assert_eq!(position(&deliveries, 6), 3);
     let back = deliveries.snapshot();
@@ -62,10 +70,10 @@ fn a_plain_login_is_not_taken_for_the_next_one() {
     let mut deliveries = Deliveries::default();
     let login = deliveries.begin(USER, None);
     deliveries.end(USER, login, true);
-    assert!(!deliveries.unsaved(USER).on(0, true).explicit);
+    assert!(!deliveries.unsaved(USER).on(id(0), true).explicit);
     let saved = deliveries.snapshot();
-    deliveries.begin(USER, Some(0));
-    deliveries.set_back(USER, 0);
+    deliveries.begin(USER, Some(id(0)));
+    deliveries.set_back(USER, id(0));
     deliveries.saved(&saved);
-    assert!(deliveries.unsaved(USER).on(0, true).explicit);
+    assert!(deliveries.unsaved(USER).on(id(0), true).explicit);
 }

@@ -48,7 +48,7 @@ impl Flush {
         }
         self.run = pending.entries();
         self.after = pending.indexed;
-        self.upto = self.run.iter().map(|(_, id)| *id).max().unwrap_or(0);
+        self.upto = self.run.iter().map(|(_, id)| *id).max().unwrap_or_default();
         // Its levels are sorted.
         self.run.sort();
         self.levels = pending.levels.len();
@@ -160,7 +160,9 @@ fn insert_all(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()
     let (many, few) = entries.as_chunks::<AT_ONCE>();
     let mut insert_all = connection.prepare_cached(&INSERT_ALL)?;
     for entries in many {
-        let values = entries.iter().flat_map(|(lane, id)| [lane.number(), *id]);
+        let values = entries
+            .iter()
+            .flat_map(|(lane, id)| [lane.number(), id.number()]);
         insert_all.execute(rusqlite::params_from_iter(values))?;
     }
     if few.is_empty() {

@@ -91,7 +91,7 @@ impl<'c> View<'c> {
         below: MessageId,
         mut each: impl FnMut(MessageId, i64) -> bool,
     ) -> rusqlite::Result<()> {
-        for id in self.fresh(lane, MessageId::MIN).rev() {
+        for id in self.fresh(lane, MessageId::NONE).rev() {
             if id < below
                 && let Some(timestamp) = self.timestamp(id)?
                 && !each(id, timestamp)
@@ -145,7 +145,7 @@ impl<'c> View<'c> {
             .query_row((lane, after, upto.min(self.pending.indexed)), |row| {
                 row.get(0)
             })?;
-        let fresh = self.fresh(lane, after.saturating_add(1));
+        let fresh = self.fresh(lane, after.next());
         let fresh = fresh.take_while(|id| *id <= upto).count();
         Ok(indexed + i64::try_from(fresh).unwrap_or(i64::MAX))
     }
@@ -165,7 +165,7 @@ impl<'c> View<'c> {
         let mut one = self
             .connection
             .prepare_cached("SELECT octet_length(body) FROM message WHERE id = ?1")?;
-        for id in self.fresh(lane, after.saturating_add(1)) {
+        for id in self.fresh(lane, after.next()) {
             let size: Option<u32> = one.query_row([id], |row| row.get(0)).optional()?;
             bytes = bytes.saturating_add(size.unwrap_or(0).into());
         }

@@ -163,7 +163,7 @@ fn messages(tx: &mut Tx<'_>, lane: Lane, upto: MessageId) -> Result<bool, StoreE
     // The pending index still names what is gone, and is not to be looked through anew for each batch.
     let from = match tx.cache.purged {
         Some((of, upto)) if of == lane => upto,
-        _ => MessageId::MIN,
+        _ => MessageId::NONE,
     };
     tx.view().up(lane, from, |row| {
         let id = row.get(0)?;

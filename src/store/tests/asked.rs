@@ -96,7 +96,7 @@ fn what_has_arrived_counts_as_told() {
         .read(|view| contacts::newest_event(view, b))
         .unwrap();
     assert_eq!(told_at_login(&scratch, b), ["a"]);
-    let message = 0;
+    let message = MessageId::NONE;
     scratch.note_delivered(b, Position { message, event });
     scratch.reopen();
     // It stands, so it is told again; made again it is not.

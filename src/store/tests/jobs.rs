@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::{bodies, pair, send};
+use crate::ids::MessageId;
 use crate::store::messages;
 use crate::store::messages::Sent;
 use crate::store::tests::scratch::Scratch;
@@ -20,7 +21,7 @@ fn a_failed_job_leaves_nothing_and_harms_no_other() {
     });
     assert!(matches!(failed, Err(StoreError::Stopped)));
     assert!(matches!(send(&scratch, a, chat, "kept"), Ok(Sent::Kept(_))));
-    assert_eq!(bodies(&scratch, b, 0), ["kept"]);
+    assert_eq!(bodies(&scratch, b, MessageId::NONE), ["kept"]);
 }
 
 /// So many jobs that send messages, by their numbers, in one transaction.
@@ -68,7 +69,7 @@ fn a_failed_job_of_messages_leaves_none_of_them() {
     for (number, result) in results.into_iter().enumerate() {
         assert_eq!(result.is_ok(), number % 3 == 2, "{number}");
     }
-    let mut kept = bodies(&scratch, b, 0);
+    let mut kept = bodies(&scratch, b, MessageId::NONE);
     kept.sort();
     let wanted = [2, 5, 8].map(|number| [format!("{number} first"), format!("{number} second")]);
     assert_eq!(kept, wanted.concat());
@@ -85,10 +86,10 @@ fn senders_learn_who_follows_in_their_transaction() {
             return Err(StoreError::Stopped);
         };
         let newest = tx.newest();
-        assert!(!newest.is_after(b, 0), "before the COMMIT");
+        assert!(!newest.is_after(b, MessageId::NONE), "before the COMMIT");
         Ok((kept.id, newest))
     };
-    let followed = |sent: &[Result<(i64, Newest), StoreError>]| {
+    let followed = |sent: &[Result<(MessageId, Newest), StoreError>]| {
         let mut sent: Vec<_> = sent.iter().flatten().collect();
         sent.sort_by_key(|(id, _)| *id);
         let followed = sent.iter().map(|(id, newest)| newest.is_after(b, *id));
@@ -100,7 +101,7 @@ fn senders_learn_who_follows_in_their_transaction() {
     assert!(
         sent.iter()
             .flatten()
-            .all(|(_, newest)| !newest.is_after(a, 0))
+            .all(|(_, newest)| !newest.is_after(a, MessageId::NONE))
     );
     static FAILED: AtomicI64 = AtomicI64::new(0);
     let sent = together(&scratch, 4, move |_, tx| {
@@ -143,7 +144,7 @@ fn a_panic_in_a_job_fails_that_job_alone() {
     });
     assert!(matches!(failed, Err(StoreError::Panicked)));
     assert!(matches!(send(&scratch, a, chat, "kept"), Ok(Sent::Kept(_))));
-    assert_eq!(bodies(&scratch, b, 0), ["kept"]);
+    assert_eq!(bodies(&scratch, b, MessageId::NONE), ["kept"]);
 }
 
 /// Several jobs in one transaction when the disk fills: what was answered with success is there,
@@ -198,7 +199,7 @@ fn a_full_disk_keeps_exactly_what_was_answered() {
         Ok(Sent::Kept(_))
     ));
     expected.push("room again".to_owned());
-    let mut found = bodies(&scratch, b, 0);
+    let mut found = bodies(&scratch, b, MessageId::NONE);
     assert_eq!(found.last().map(String::as_str), Some("room again"));
     found.sort();
     expected.sort();

@@ -5,7 +5,7 @@ use rusqlite::Params;
 use rusqlite::types::FromSql;
 
 use super::*;
-use crate::ids::MessageId;
+
 use crate::store::View;
 use crate::store::admin::check;
 
@@ -60,7 +60,7 @@ fn compare(store: &Store, users: &[UserId], chats: &[ChatId]) {
         .read(|view| {
             for &user in users {
                 let mut found = Vec::new();
-                messages::backlog(view, user, 0, |message| {
+                messages::backlog(view, user, MessageId::NONE, |message| {
                     found.push(message.id);
                     true
                 })?;
@@ -78,7 +78,7 @@ fn compare(store: &Store, users: &[UserId], chats: &[ChatId]) {
                 let times = "SELECT timestamp FROM message WHERE lane / 2 = ?1 ORDER BY id";
                 let times = column::<i64>(view, times, [chat]);
                 for before in [0, times.get(times.len() / 2).copied().unwrap_or(1)] {
-                    let found = messages::history(view, chat, before, 7, 0)?;
+                    let found = messages::history(view, chat, before, 7, MessageId::NONE)?;
                     let all = "SELECT id FROM (SELECT id FROM message
                                WHERE lane / 2 = ?1 AND (?2 = 0 OR timestamp < ?2)
                                ORDER BY id DESC LIMIT 7) ORDER BY id";

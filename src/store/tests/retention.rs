@@ -57,7 +57,7 @@ fn kept(store: &Store, from: UserId, chat: ChatId, body: &str) -> messages::Kept
     }
 }
 
-fn arrived(store: &Store, user: UserId, message: i64) {
+fn arrived(store: &Store, user: UserId, message: MessageId) {
     store
         .write(1, move |tx| {
             let position = Position { message, event: 0 };
@@ -120,10 +120,14 @@ fn what_has_arrived_goes_when_it_is_old_and_nothing_else_does() {
         "not yet"
     );
     pass(&scratch, keep_messages(), 31 * DAY, none);
-    assert_eq!(bodies(&scratch, b, 0), ["not arrived"]);
-    assert_eq!(bodies(&scratch, a, 0), ["not arrived, the other way"]);
+    assert_eq!(bodies(&scratch, b, MessageId::NONE), ["not arrived"]);
+    assert_eq!(
+        bodies(&scratch, a, MessageId::NONE),
+        ["not arrived, the other way"]
+    );
     // History is what is left, and 135 for the removed one finds nothing to go back to.
-    let history = scratch.read(|connection| messages::history(connection, chat, 0, 10, 0));
+    let history =
+        scratch.read(|connection| messages::history(connection, chat, 0, 10, MessageId::NONE));
     assert_eq!(history.unwrap().len(), 2);
     let upto = scratch
         .read(|connection| messages::newest_upto(connection, b, chat, old.timestamp))
@@ -170,7 +174,7 @@ fn what_the_first_135_may_take_back_is_held() {
     let (a, b, chat) = pair(&scratch);
     let count = |store: &Store| number(store, "SELECT count(*) FROM message");
     let save = |store: &Store| store.write(1, |_| Ok(())).unwrap();
-    let arrive = |store: &Store, from: i64, message: i64| {
+    let arrive = |store: &Store, from: MessageId, message: MessageId| {
         let login = store.begin_login(b, from, true);
         store.note_arrived(b, login, Position { message, event: 0 });
         store.save_soon();
@@ -183,7 +187,7 @@ fn what_the_first_135_may_take_back_is_held() {
         aged.unwrap();
     };
     let message = kept(&scratch, a, chat, "once").id;
-    let login = arrive(&scratch, 0, message);
+    let login = arrive(&scratch, MessageId::NONE, message);
     age(&scratch);
     pass(&scratch, keep_messages(), 0, none);
     assert_eq!(count(&scratch), 1, "its login goes on");
@@ -195,7 +199,7 @@ fn what_the_first_135_may_take_back_is_held() {
 
     // Nobody begins to count by 135 after more than a day.
     let message = kept(&scratch, a, chat, "at a terminal").id;
-    arrive(&scratch, message - 1, message);
+    arrive(&scratch, message.previous(), message);
     age(&scratch);
     pass(&scratch, keep_messages(), DAY - HOUR, none);
     assert_eq!(count(&scratch), 1, "its login is young");
@@ -209,7 +213,7 @@ fn what_the_first_135_may_take_back_is_held() {
     arrive(&scratch, message, second);
     assert!(scratch.receive_explicitly(b, first, || false).unwrap());
     pass(&scratch, keep_messages(), 64 * DAY, none);
-    assert_eq!(bodies(&scratch, b, 0), ["taken back"]);
+    assert_eq!(bodies(&scratch, b, MessageId::NONE), ["taken back"]);
 
     // A crash ends all logins.
     let third = kept(&scratch, a, chat, "third").id;
@@ -282,12 +286,12 @@ fn a_timestamp_of_the_future_does_not_end_the_walk() {
     arrived(&scratch, d, old.id);
     arrived(&scratch, b, old.id);
     pass(&scratch, keep_messages(), 31 * DAY, none);
-    assert_eq!(bodies(&scratch, d, 0), Vec::<String>::new());
-    assert_eq!(bodies(&scratch, b, 0), ["from 2100"]);
+    assert_eq!(bodies(&scratch, d, MessageId::NONE), Vec::<String>::new());
+    assert_eq!(bodies(&scratch, b, MessageId::NONE), ["from 2100"]);
     // Once that year is past, too.
     pass(&scratch, keep_messages(), 40_000 * DAY, none);
     pass(&scratch, keep_messages(), 40_002 * DAY, none);
-    assert_eq!(bodies(&scratch, b, 0), Vec::<String>::new());
+    assert_eq!(bodies(&scratch, b, MessageId::NONE), Vec::<String>::new());
 }
 
 #[test]
@@ -317,7 +321,7 @@ fn old_media_go_and_their_messages_stay() {
     pass(&scratch, keep_media(), 31 * DAY, none);
     assert!(!finds(&scratch, b, first));
     assert!(finds(&scratch, b, second), "it has not arrived");
-    assert_eq!(bodies(&scratch, b, 0), ["see", "see"]);
+    assert_eq!(bodies(&scratch, b, MessageId::NONE), ["see", "see"]);
     until(
         "the media's parts are gone, and the owner has room again",
         || {
@@ -331,7 +335,7 @@ fn old_media_go_and_their_messages_stay() {
     pass(&scratch, keep_media(), 34 * DAY, none);
     assert!(!finds(&scratch, b, second));
     assert_eq!(number(&scratch, "SELECT count(*) FROM held_media"), 0);
-    assert_eq!(bodies(&scratch, b, 0), ["see", "see"]);
+    assert_eq!(bodies(&scratch, b, MessageId::NONE), ["see", "see"]);
 }
 
 #[test]

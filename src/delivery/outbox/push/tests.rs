@@ -3,9 +3,10 @@
 use super::*;
 
 /// A push of one message, behind the one before it.
-fn push(message: MessageId, followed: bool) -> Push<'static> {
+fn push(message: i64, followed: bool) -> Push<'static> {
+    let message = MessageId::new(message);
     Push {
-        previous: message - 1,
+        previous: message.previous(),
         first: message,
         last: message,
         followed,
@@ -21,9 +22,9 @@ fn early(pushes: impl IntoIterator<Item = Push<'static>>) -> ReorderBuffer {
     early
 }
 
-fn due(early: &mut ReorderBuffer, reached: MessageId) -> Vec<MessageId> {
-    let due = early.take_due(reached);
-    due.iter().map(|push| push.first).collect()
+fn due(early: &mut ReorderBuffer, reached: i64) -> Vec<i64> {
+    let due = early.take_due(MessageId::new(reached));
+    due.iter().map(|push| push.first.number()).collect()
 }
 
 #[test]
@@ -50,7 +51,7 @@ fn what_the_store_has_sent_waits_for_nothing() {
     let mut early = early([push(5, true), push(6, true)]);
     assert_eq!(due(&mut early, 5), [5]);
     let across = Push {
-        last: 9,
+        last: MessageId::new(9),
         ..push(7, true)
     };
     assert!(early.add(across));
@@ -59,7 +60,7 @@ fn what_the_store_has_sent_waits_for_nothing() {
 
 #[test]
 fn enough_is_due_whatever_follows() {
-    let many = MessageId::try_from(ENOUGH).unwrap();
+    let many = i64::try_from(ENOUGH).unwrap();
     let mut few = early((1..many).map(|message| push(message, true)));
     assert!(due(&mut few, 0).is_empty());
     assert!(few.add(push(many, true)));

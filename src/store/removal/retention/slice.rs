@@ -228,7 +228,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         let known = Known {
             arrived,
             pinned: (self.pinned)(chat),
-            newest: newest.map_or(0, |(id, _)| id),
+            newest: newest.map_or(MessageId::NONE, |(id, _)| id),
         };
         self.lanes.insert(lane, known);
         Ok(known)
@@ -246,7 +246,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
             (user, chat),
         )?;
         let settled = self.now.saturating_sub(deliveries::GRACE);
-        Ok(deliveries::surely(connection, user, settled)?.max(cleared.unwrap_or(0)))
+        Ok(deliveries::surely(connection, user, settled)?.max(cleared.unwrap_or_default()))
     }
 
     /// The message of media with its lane and TimeStamp, if it is there.

@@ -40,7 +40,7 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
                 }
                 // What is younger, since a clock was wrong, keeps the row for a later pass.
                 let mut younger = false;
-                self.tx.view().up(lane, MessageId::MIN, |row| {
+                self.tx.view().up(lane, MessageId::NONE, |row| {
                     younger = row.get::<_, MessageId>(0)? <= upto;
                     Ok(false)
                 })?;
@@ -59,7 +59,7 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
     /// Removes some old messages of a lane; false when there are none left.
     fn lane_batch(&mut self, lane: Lane, upto: MessageId, cutoff: i64) -> Result<bool, StoreError> {
         let mut rows: Vec<(MessageId, i64, Option<MediaId>)> = Vec::new();
-        self.tx.view().up(lane, MessageId::MIN, |row| {
+        self.tx.view().up(lane, MessageId::NONE, |row| {
             let id = row.get(0)?;
             if id <= upto {
                 rows.push((id, row.get(1)?, row.get(3)?));
