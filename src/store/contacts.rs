@@ -5,7 +5,7 @@ use rusqlite::types::FromSql;
 
 use super::{Source, StoreError, Tx, asked, users};
 use crate::ids::UserId;
-use crate::store::commit::tx::milliseconds;
+use crate::store::clock::milliseconds;
 
 pub(crate) struct Contact {
     pub(crate) name: String,

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use rusqlite::ffi;
-
-use crate::store::open::health;
+use rusqlite::{ErrorCode, ffi};
 
 /// Where it says what to do with a damaged database.
 const ADVICE: &str = "docs/RELIABILITY.md, \"A damaged database\"";
@@ -49,7 +47,7 @@ pub enum StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StoreError::Sqlite(error) if health::is_damage(error) => {
+            StoreError::Sqlite(error) if is_damage(error) => {
                 write!(f, "{error}; stop the server and see {ADVICE}")
             }
             StoreError::Sqlite(error) => match cure(error) {
@@ -73,6 +71,14 @@ impl fmt::Display for StoreError {
             StoreError::Foreign(why) => write!(f, "{why}"),
         }
     }
+}
+
+/// Whether SQLite says that the file is malformed.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
 }
 
 /// What is behind an error of the file system and what to do, by SQLite's extended code; its own

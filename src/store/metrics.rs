@@ -22,21 +22,20 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Notes that messages were kept.
     pub(crate) fn note_messages(&self, count: usize) {
         // A relaxed addition: nothing is ordered by these numbers.
         self.messages.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// Notes that a transaction begins.
     pub(crate) fn note_begin(&self) {
         self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes that it has ended, and whether it was kept.
-    pub(crate) fn note_end(&self, kept: bool) {
+    /// Notes that it has ended, whether it was kept, and how long it took from its BEGIN on.
+    pub(crate) fn note_end(&self, kept: bool, took: Duration) {
         self.failed.store(!kept, Ordering::Relaxed);
         self.steps.fetch_add(1, Ordering::Relaxed);
+        self.commits.note(took);
     }
 
     /// The number of the transaction that is being carried out just now.
@@ -48,11 +47,6 @@ impl Figures {
     /// Whether the last transaction was not kept.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
-    }
-
-    /// Notes how long a transaction took, from its BEGIN to the end of its COMMIT.
-    pub(crate) fn note_commit(&self, took: Duration) {
-        self.commits.note(took);
     }
 
     pub(crate) fn messages(&self) -> u64 {
@@ -159,10 +153,10 @@ mod tests {
         let figures = Figures::default();
         assert_eq!(figures.commits().percentile(50), Duration::ZERO);
         for _ in 0..98 {
-            figures.note_commit(Duration::from_micros(4));
+            figures.commits.note(Duration::from_micros(4));
         }
-        figures.note_commit(Duration::from_millis(1));
-        figures.note_commit(Duration::from_secs(1));
+        figures.commits.note(Duration::from_millis(1));
+        figures.commits.note(Duration::from_secs(1));
         let times = figures.commits();
         assert_eq!(times.count(), 100);
         assert_eq!(times.percentile(50), Duration::from_micros(4));

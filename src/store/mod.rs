@@ -11,6 +11,7 @@
 pub(crate) mod admin;
 mod asked;
 pub(crate) mod chats;
+mod clock;
 pub(crate) mod commit;
 pub(crate) mod contacts;
 pub(crate) mod deliveries;

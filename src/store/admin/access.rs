@@ -1,7 +1,7 @@
-//! The database beside a running server, or without one: what `plauschctl` works with.
+//! Admin access: how `plauschctl` works on the database, with a server running on it or without one.
 //!
 //! Every write is a short transaction. A running server waits for it as for its own disk, and
-//! forgets what it knew by heart, as another process has written (`data_version`).
+//! clears its writer cache, as another process has written (`data_version`).
 
 use std::fs::{File, TryLockError};
 use std::os::unix::ffi::OsStrExt;

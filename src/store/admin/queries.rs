@@ -3,8 +3,8 @@
 use rusqlite::Row;
 
 use crate::ids::{ChatId, Lane, MediaId, MessageId, UserId};
+use crate::store::clock::milliseconds;
 use crate::store::commit::text_quota;
-use crate::store::commit::tx::milliseconds;
 use crate::store::lanes::View;
 use crate::store::{Source, StoreError, Tx, chats, deliveries, messages, users};
 

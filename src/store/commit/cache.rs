@@ -12,8 +12,8 @@ use rusqlite::Connection;
 
 use super::ids::MessageIds;
 use super::quota::Limits;
-use super::tx::milliseconds;
 use crate::ids::{ChatId, Lane, MediaId, MessageId, UserId};
+use crate::store::clock::milliseconds;
 use crate::store::lanes::{Entry, PendingIndex};
 
 /// Chats that are remembered, at most; then all are forgotten.

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use super::checkpoint::{self, Checkpoint};
 use super::queue::{Turn, WriteQueue};
-use super::tx::{Tx, milliseconds};
+use super::tx::Tx;
 use super::worker::WriteConnection;
 use crate::guard::log_limit::log_limited;
 use crate::ids::MessageId;
+use crate::store::clock::milliseconds;
 use crate::store::open::health;
 use crate::store::open::place::LOST;
 use crate::store::open::pool::Pool;

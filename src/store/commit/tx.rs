@@ -1,7 +1,5 @@
 //! What a job sees: the group's open transaction. Its SQL is for the store alone.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use rusqlite::Connection;
 
 use super::cache::{Newest, WriterCache};
@@ -97,13 +95,4 @@ impl Tx<'_> {
     pub(crate) fn purge_soon(&mut self) {
         self.cache.purge = true;
     }
-}
-
-/// The wall clock; TimeStamps are kept increasing whatever it does.
-pub(crate) fn milliseconds() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        })
 }

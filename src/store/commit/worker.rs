@@ -24,7 +24,7 @@ use crate::store::open::health;
 use crate::store::open::place::Place;
 use crate::store::open::pool::{Pool, Pooled};
 use crate::store::removal::retention::Retention;
-use crate::store::{Options, Shared, StoreError, deliveries};
+use crate::store::{Options, Shared, Source, StoreError, deliveries};
 use crate::sync::atomic::Ordering;
 use crate::sync::lock;
 
@@ -34,6 +34,8 @@ const POSITIONS: Duration = Duration::from_millis(100);
 /// Bytes in the log from which on a transaction without a sync has a checkpoint made; about as many
 /// as after which SQLite makes one by itself, which is 1,000 pages.
 const LOG_SIZE: u64 = 8 << 20;
+
+const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// The one connection that writes, and what it remembers.
 pub(crate) struct WriteConnection {
@@ -127,8 +129,8 @@ impl WriteConnection {
         let result = self
             .transaction(group, &positions)
             .and_then(|()| self.place.look(&self.connection));
-        self.shared.figures.note_end(result.is_ok());
-        self.shared.figures.note_commit(began.elapsed());
+        let took = began.elapsed();
+        self.shared.figures.note_end(result.is_ok(), took);
         match result {
             Ok(()) => {
                 self.shared
@@ -167,7 +169,7 @@ impl WriteConnection {
             wal_repair::settle(&self.connection)?;
             self.shared.suspect.store(false, Ordering::Release);
         }
-        begin(&self.connection)?;
+        self.connection.run(BEGIN, [])?;
         let version = data_version(&self.connection)?;
         self.cache.begin(&self.connection, version)?;
         let mark = self.cache.ids.reserve(&self.connection)?;
@@ -184,7 +186,7 @@ impl WriteConnection {
             .advance(&self.connection, pending_index, added, *removed)?;
         deliveries::save(&self.connection, positions)?;
         self.place.look(&self.connection)?;
-        execute(&self.connection, "COMMIT")?;
+        self.connection.run("COMMIT", [])?;
         self.show_index();
         self.cache.tell_newest(group.len());
         self.cache.ids.reserved(mark);
@@ -196,9 +198,10 @@ impl WriteConnection {
         let connection: &Connection = &self.connection;
         let cache = &mut self.cache;
         let added = cache.added.len();
-        execute(connection, "SAVEPOINT job")?;
+        connection.run("SAVEPOINT job", [])?;
         if job.run(&mut Tx { connection, cache }) {
-            return execute(connection, "RELEASE job");
+            connection.run("RELEASE job", [])?;
+            return Ok(());
         }
         // A full disk or an I/O error rolls the WHOLE transaction back; the next SAVEPOINT
         // would then begin one of its own, and its job be committed apart from the group.
@@ -208,8 +211,8 @@ impl WriteConnection {
             ));
         }
         let cache = &mut self.cache;
-        execute(connection, "ROLLBACK TO job")?;
-        execute(connection, "RELEASE job")?;
+        connection.run("ROLLBACK TO job", [])?;
+        connection.run("RELEASE job", [])?;
         cache.added.truncate(added);
         cache.forget();
         Ok(())
@@ -234,7 +237,7 @@ impl WriteConnection {
         self.cache.added.clear();
         self.flush.abandoned();
         if !self.connection.is_autocommit()
-            && let Err(error) = execute(&self.connection, "ROLLBACK")
+            && let Err(error) = self.connection.run("ROLLBACK", [])
         {
             log_limited!(Error, "rolling back failed: {error}");
         }
@@ -251,16 +254,16 @@ impl WriteConnection {
         self.connection
             .execute_batch("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;")?;
         let result = (|| {
-            begin(&self.connection)?;
+            self.connection.run(BEGIN, [])?;
             let value = f(&self.connection, &mut self.cache)?;
-            execute(&self.connection, "COMMIT")?;
+            self.connection.run("COMMIT", [])?;
             Ok(value)
         })();
         if result.is_err() {
             self.abandon();
         }
         let restored = full_sync(&self.connection)
-            .and_then(|()| Ok(checkpoint::set_every(&self.connection, every)?));
+            .and_then(|()| checkpoint::set_every(&self.connection, every));
         // Without this no acknowledgement could be trusted: better to end than to go on.
         if let Err(error) = restored {
             log::error!("synchronous=FULL cannot be set: {error}");
@@ -284,24 +287,11 @@ fn fail(group: &mut [Box<dyn Job>], why: impl Fn() -> StoreError) {
     }
 }
 
-fn begin(connection: &Connection) -> Result<(), StoreError> {
-    execute(connection, "BEGIN IMMEDIATE")
-}
-
-fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
-    connection.prepare_cached(sql)?.execute([])?;
-    Ok(())
-}
-
-fn full_sync(connection: &Connection) -> Result<(), StoreError> {
-    connection.execute_batch("PRAGMA synchronous = FULL;")?;
-    Ok(())
+fn full_sync(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA synchronous = FULL;")
 }
 
 /// Changes when another connection has committed.
-fn data_version(connection: &Connection) -> Result<i64, StoreError> {
-    let version = connection
-        .prepare_cached("PRAGMA data_version")?
-        .query_row([], |row| row.get(0))?;
-    Ok(version)
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.one("PRAGMA data_version", [])
 }

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::{Snapshot, Start};
 use crate::ids::{MessageId, UserId};
-use crate::store::commit::tx::milliseconds;
+use crate::store::clock::milliseconds;
 use crate::store::{Source, StoreError, Tx, asked};
 
 /// Writes positions into the open transaction.

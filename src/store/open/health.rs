@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, ErrorCode};
 
 use crate::store::StoreError;
+use crate::store::error::is_damage;
 
 /// Steps of SQLite's between two looks at the clock; some ten microseconds.
 pub(crate) const STEPS: i32 = 1_000;
@@ -125,14 +126,6 @@ pub(crate) fn damaged(error: StoreError) -> StoreError {
         StoreError::Sqlite(cause) if is_damage(cause) => StoreError::Damaged(cause.to_string()),
         _ => error,
     }
-}
-
-/// Whether SQLite says that the file is malformed.
-pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-    )
 }
 
 /// Refuses an empty or missing database beside which a write-ahead log lies: SQLite would delete

@@ -1,7 +1,7 @@
 //! Mapping the names of all accounts anew, when the rules that compare them have changed.
 //!
 //! `user.mapped` is what an account is found by. It was made by the rules of its time; whoever
-//! changes them (another version of Unicode, a mended mapping) hands the new mapping in with
+//! changes them (another version of Unicode, a corrected mapping) hands the new mapping in with
 //! another number, and all accounts are gone through once. Two accounts may have one mapped name
 //! then. Both stay: one has it, the other is found by its name alone, exactly as it was
 //! registered. No such name is a mapped one, so nothing is found by two ways.

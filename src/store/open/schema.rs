@@ -80,6 +80,10 @@ pub(crate) fn recognise(connection: &Connection) -> Result<(), StoreError> {
             "it is a database of another program".to_owned(),
         ));
     }
+    expect_known(version)
+}
+
+fn expect_known(version: i64) -> Result<(), StoreError> {
     if version > VERSION {
         return Err(StoreError::Foreign(format!(
             "it has version {version}, written by a newer Plausch; this one knows up to {VERSION}"
@@ -136,12 +140,8 @@ pub(crate) fn expect_marks(application: i64, version: i64) -> Result<i64, StoreE
             "it is no database of Plausch".to_owned(),
         ));
     }
-    match version {
-        newer if newer > VERSION => Err(StoreError::Foreign(format!(
-            "it has version {newer}, written by a newer Plausch; this one knows up to {VERSION}"
-        ))),
-        version => Ok(version),
-    }
+    expect_known(version)?;
+    Ok(version)
 }
 
 fn upgrade(connection: &mut Connection) -> Result<(), StoreError> {

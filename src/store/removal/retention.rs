@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::guard::log_limit::log_limited;
 use crate::ids::{ChatId, Lane, MediaId};
-use crate::store::commit::quota::Limits;
-use crate::store::{Source, StoreError, Tx};
+use crate::store::{Limits, Source, StoreError, Tx};
 use clock::{Clock, Doubt};
 use slice::Slice;
 
