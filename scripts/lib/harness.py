@@ -106,6 +106,40 @@ def skip(what, why):
     return 0
 
 
+def check(condition, what, shown=""):
+    """Says what holds, or fails."""
+    if not condition:
+        raise Failure(f"{what}\n{shown}".strip())
+    print(f"ok: {what}", flush=True)
+
+
+def make_certificates(directory, *names):
+    """A CA and a certificate of these names, as an operator makes them."""
+    command = [str(ROOT / "scripts" / "make-cert.sh"), str(directory), *names]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def tls_options(certificate, key):
+    """The options of a server with a port with TLS, which comes last in its `addresses`."""
+    files = ["--tls-cert", str(certificate), "--tls-key", str(key)]
+    return ["--tls-listen", "127.0.0.1:0", *files]
+
+
+def library(source, directory):
+    """A library to be loaded before others, of a source beside this file."""
+    built = directory / pathlib.Path(source).with_suffix(".so")
+    source = ROOT / "scripts" / "lib" / source
+    flags = ["-O1", "-Wall", "-Wextra", "-shared", "-fPIC"]
+    subprocess.run(["cc", *flags, "-o", built, source, "-ldl"], check=True)
+    return built
+
+
+def figure(server, field):
+    """A figure of /proc/PID/status, in bytes."""
+    status = pathlib.Path(f"/proc/{server.pid}/status").read_text()
+    return int(status.split(f"{field}:")[1].split()[0]) << 10
+
+
 def wait_until(what, condition, patience=PATIENCE, pause=0.05):
     """Asks again and again until the answer is true, and returns it; fails after `patience`."""
     end = time.monotonic() + patience
@@ -158,7 +192,7 @@ class Server:
         self.log = []
         self.addresses = []
         self._news = threading.Condition()
-        self._wanted = len(listen)
+        self._wanted = len(listen) + list(options).count("--tls-listen")
         self._process = subprocess.Popen(
             command + list(options),
             stdin=subprocess.DEVNULL,
@@ -184,7 +218,7 @@ class Server:
             line = line.rstrip()
             with self._news:
                 self.log.append(line)
-                found = re.search(r"listening on (\S+):(\d+)$", line)
+                found = re.search(r"listening on (\S+):(\d+)(?: with TLS)?$", line)
                 if found:
                     self.addresses.append((found[1].strip("[]"), int(found[2])))
                 self._news.notify_all()
@@ -229,9 +263,12 @@ class Server:
 
 
 class Client:
-    """One connection, by lines. Not for several threads at once."""
+    """One connection, by lines. Not for several threads at once. With a `context` it is one of
+    TLS; `tls` is what its `wrap_socket` is given."""
 
-    def __init__(self, address, receive_buffer=None, patience=PATIENCE, source=None):
+    def __init__(
+        self, address, receive_buffer=None, patience=PATIENCE, source=None, context=None, **tls
+    ):
         self.patience = patience
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
@@ -245,10 +282,14 @@ class Client:
             self.socket.close()
             raise Disconnected(str(error)) from None
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context:
+            tls.setdefault("server_hostname", "localhost")
+            self.socket = context.wrap_socket(self.socket, suppress_ragged_eofs=False, **tls)
         self._buffer = b""
         self._lines = []
         # Pushes that came between replies.
         self.pushed = []
+        self.name = None
 
     def close(self):
         self.socket.close()
@@ -320,22 +361,31 @@ class Client:
         self.ask(f"117 {name} password-of-{name} {name}@example.org x", "222 400")
 
     def login(self, name):
+        self.name = name
         self.ask(f"110 {name} password-of-{name}", f"212 400 {name}")
 
-    def befriend(self, name, other):
-        """Makes this client's user `name` and `other`'s user contacts."""
-        other_client, other_name = other
-        self.ask(f"121 {other_name}", "232 400")
-        other_client.ask(f"121 {name}", "232 400")
+    def join(self, name):
+        """Registers a user and logs in; returns this client."""
+        self.register(name)
+        self.login(name)
+        return self
 
-    def open_chat(self, other):
-        """Opens the chat with a contact and returns its id."""
-        self.ask(f"113 {other}", "217 400")
+    def chat_with(self, other):
+        """Makes the users of this client and another contacts, opens their chat and returns its id."""
+        self.ask(f"121 {other.name}", "232 400")
+        other.ask(f"121 {self.name}", "232 400")
+        self.ask(f"113 {other.name}", "217 400")
         for line in self.list("112", "215", "216"):
             _, chat, *members = line.split()
-            if other in members:
+            if other.name in members:
                 return int(chat)
-        raise Failure(f"the chat with {other} is not in the list")
+        raise Failure(f"the chat with {other.name} is not in the list")
+
+    def take_requests(self, count=1):
+        """Waits for so many requests to be contacts, which come as pushes."""
+        while len(self.pushed) < count:
+            self.pushed.append(self.line())
+        self.pushed.clear()
 
     def history(self, chat):
         """All messages of a chat, oldest first, page by page from the newest."""

@@ -9,7 +9,7 @@ import random
 import threading
 import time
 
-from harness import PATIENCE, Client, Disconnected, Failure, Message, wait_until
+from harness import PATIENCE, Client, Failure, Message, wait_until
 
 
 class Pair:
@@ -19,12 +19,9 @@ class Pair:
         self.number = number
         self.length = length
         self.sender, self.receiver = f"sender-{number}", f"receiver-{number}"
-        self.near, self.far = Client(server.address), Client(server.address)
-        for client, name in ((self.near, self.sender), (self.far, self.receiver)):
-            client.register(name)
-            client.login(name)
-        self.near.befriend(self.sender, (self.far, self.receiver))
-        self.chat = self.near.open_chat(self.receiver)
+        self.near = Client(server.address).join(self.sender)
+        self.far = Client(server.address).join(self.receiver)
+        self.chat = self.near.chat_with(self.far)
         self.next = 0
         # Bodies in the order of their answers, and of their arrival.
         self.acknowledged = []
@@ -176,6 +173,3 @@ def compare(what, expected, found):
         f"({min(missing, default='')[:40]}), {len(surplus)} were never acknowledged "
         f"({min(surplus, default='')[:40]}), or the order is another"
     )
-
-
-__all__ = ["Load", "Pair", "compare", "Disconnected"]

@@ -9,7 +9,7 @@ import pathlib
 import threading
 import time
 
-from harness import Client, Disconnected, Failure, wait_until
+from harness import Client, Disconnected, Failure, figure, wait_until
 
 # How often each pair writes, in seconds.
 PAUSE = 0.01
@@ -27,20 +27,13 @@ class Pair(threading.Thread):
 
     def __init__(self, server, number):
         super().__init__(daemon=True)
-        self.clients = []
-        for name in (f"user{2 * number}", f"user{2 * number + 1}"):
-            client = Client(server.address, source=f"127.0.1.{1 + number}")
-            client.register(name)
-            client.login(name)
-            self.clients.append((client, name))
-        (one, one_name), (other, other_name) = self.clients
-        one.befriend(one_name, (other, other_name))
-        self.chat = one.open_chat(other_name)
-        # The two requests to be contacts.
-        for client, _ in self.clients:
-            while not client.pushed:
-                client.pushed.append(client.line())
-            client.pushed.clear()
+        self.clients = [
+            Client(server.address, source=f"127.0.1.{1 + number}").join(f"user{user}")
+            for user in (2 * number, 2 * number + 1)
+        ]
+        self.chat = self.clients[0].chat_with(self.clients[1])
+        for client in self.clients:
+            client.take_requests()
         self.times = []
         self.failure = None
         self.ending = False
@@ -49,7 +42,7 @@ class Pair(threading.Thread):
         try:
             count = 0
             while not self.ending:
-                (sender, _), (receiver, _) = self.clients
+                sender, receiver = self.clients
                 began = time.monotonic()
                 sender.ask(f"115 {self.chat} message {count}", "219 400")
                 acknowledged = time.monotonic()
@@ -110,10 +103,7 @@ def reset_peak(server):
 
 
 def peak(server):
-    for line in pathlib.Path(f"/proc/{server.pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise Failure("there is no VmHWM in /proc/PID/status")
+    return figure(server, "VmHWM")
 
 
 def threads(server):
