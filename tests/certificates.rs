@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::support::certificates::{self, NAMES};
 use crate::support::client::TIMEOUT;
-use crate::support::server::{TestServer, program, signal};
+use crate::support::server::{TestServer, program, refuses, signal};
 use crate::support::system::TempDir;
 use plausch::tls::client::{Stream, Trust};
 use rcgen::{
@@ -601,16 +601,13 @@ fn each_file_is_taken_or_named_with_a_cure() {
         let files = Files::write(case);
         let options = certificates::options(&files.paths);
         if let Server::Refuses(why) = case.server {
-            let output = Command::new(program())
+            let mut command = Command::new(program());
+            command
                 .env("RUST_LOG", "trace")
                 .args(["--listen", "127.0.0.1:0", "--database"])
                 .arg(files.directory.path().join("plausch.db"))
-                .args(&options)
-                .output()
-                .expect("plauschd");
-            let said = String::from_utf8(output.stderr).expect("UTF-8");
-            assert_eq!(output.status.code(), Some(1), "{}: {said}", case.name);
-            assert_eq!(said.lines().count(), 1, "{}: {said}", case.name);
+                .args(&options);
+            let said = refuses(&mut command, 1);
             assert!(said.contains(why), "{}: {said}", case.name);
             has_a_cure(case.name, &said);
             tells_nothing(&case.files.1, &said);

@@ -2,14 +2,13 @@
 //! is asked to wait, the log says what is being done, and SIGTERM ends it.
 
 use crate::support::client::TIMEOUT;
-use crate::support::server::{STOP_TIMEOUT, program, signal};
-use crate::support::system::{TempDir, wait_for};
+use crate::support::process::Program;
+use crate::support::server::{end, program};
+use crate::support::system::TempDir;
 use rusqlite::Connection;
-use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 /// The last version whose upgrade writes a row for each message.
 const OLD: i64 = 3;
@@ -49,59 +48,36 @@ fn version(database: &Path) -> i64 {
         .expect("the version")
 }
 
-fn start(directory: &TempDir, database: &Path, notify: Option<&Path>) -> Child {
+fn start(directory: &TempDir, database: &Path, notify: Option<&Path>) -> Program {
     let mut command = Command::new(program());
     command
         .args(["--listen", "127.0.0.1:0", "--database"])
         .arg(database)
         .current_dir(directory.path())
-        .env_remove("RUST_LOG")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+        .env_remove("RUST_LOG");
     if let Some(socket) = notify {
         command.env("NOTIFY_SOCKET", socket);
     }
-    command.spawn().expect("plauschd")
-}
-
-fn wait(child: &mut Child, timeout: Duration) -> Option<i32> {
-    wait_for("the server has ended", timeout, || {
-        child.try_wait().expect("try_wait")
-    })
-    .code()
+    Program::start(&mut command).expect("plauschd")
 }
 
 #[test]
 fn a_long_upgrade_is_announced_asks_for_time_and_hears_sigterm() {
     let directory = TempDir::new();
     let database = old_database(&directory);
-    let mut child = start(&directory, &database, None);
-    let log = BufReader::new(child.stderr.take().expect("stderr is piped"));
-    let mut lines = log.lines().map(|line| line.expect("a line"));
+    let server = start(&directory, &database, None);
     let upgrading = "upgrading the database from version 3";
-    let first = lines.find(|line| line.contains(upgrading) || line.contains("listening on"));
-    let first = first.expect("it says something");
-    assert!(
-        first.contains(upgrading),
-        "it does not say what it does: {first}"
-    );
-    signal("TERM", child.id());
-    assert_eq!(wait(&mut child, STOP_TIMEOUT), Some(0));
-    let rest: Vec<String> = lines.collect();
-    assert!(
-        rest.iter()
-            .any(|line| line.contains("stopped during startup")),
-        "{rest:?}"
-    );
+    let said = server.wait_for_log(upgrading, TIMEOUT);
+    said.expect("it says what it does");
+    let log = end(server);
+    let ended = log.iter().any(|line| line.contains("stopped during startup"));
+    assert!(ended, "{log:?}");
     assert_eq!(version(&database), OLD);
     // The next start does it, and asks for the time that it takes.
     let name = directory.path().join("notify");
     let socket = UnixDatagram::bind(&name).expect("a socket");
     socket.set_read_timeout(Some(TIMEOUT)).expect("time-out");
-    let mut child = start(&directory, &database, Some(&name));
-    // Nobody reads it; it is shorter than what a pipe holds.
-    let _log = child.stderr.take();
+    let server = start(&directory, &database, Some(&name));
     let mut told = Vec::new();
     let mut buffer = [0; 256];
     while told.last().is_none_or(|last| last != "READY=1") {
@@ -112,7 +88,6 @@ fn a_long_upgrade_is_announced_asks_for_time_and_hears_sigterm() {
         told[0].starts_with("EXTEND_TIMEOUT_USEC="),
         "nothing before it was ready: {told:?}"
     );
-    signal("TERM", child.id());
-    assert_eq!(wait(&mut child, STOP_TIMEOUT), Some(0));
+    end(server);
     assert!(version(&database) > OLD);
 }

@@ -6,17 +6,9 @@ use crate::support::people::{Push, login_when_free, pair, register_and_login};
 use crate::support::server::TestServer;
 use crate::support::system::wait_for;
 use rusqlite::{Connection, OpenFlags};
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{Domain, Socket, Type};
 use std::io::Write;
 use std::time::Duration;
-
-/// Closes with a reset (RST) instead of an orderly end.
-fn reset(client: Client) {
-    SockRef::from(client.socket())
-        .set_linger(Some(Duration::ZERO))
-        .expect("SO_LINGER");
-    drop(client);
-}
 
 /// A receiver that says by `135` what it has read, and is reset again and again in mid-stream:
 /// after each reset the name is free at once, and what was not read comes again without a hole.
@@ -57,7 +49,7 @@ fn a_receiver_reset_in_mid_stream_misses_nothing() {
             maria.send(&format!("135 {chat} {}", last.timestamp));
             while maria.recv() != "248 400" {}
         }
-        reset(maria);
+        maria.reset();
         maria = login_when_free(server.addr(), "maria");
         for _ in lines {
             hans.expect("219 400");
@@ -91,7 +83,7 @@ fn a_sender_reset_in_mid_stream_keeps_what_was_acknowledged() {
         for _ in 0..acknowledged {
             sender.expect("219 400");
         }
-        reset(sender);
+        sender.reset();
         // The session has ended when the name is free; then nothing more is kept.
         let mut again = login_when_free(server.addr(), "hans");
         again.send("134 nothing-more");
@@ -123,12 +115,12 @@ fn media_cut_off_by_a_reset() {
     let half = format!("115 {chat} data:,{}", &media[..3 << 20]);
     writer.write_all(half.as_bytes()).expect("write");
     drop(writer);
-    reset(hans);
+    hans.reset();
     let mut hans = login_when_free(server.addr(), "hans");
     // Whole, and reset while the server keeps it, part by part. Whether it is kept is not known to
     // the sender; but it is whole or not there.
     hans.send(&format!("115 {chat} \"whole\" data:,{media}"));
-    reset(hans);
+    hans.reset();
     let mut hans = login_when_free(server.addr(), "hans");
     hans.send(&format!("115 {chat} \"look\" data:,{media}"));
     hans.expect("219 400");
@@ -145,7 +137,7 @@ fn media_cut_off_by_a_reset() {
         maria.send(&format!("119 {id}"));
         let begin = maria.recv_raw(1000);
         assert!(begin.starts_with(b"227 400 data:,mmm"));
-        reset(maria);
+        maria.reset();
         maria = login_when_free(server.addr(), "maria");
         let whole = loop {
             // What had come only to the machine of the one before may come again.

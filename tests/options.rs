@@ -4,35 +4,20 @@
 
 use crate::support::client::{Client, TIMEOUT};
 use crate::support::people::{PASSWORD, pair};
-use crate::support::server::{TestServer, program};
-use crate::support::system::{TempDir, wait_for};
+use crate::support::server::{TestServer, program, refuses};
+use crate::support::system::{TempDir, output};
 use std::net::TcpListener;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 /// Runs the server until it ends by itself, which it must do soon.
 fn run(arguments: &[&str]) -> Output {
-    let mut child = Command::new(program())
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("plauschd");
-    let pid = child.id();
-    let what = format!("plauschd {arguments:?} (process {pid}) has ended");
-    wait_for(&what, TIMEOUT, || child.try_wait().expect("try_wait"));
-    child.wait_with_output().expect("plauschd")
+    output(Command::new(program()).args(arguments), "")
 }
 
-/// Asserts the exit code and that there is one line on stderr and nothing on stdout; gives the line.
+/// The one line of a start that fails.
 fn complaint(arguments: &[&str], code: i32) -> String {
-    let output = run(arguments);
-    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
-    assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
-    assert!(output.stdout.is_empty(), "{arguments:?}: stdout");
-    stderr
+    refuses(Command::new(program()).args(arguments), code)
 }
 
 #[test]

@@ -2,18 +2,20 @@
 //! beside it: nothing is acknowledged that a restart would not find.
 
 use crate::support::client::{Client, Received, TIMEOUT};
-use crate::support::ctl::ctl;
+use crate::support::ctl::{ctl, tool};
 use crate::support::people::{Push, pair};
-use crate::support::server::{CHEAP_SCRYPT, STOP_TIMEOUT, TestServer, program, signal};
-use crate::support::system::{TempDir, wait_for};
+use crate::support::process::Program;
+use crate::support::server::{
+    self, CHEAP_SCRYPT, STOP_TIMEOUT, TestServer, end, launched, program, signal,
+};
+use crate::support::system::{TempDir, output, wait_for};
 use rusqlite::Connection;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 /// The documented exit code of a server whose database was taken away.
@@ -230,23 +232,8 @@ fn no_second_server_begins_on_what_replaced_the_database_of_a_running_one() {
     ctl(&database, &["backup", copy.to_str().expect("UTF-8")]);
     signal("STOP", server.pid());
     rename(&copy, &database);
-    let mut second = Command::new(program())
-        .args(["--listen", "127.0.0.1:0", "--database"])
-        .arg(&database)
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("plauschd");
-    let mut said = String::new();
-    let stderr = second.stderr.take().expect("stderr is piped");
-    let first_line = BufReader::new(stderr).read_line(&mut said);
-    first_line.expect("a line");
-    let refused = said.contains("another server is using it");
-    if !refused {
-        second.kill().expect("kill");
-    }
-    assert!(refused, "{said}");
-    assert_eq!(second.wait().expect("wait").code(), Some(1), "{said}");
+    let said = server::refused(&["--database".as_ref(), database.as_os_str()]);
+    assert!(said.contains("another server is using it"), "{said}");
     signal("CONT", server.pid());
     assert_eq!(
         server.wait(STOP_TIMEOUT + Duration::from_secs(5)).code(),
@@ -258,65 +245,14 @@ fn no_second_server_begins_on_what_replaced_the_database_of_a_running_one() {
     assert_eq!(bodies(&database), ["before"]);
 }
 
-/// A server on this database, which must start or say why not; it is killed in the end.
-struct Launched(Child);
-
-impl Launched {
-    fn spawn(database: &Path) -> Launched {
-        let child = Command::new(program())
-            .args([
-                "--scrypt",
-                CHEAP_SCRYPT,
-                "--listen",
-                "127.0.0.1:0",
-                "--database",
-            ])
-            .arg(database)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn();
-        Launched(child.expect("plauschd"))
-    }
-
-    /// Where it listens, or the line with which it ended.
-    fn listens(&mut self) -> Result<SocketAddr, String> {
-        let stderr = self.0.stderr.as_mut().expect("stderr is piped");
-        let mut said = String::new();
-        for line in BufReader::new(stderr).lines() {
-            said = line.expect("a line");
-            let address = said.split("listening on ").nth(1);
-            if let Some(address) = address.and_then(|address| address.parse().ok()) {
-                return Ok(address);
-            }
-        }
-        Err(said)
-    }
-
-    fn end(mut self) {
-        signal("TERM", self.0.id());
-        let child = &mut self.0;
-        let status = wait_for("the server has ended", STOP_TIMEOUT, || {
-            child.try_wait().expect("try_wait")
-        });
-        assert_eq!(status.code(), Some(0));
-    }
-}
-
-impl Drop for Launched {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn tool(database: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_plauschctl"));
-    command.arg("--database").arg(database);
+/// A server on this database, which must start or say why not.
+fn launch_on(database: &Path) -> (Program, Result<SocketAddr, String>) {
+    let mut command = Command::new(program());
     command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
+        .args(["--scrypt", CHEAP_SCRYPT, "--listen", "127.0.0.1:0"])
+        .arg("--database")
+        .arg(database);
+    launched(&mut command)
 }
 
 /// A copy of a database with one user, hans, and a long message.
@@ -360,8 +296,8 @@ fn a_restore_and_a_start_at_one_time_lose_nothing() {
             .expect("plauschctl");
         // The server begins in each part of the other's work; which of them is first is chance.
         std::thread::sleep(Duration::from_millis(round));
-        let mut server = Launched::spawn(&database);
-        let registered = server.listens().map(|address| {
+        let (server, registered) = launch_on(&database);
+        let registered = registered.map(|address| {
             let mut zoe = Client::connect(address);
             zoe.register("zoe");
             zoe.close();
@@ -371,7 +307,7 @@ fn a_restore_and_a_start_at_one_time_lose_nothing() {
         });
         let restored = restored.success();
         if registered.is_ok() {
-            server.end();
+            end(server);
         }
         let names = names(&database);
         assert_eq!(
@@ -410,13 +346,13 @@ fn no_server_starts_where_a_database_is_being_restored() {
         0,
         "it went too fast"
     );
-    let said = Launched::spawn(&database).listens().expect_err("a start");
+    let said = launch_on(&database).1.expect_err("a start");
     assert!(said.contains("is using it"), "{said}");
     signal("CONT", restore.id());
     assert!(restore.wait().expect("wait").success());
-    let mut server = Launched::spawn(&database);
-    server.listens().expect("a start");
-    server.end();
+    let (server, started) = launch_on(&database);
+    started.expect("a start");
+    end(server);
     assert_eq!(names(&database), ["hans", "maria"]);
 
     // One that is killed leaves nothing that is in the way of the next.
@@ -453,27 +389,22 @@ fn a_name_is_a_name_whatever_it_begins_with() {
                 .current_dir(directory.path())
                 .args(["--scrypt", CHEAP_SCRYPT]);
             command.args(["--listen", "127.0.0.1:0", "--database", name]);
-            command.stdin(Stdio::null()).stderr(Stdio::piped());
-            Launched(command.spawn().expect("plauschd"))
+            server::launch(&mut command)
         };
-        let mut server = launch();
-        let mut hans = Client::connect(server.listens().expect("a start"));
+        let (server, address) = launch();
+        let mut hans = Client::connect(address);
         hans.register("hans");
         hans.close();
         let tool = |arguments: &[&str]| {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_plauschctl"));
-            command
-                .current_dir(directory.path())
-                .args(["-d", name])
-                .args(arguments);
-            let output = command.stdin(Stdio::null()).output().expect("plauschctl");
+            let mut command = tool(Path::new(name));
+            let output = output(command.current_dir(directory.path()).args(arguments), "");
             let error = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.success(), "{name} {arguments:?}: {error}");
             String::from_utf8(output.stdout).expect("UTF-8")
         };
         assert!(tool(&["user", "list"]).contains("hans"), "{name}");
         tool(&["backup", "file:copy.db"]);
-        server.end();
+        end(server);
         assert!(
             directory
                 .path()
@@ -485,11 +416,11 @@ fn a_name_is_a_name_whatever_it_begins_with() {
             "{name}"
         );
         tool(&["restore", "--force", "file:copy.db"]);
-        let mut server = launch();
-        let mut hans = Client::connect(server.listens().expect("a start"));
+        let (server, address) = launch();
+        let mut hans = Client::connect(address);
         hans.login("hans");
         hans.close();
-        server.end();
+        end(server);
         let mut left: Vec<_> = fs::read_dir(directory.path())
             .expect("read_dir")
             .map(|entry| entry.expect("entry").file_name())

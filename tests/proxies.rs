@@ -248,6 +248,7 @@ mod tls {
     use std::net::{SocketAddr, TcpStream};
 
     use crate::support::certificates::{self, NAMES, Validity, authority, trust};
+    use crate::support::client::tcp_from;
     use crate::support::system::TempDir;
     use plausch::tls::client::Stream;
 
@@ -266,8 +267,7 @@ mod tls {
 
     /// A connection of the proxy's to the port with TLS.
     fn raw(to: SocketAddr) -> TcpStream {
-        let stream = Client::connect_from(PROXY, to);
-        let stream = stream.socket().try_clone().expect("a socket");
+        let stream = tcp_from(PROXY, to);
         stream.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
         stream
     }

@@ -56,7 +56,7 @@ fn sighup_hurts_nobody_and_says_what_was_read_again() {
     let mut server = TestServer::start();
     let (mut hans, mut maria, chat) = pair(&server, "hans", "maria");
     signal("HUP", server.pid());
-    server.wait_for_log("reloaded: limits of the system: ", TIMEOUT);
+    server.wait_for_log("] reloaded: limits of the system: ", TIMEOUT);
     server.wait_for_log("not reloaded: the options", TIMEOUT);
     hans.say(chat, "still here");
     assert_eq!(maria.recv_push().message, "still here");

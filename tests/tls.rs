@@ -10,7 +10,7 @@ use crate::support::certificates::{self, Authority, NAMES, Validity, authority, 
 use crate::support::client::{Client, TIMEOUT};
 use crate::support::link::Link;
 use crate::support::people::{PASSWORD, pair, register_and_login};
-use crate::support::server::{TestServer, program, signal};
+use crate::support::server::{TestServer, program, refuses, signal};
 use crate::support::system::TempDir;
 use plausch::tls::client::{ConnectError, Stream, Trust};
 
@@ -195,7 +195,8 @@ fn files_that_cannot_be_used_are_one_line_and_exit_code_1() {
                 None => drop(std::fs::remove_file(path(name))),
             }
         }
-        let output = Command::new(program())
+        let mut command = Command::new(program());
+        command
             .args(["--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0"])
             .args(["--database", &path("plausch.db")])
             .args([
@@ -203,12 +204,8 @@ fn files_that_cannot_be_used_are_one_line_and_exit_code_1() {
                 &path("cert.pem"),
                 "--tls-key",
                 &path("key.pem"),
-            ])
-            .output()
-            .expect("plauschd");
-        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-        assert_eq!(output.status.code(), Some(1), "{why}: {stderr}");
-        assert_eq!(stderr.lines().count(), 1, "{why}: {stderr}");
+            ]);
+        let stderr = refuses(&mut command, 1);
         assert!(stderr.contains(why), "{why}: {stderr}");
         assert!(!stderr.contains("BEGIN"), "{stderr}");
     }

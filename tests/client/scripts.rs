@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -318,12 +320,15 @@ fn what_nobody_read_comes_again() {
     drop(bernd);
     anna.say(chat, "first");
     let mut tail = at(&server, "bernd", &["tail"]);
-    let mut child = tail.stdout(Stdio::piped()).spawn().expect("started");
-    let mut out = BufReader::new(child.stdout.take().expect("stdout"));
+    // No pipe: a program that another test just starts has a copy of its end until it runs.
+    let (out, end) = UnixStream::pair().expect("sockets");
+    let stdout = tail.stdout(OwnedFd::from(end));
+    let mut child = stdout.spawn().expect("started");
     let mut line = String::new();
-    out.read_line(&mut line).expect("a line");
+    let read = BufReader::new(&out).read_line(&mut line);
+    read.expect("a line");
     assert!(line.ends_with(" anna: first\n"), "{line:?}");
-    drop(out);
+    out.shutdown(Shutdown::Both).expect("shutdown");
     anna.say(chat, "second");
     assert_eq!(child.wait().expect("ended").code(), Some(0));
     let tail = at(

@@ -1,13 +1,15 @@
 //! One connection. Every read is timed, and what was said so far is shown when something is
 //! missing.
 
-use super::link::Link;
-use super::system::{unread, wait_for};
-use socket2::{Domain, SockRef, Socket, Type};
+#[cfg(feature = "tls")]
+use super::certificates;
+use super::link::{Lines, Link, Way};
+use super::system::{reset, unread, wait_for};
+use socket2::{Domain, Socket, Type};
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{ErrorKind, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// How long whatever must come may take, unless a test says otherwise. Only a test that fails waits
@@ -18,12 +20,23 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 const KEPT_LINES: usize = 60;
 const KEPT_CHARS: usize = 160;
 
+/// Whether the tests that use this speak TLS: those below `over_tls.rs` do wherever they connect, so
+/// that the same tests are run once over each.
+pub fn wants_tls() -> bool {
+    module_path!().contains("::over_tls::")
+}
+
+/// How the tests reach a server.
+fn way() -> Way {
+    #[cfg(feature = "tls")]
+    if wants_tls() {
+        return Way::Tls(certificates::trust().clone());
+    }
+    Way::Plain
+}
+
 pub struct Client {
-    stream: Link,
-    /// What was read and not yet taken: `buffer[start..]`, without a line end before `scanned`.
-    buffer: Vec<u8>,
-    start: usize,
-    scanned: usize,
+    lines: Lines,
     said: VecDeque<String>,
     tokens: u64,
     /// The user name it was registered or logged in under by the helpers of `people`.
@@ -64,27 +77,21 @@ impl Client {
 
     /// A client with an address of its own, one of those of the loopback network: 127.0.0.`host`.
     pub fn connect_from(host: u8, to: SocketAddr) -> Client {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
-        let from = SocketAddr::from(([127, 0, 0, host], 0));
-        socket.bind(&from.into()).expect("bind");
-        socket.connect(&to.into()).expect("connect");
-        Client::over(socket.into()).expect("a connection")
+        Client::over(tcp_from(host, to)).expect("a connection")
     }
 
     /// A client on a connection that was made in some other way.
     pub fn over(stream: TcpStream) -> std::io::Result<Client> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(TIMEOUT))?;
-        Ok(Client::with(Link::over(stream)?))
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        Ok(Client::with(Link::over(stream, &way())?))
     }
 
     /// A client that travels in this.
     pub fn with(stream: Link) -> Client {
         Client {
-            stream,
-            buffer: Vec::new(),
-            start: 0,
-            scanned: 0,
+            lines: Lines::new(stream),
             said: VecDeque::new(),
             tokens: 0,
             user: String::new(),
@@ -110,7 +117,7 @@ impl Client {
     /// Sends bytes and waits until the server has read them all.
     pub fn send_raw_and_wait(&mut self, bytes: &[u8]) {
         self.send_raw(bytes);
-        let socket = self.stream.socket();
+        let socket = self.lines.link.socket();
         wait_for("the server has read everything", self.timeout, || {
             (unread(socket) == Some(0)).then_some(())
         });
@@ -128,11 +135,11 @@ impl Client {
 
     /// Sends bytes where it does not matter whether the server still takes them.
     pub fn send_raw_if_open(&mut self, bytes: &[u8]) -> bool {
-        self.stream.write_all(bytes).is_ok()
+        self.lines.link.write_all(bytes).is_ok()
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        if let Err(error) = self.stream.write_all(bytes) {
+        if let Err(error) = self.lines.link.write_all(bytes) {
             panic!("cannot send: {error}\n{}", self.conversation());
         }
     }
@@ -203,7 +210,7 @@ impl Client {
     /// Nothing more is sent; the server sees the end of input and still answers.
     pub fn shutdown_write(&mut self) {
         // A connection that the server has just closed is one to which nothing is sent, too.
-        let _ = self.stream.finish();
+        let _ = self.lines.link.finish();
     }
 
     /// Closes in order: sends nothing more, reads to the end. Afterwards the server has let go of
@@ -215,104 +222,76 @@ impl Client {
 
     /// Drops the connection by a reset, as a program does that crashes with input unread.
     pub fn reset(self) {
-        let linger = SockRef::from(self.stream.socket()).set_linger(Some(Duration::ZERO));
-        linger.expect("set_linger");
+        reset(self.lines.link.socket());
     }
 
     /// A second handle to the same connection, for a thread that only writes.
     pub fn writer(&self) -> Link {
-        self.stream.clone()
+        self.lines.link.clone()
     }
 
     /// The connection's socket.
     pub fn socket(&self) -> &TcpStream {
-        self.stream.socket()
+        self.lines.link.socket()
     }
 
     /// What comes next within `timeout`.
     pub fn next(&mut self, timeout: Duration) -> Received {
         let end = Instant::now() + timeout;
-        loop {
-            if let Some(line) = self.take_line() {
-                self.note('<', &line);
-                return Received::Line(line);
-            }
+        while !self.lines.has_line() {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Received::TimedOut;
             }
             if !self.fill(left) {
+                let rest = String::from_utf8_lossy(self.lines.ahead());
                 assert!(
-                    self.start == self.buffer.len(),
+                    rest.is_empty(),
                     "the connection ends within a line: `{}`\n{}",
-                    short(&String::from_utf8_lossy(&self.buffer[self.start..])),
+                    short(&rest),
                     self.conversation()
                 );
                 return Received::Closed;
             }
+        }
+        let line = self.lines.line().strip_suffix(b"\r\n").map(<[u8]>::to_vec);
+        match line.map(String::from_utf8) {
+            Some(Ok(text)) if !text.contains('\r') => {
+                self.note('<', &text);
+                Received::Line(text)
+            }
+            other => panic!(
+                "not a line of UTF-8 with CR LF: {other:?}\n{}",
+                self.conversation()
+            ),
         }
     }
 
     /// The next bytes, so many or fewer if no more come; for what is not a line.
     pub fn recv_raw(&mut self, count: usize) -> Vec<u8> {
         let end = Instant::now() + self.timeout;
-        while self.buffer.len() - self.start < count {
+        while self.lines.ahead().len() < count {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() || !self.fill(left) {
                 break;
             }
         }
-        let end = self.buffer.len().min(self.start + count);
-        let bytes = self.buffer[self.start..end].to_vec();
-        self.start = end;
-        self.scanned = self.scanned.max(end);
-        bytes
-    }
-
-    fn take_line(&mut self) -> Option<String> {
-        let from = self.scanned;
-        let found = self.buffer[from..].iter().position(|&byte| byte == b'\n');
-        let Some(at) = found.map(|offset| from + offset) else {
-            self.scanned = self.buffer.len();
-            return None;
-        };
-        let line = &self.buffer[self.start..at];
-        let text = match line.strip_suffix(b"\r").map(std::str::from_utf8) {
-            Some(Ok(text)) if !text.contains('\r') => text.to_owned(),
-            _ => panic!(
-                "not a line of UTF-8 with CR LF: `{}`\n{}",
-                short(&line.escape_ascii().to_string()),
-                self.conversation()
-            ),
-        };
-        self.start = at + 1;
-        self.scanned = at + 1;
-        Some(text)
+        let count = count.min(self.lines.ahead().len());
+        self.lines.take(count).to_vec()
     }
 
     /// Reads once. False at the end of the connection.
     fn fill(&mut self, timeout: Duration) -> bool {
-        if self.start > 0 {
-            self.buffer.drain(..self.start);
-            self.scanned -= self.start;
-            self.start = 0;
-        }
         // The system rounds down to nothing what is shorter than its clock's tick.
         let timeout = timeout.max(Duration::from_millis(1));
-        let set = self.stream.socket().set_read_timeout(Some(timeout));
+        let set = self.lines.link.socket().set_read_timeout(Some(timeout));
         set.expect("set_read_timeout");
-        let mut chunk = [0; 64 * 1024];
-        match self.stream.read(&mut chunk) {
-            Ok(0) => false,
-            Ok(read) => {
-                self.buffer.extend_from_slice(&chunk[..read]);
-                true
-            }
+        match self.lines.fill() {
+            Ok(read) => read > 0,
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => true,
                 ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
-                    self.buffer.clear();
-                    self.scanned = 0;
+                    self.lines.take(self.lines.ahead().len());
                     false
                 }
                 _ => panic!("cannot read: {error}\n{}", self.conversation()),
@@ -332,6 +311,25 @@ impl Client {
         let said: Vec<&str> = self.said.iter().map(String::as_str).collect();
         format!("--- {} said so far:\n{}", self.user, said.join("\n"))
     }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // Closing is not enough: a program that another test just starts has a copy of the socket
+        // until it runs, and what the server sends meanwhile would be acknowledged.
+        if self.lines.link.is_last() {
+            let _ = self.lines.link.socket().shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// A connection with an address of its own, 127.0.0.`host`.
+pub fn tcp_from(host: u8, to: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
+    let from = SocketAddr::from(([127, 0, 0, host], 0));
+    socket.bind(&from.into()).expect("bind");
+    socket.connect(&to.into()).expect("connect");
+    socket.into()
 }
 
 /// A line as a failure shows it: long ones are cut.

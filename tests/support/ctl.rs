@@ -1,8 +1,7 @@
 //! Running the operator's tool, and a flood of messages for it to work beside.
 
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -11,30 +10,18 @@ use super::client::{Received, TIMEOUT};
 use super::link::Link;
 use super::people::pair;
 use super::server::TestServer;
-use super::system::{Stop, wait_for};
+use super::system::{Stop, output, wait_for};
 
 /// Runs the tool on a database until it ends, which it must do soon.
 pub fn run(database: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_plauschctl"))
-        .arg("--database")
-        .arg(database)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("plauschctl");
-    let mut stdin = child.stdin.take().expect("stdin is piped");
-    // One that reads nothing may be gone already.
-    let _ = stdin.write_all(input.as_bytes());
-    drop(stdin);
-    let output = thread::spawn(move || child.wait_with_output());
-    wait_for(
-        &format!("plauschctl {arguments:?} has ended"),
-        TIMEOUT,
-        || output.is_finished().then_some(()),
-    );
-    output.join().expect("join").expect("plauschctl")
+    output(tool(database).args(arguments), input)
+}
+
+/// The tool, for a database.
+pub fn tool(database: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plauschctl"));
+    command.arg("--database").arg(database);
+    command
 }
 
 /// Runs it, and it must succeed; gives what it printed.

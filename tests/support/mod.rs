@@ -8,6 +8,7 @@ pub mod client;
 pub mod ctl;
 pub mod link;
 pub mod people;
+pub mod process;
 pub mod random;
 pub mod server;
 pub mod system;

@@ -1,12 +1,17 @@
 //! What the tests ask of the operating system: directories of their own, memory figures, limits.
 
+use super::client::TIMEOUT;
+use super::process::{figure, poll};
 use std::fs;
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A directory that nobody else has, removed on drop.
 pub struct TempDir(PathBuf);
@@ -39,39 +44,38 @@ impl Drop for TempDir {
     }
 }
 
-/// Resident memory of a process, in KiB.
-pub fn rss_kib(pid: u32) -> u64 {
-    // smaps_rollup counts exactly; the figure in status may lag behind by 64 pages a thread.
-    let path = format!("/proc/{pid}/smaps_rollup");
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let line = text.lines().find(|line| line.starts_with("Rss:"));
-    let words = line.and_then(|line| line.split_ascii_whitespace().nth(1));
-    words
-        .and_then(|kib| kib.parse().ok())
-        .unwrap_or_else(|| panic!("no Rss in {path}:\n{text}"))
+/// Runs a program until it ends, which it must do soon.
+pub fn output(command: &mut Command, input: &str) -> Output {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    // One that reads nothing may be gone already.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = thread::spawn(move || child.wait_with_output());
+    wait_for(&format!("{command:?} has ended"), TIMEOUT, || {
+        output.is_finished().then_some(())
+    });
+    output.join().expect("join").expect("wait")
 }
 
 /// Lets this process and its children open `wanted` files, if the hard limit allows it.
-#[allow(unsafe_code)]
 pub fn raise_open_files(wanted: u64) {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: both calls get a valid pointer to a struct of the type they expect.
-    let read = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    assert_eq!(read, 0, "getrlimit: {}", std::io::Error::last_os_error());
-    if limit.rlim_cur < wanted {
-        limit.rlim_cur = wanted.min(limit.rlim_max);
-        // SAFETY: as above.
-        let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
-        assert_eq!(set, 0, "setrlimit: {}", std::io::Error::last_os_error());
-    }
-    let have = limit.rlim_cur;
+    let own = std::process::id();
+    let now = limit(own, libc::RLIMIT_NOFILE, None);
     assert!(
-        have >= wanted,
-        "this test needs {wanted} open files and gets {have}: raise the limit (ulimit -Hn)"
+        now.rlim_max >= wanted,
+        "this test needs {wanted} open files and gets {}: raise the limit (ulimit -Hn)",
+        now.rlim_max
     );
+    if now.rlim_cur < wanted {
+        limit(own, libc::RLIMIT_NOFILE, Some((wanted, now.rlim_max)));
+    }
 }
 
 /// How many descriptors a process has open.
@@ -96,67 +100,60 @@ pub fn threads(pid: u32) -> usize {
     entries.expect("/proc").count()
 }
 
-/// Limits how many files a running process may open from now on; None for what it may at most.
+/// Sets a limit of a running process, and gives the one before; None changes nothing.
 #[allow(unsafe_code)]
-pub fn limit_open_files(pid: u32, limit: Option<u64>) {
+fn limit(pid: u32, which: libc::__rlimit_resource_t, new: Option<(u64, u64)>) -> libc::rlimit {
     let pid = libc::pid_t::try_from(pid).expect("a process id");
-    let mut now = libc::rlimit {
+    let mut before = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
-    let which = libc::RLIMIT_NOFILE;
-    // SAFETY: all pointers are null or valid, and point to a struct of the type expected.
-    let read = unsafe { libc::prlimit(pid, which, std::ptr::null(), &raw mut now) };
-    assert_eq!(read, 0, "prlimit: {}", std::io::Error::last_os_error());
-    now.rlim_cur = limit.unwrap_or(now.rlim_max);
-    // SAFETY: as above.
-    let set = unsafe { libc::prlimit(pid, which, &raw const now, std::ptr::null_mut()) };
-    assert_eq!(set, 0, "prlimit: {}", std::io::Error::last_os_error());
+    let new = new.map(|(rlim_cur, rlim_max)| libc::rlimit { rlim_cur, rlim_max });
+    let pointer = new.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: both pointers are null or valid, and point to a struct of the type expected.
+    let done = unsafe { libc::prlimit(pid, which, pointer, &raw mut before) };
+    assert_eq!(done, 0, "prlimit: {}", std::io::Error::last_os_error());
+    before
+}
+
+/// Limits how many files a running process may open from now on; None for what it may at most.
+pub fn limit_open_files(pid: u32, wanted: Option<u64>) {
+    let most = limit(pid, libc::RLIMIT_NOFILE, None).rlim_max;
+    limit(
+        pid,
+        libc::RLIMIT_NOFILE,
+        Some((wanted.unwrap_or(most), most)),
+    );
+}
+
+/// Takes files from a running process for good: the hard limit is lowered, too.
+pub fn take_open_files(pid: u32, wanted: u64) {
+    limit(pid, libc::RLIMIT_NOFILE, Some((wanted, wanted)));
 }
 
 /// The memory of a process that it can write to, in bytes, used or not.
 pub fn writable_memory(pid: u32) -> u64 {
-    1024 * status_kib(pid, "VmData:")
+    1024 * figure(pid, "status", "VmData").expect("/proc")
 }
 
 /// Limits that of a running process, in bytes; None for no limit. (Of its address space, the
 /// allocator has some reserved that nothing is in.)
-#[allow(unsafe_code)]
-pub fn limit_writable_memory(pid: u32, limit: Option<u64>) {
-    let pid = libc::pid_t::try_from(pid).expect("a process id");
-    let limit = libc::rlimit {
-        rlim_cur: limit.unwrap_or(libc::RLIM_INFINITY),
-        rlim_max: libc::RLIM_INFINITY,
-    };
-    let which = libc::RLIMIT_DATA;
-    // SAFETY: both pointers are null or valid, and point to a struct of the type expected.
-    let set = unsafe { libc::prlimit(pid, which, &raw const limit, std::ptr::null_mut()) };
-    assert_eq!(set, 0, "prlimit: {}", std::io::Error::last_os_error());
+pub fn limit_writable_memory(pid: u32, wanted: Option<u64>) {
+    let wanted = wanted.unwrap_or(libc::RLIM_INFINITY);
+    limit(pid, libc::RLIMIT_DATA, Some((wanted, libc::RLIM_INFINITY)));
 }
 
-/// A figure of /proc/PID/status that is given in KiB.
-fn status_kib(pid: u32, name: &str) -> u64 {
-    let path = format!("/proc/{pid}/status");
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let line = text.lines().find(|line| line.starts_with(name));
-    let words = line.and_then(|line| line.split_ascii_whitespace().nth(1));
-    words
-        .and_then(|kib| kib.parse().ok())
-        .unwrap_or_else(|| panic!("no {name} in {path}:\n{text}"))
-}
-
-/// Takes files from a running process for good: the hard limit is lowered, too.
+/// Resets a connection, however many descriptors it has.
 #[allow(unsafe_code)]
-pub fn take_open_files(pid: u32, limit: u64) {
-    let pid = libc::pid_t::try_from(pid).expect("a process id");
-    let limit = libc::rlimit {
-        rlim_cur: limit,
-        rlim_max: limit,
+pub fn reset(stream: &TcpStream) {
+    let nowhere = libc::sockaddr {
+        sa_family: libc::AF_UNSPEC as libc::sa_family_t,
+        sa_data: [0; 14],
     };
-    let which = libc::RLIMIT_NOFILE;
-    // SAFETY: both pointers are null or valid, and point to a struct of the type expected.
-    let set = unsafe { libc::prlimit(pid, which, &raw const limit, std::ptr::null_mut()) };
-    assert_eq!(set, 0, "prlimit: {}", std::io::Error::last_os_error());
+    let length = size_of_val(&nowhere) as libc::socklen_t;
+    // SAFETY: the address is valid and as long as is said; the descriptor is open.
+    let done = unsafe { libc::connect(stream.as_raw_fd(), &raw const nowhere, length) };
+    assert_eq!(done, 0, "connect: {}", std::io::Error::last_os_error());
 }
 
 /// The bytes of a connection (over IPv4) that its other end has not yet read; None where it is not
@@ -187,18 +184,8 @@ fn queue(local: &str, remote: &str, which: usize) -> Option<u64> {
 }
 
 /// Waits until `done` gives something; panics with `what` when it has not after `timeout`.
-pub fn wait_for<T>(what: &str, timeout: Duration, mut done: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + timeout;
-    loop {
-        if let Some(value) = done() {
-            return value;
-        }
-        assert!(
-            Instant::now() < end,
-            "waited {timeout:?} in vain until {what}"
-        );
-        thread::sleep(Duration::from_millis(5));
-    }
+pub fn wait_for<T>(what: &str, timeout: Duration, done: impl FnMut() -> Option<T>) -> T {
+    poll(timeout, done).unwrap_or_else(|| panic!("waited {timeout:?} in vain until {what}"))
 }
 
 /// The highest resident memory of a process since this was made, as the kernel keeps it: no peak is
@@ -214,7 +201,7 @@ impl RssWatch {
     }
 
     pub fn highest_kib(self) -> u64 {
-        status_kib(self.0, "VmHWM:")
+        figure(self.0, "status", "VmHWM").expect("/proc")
     }
 }
 

@@ -6,7 +6,7 @@
 mod run;
 mod text;
 
-use super::link::wants_tls;
+use super::client::wants_tls;
 use super::server::TestServer;
 use run::Run;
 use std::fs;

@@ -36,11 +36,8 @@ pub fn build(bench: &Bench, messages: usize) -> Result<PathBuf> {
     let pairs = (0..USERS / 2).map(|pair| (2 * pair, 2 * pair + 1));
     let of_first = (2..=CHATS).map(|other| (0, other));
     let plan = Plan {
-        users: USERS,
-        chats: pairs.chain(of_first).collect(),
         messages,
-        delivered: true,
-        one_way: false,
+        ..Plan::quiet(USERS, pairs.chain(of_first).collect())
     };
     database::build(&path, &plan, &bench.hash)?;
     Ok(path)
@@ -144,11 +141,8 @@ fn history(bench: &mut Bench) -> Result<()> {
     bench.say("a deep chat");
     let path = bench.dir.join("deep.db");
     let plan = Plan {
-        users: 2,
-        chats: vec![(0, 1)],
         messages: DEEP,
-        delivered: true,
-        one_way: false,
+        ..Plan::quiet(2, vec![(0, 1)])
     };
     database::build(&path, &plan, &bench.hash)?;
     let server = Server::start(&bench.program, &path)?;
@@ -181,14 +175,20 @@ fn rows(bench: &mut Bench) {
         };
         report.row(Section::Growth, &name, &key, Unit::Rate, &remark);
     }
-    let name = "login with a backlog of 100,000, to the last 220";
-    report.row(Section::Growth, name, "backlog", Unit::Millis, "");
-    let name = "112 with 1,000 chats";
-    report.row(Section::Growth, name, "list chats", Unit::Millis, "");
-    let name = "120 with 10,000 users";
-    report.row(Section::Growth, name, "list users", Unit::Millis, "");
-    let name = "130 in the middle of a chat of 1,000,000, 100 messages";
-    report.row(Section::Growth, name, "history", Unit::Millis, "");
+    for (name, key) in [
+        (
+            "login with a backlog of 100,000, to the last 220",
+            "backlog",
+        ),
+        ("112 with 1,000 chats", "list chats"),
+        ("120 with 10,000 users", "list users"),
+        (
+            "130 in the middle of a chat of 1,000,000, 100 messages",
+            "history",
+        ),
+    ] {
+        report.row(Section::Growth, name, key, Unit::Millis, "");
+    }
     report.ratio(
         "throughput with 1,000,000 messages stored: of that with 1,000",
         "growth 1000000",

@@ -1,14 +1,14 @@
 //! What doing nothing costs: memory of connections at rest, and the time until the first answer.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::Bench;
 use crate::database::{self, Plan};
 use crate::failure::{Doing, Failure, Result};
-use crate::process;
+use crate::link::Link;
+use crate::process::{self, resident};
 use crate::report::{Section, Unit, significant};
 use crate::server::{PASSWORD, Server};
 
@@ -27,13 +27,7 @@ const REST: Duration = Duration::from_secs(15);
 /// Measures memory and start. `million` is a database with a million messages and 10,000 users.
 pub fn measure(bench: &mut Bench, million: &Path) -> Result<()> {
     let users = bench.dir.join("users.db");
-    let plan = Plan {
-        users: STEPS[2],
-        chats: Vec::new(),
-        messages: 0,
-        delivered: true,
-        one_way: false,
-    };
+    let plan = Plan::quiet(STEPS[2], Vec::new());
     database::build(&users, &plan, &bench.hash)?;
     for run in 1..=bench.runs {
         bench.say(&format!("connections at rest, {run} of {}", bench.runs));
@@ -52,7 +46,8 @@ pub fn measure(bench: &mut Bench, million: &Path) -> Result<()> {
         }
     }
     database::remove(&users);
-    rows(bench)
+    rows(bench);
+    Ok(())
 }
 
 fn ramp(bench: &mut Bench, users: &Path) -> Result<()> {
@@ -117,11 +112,6 @@ impl Figures {
     }
 }
 
-fn resident(pid: u32) -> Result<f64> {
-    // smaps_rollup is exact; the counters behind VmRSS are not.
-    process::figure(pid, "smaps_rollup", "Rss")
-}
-
 fn threads(pid: u32) -> Result<f64> {
     process::figure(pid, "status", "Threads")
 }
@@ -137,29 +127,19 @@ fn open_files() -> Result<usize> {
 }
 
 /// Logs users in, many at once.
-fn login(server: &Server, users: std::ops::Range<usize>) -> Result<Vec<TcpStream>> {
+fn login(server: &Server, users: Range<usize>) -> Result<Vec<Link>> {
     let mut all = Vec::with_capacity(users.len());
-    let users: Vec<usize> = users.collect();
-    for some in users.chunks(AT_ONCE) {
-        let start = all.len();
-        for user in some {
-            let mut stream = TcpStream::connect(server.address())?;
-            stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-            stream.write_all(format!("110 u{user} {PASSWORD}\n").as_bytes())?;
-            all.push(stream);
+    let mut users = users.peekable();
+    while users.peek().is_some() {
+        let mut some = Vec::with_capacity(AT_ONCE);
+        for user in users.by_ref().take(AT_ONCE) {
+            let mut wire = server.connect()?;
+            wire.send(format!("110 u{user} {PASSWORD}\n").as_bytes())?;
+            some.push(wire);
         }
-        for stream in &mut all[start..] {
-            let mut answer = [0; 64];
-            let mut length = 0;
-            while !answer[..length].contains(&b'\n') {
-                match stream.read(&mut answer[length..]).doing("logging in")? {
-                    0 => return Err(Failure::new("the server turned a connection away")),
-                    count => length += count,
-                }
-            }
-            if !answer.starts_with(b"212 400") {
-                return Err(Failure::new("the server refused a login"));
-            }
+        for mut wire in some {
+            wire.receive("212 400").doing("logging in")?;
+            all.push(wire.into_link());
         }
     }
     Ok(all)
@@ -167,17 +147,8 @@ fn login(server: &Server, users: std::ops::Range<usize>) -> Result<Vec<TcpStream
 
 /// Waits until no thread is left that only wrote something, and the memory does not change.
 fn rest(pid: u32, expected: f64) -> Result<()> {
-    let deadline = Instant::now() + REST;
-    let mut last = 0.0;
-    let mut same = 0;
-    while same < 4 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(250));
-        let now = resident(pid)?;
-        let settled = threads(pid)? <= expected && (now - last).abs() < 64.0;
-        same = if settled { same + 1 } else { 0 };
-        last = now;
-    }
-    Ok(())
+    let still = || Ok(threads(pid)? <= expected);
+    process::come_to_rest(REST, 4, || resident(pid), still)
 }
 
 /// From exec to the first answered packet.
@@ -195,38 +166,12 @@ fn start(bench: &mut Bench, program: &Path, database: &Path, name: &str) -> Resu
     server.stop()
 }
 
-fn rows(bench: &mut Bench) -> Result<()> {
+fn rows(bench: &mut Bench) {
     for step in STEPS {
-        if let Some(why) = bench.idle_refusals.get(&step) {
-            let name = format!("{} connections", significant(step as f64));
-            bench.report.absent(Section::Idle, &name, why);
-        }
-        for (what, shown) in [
-            ("rss", "resident memory"),
-            ("pss", "proportional memory"),
-            ("stack", "kernel stack"),
-        ] {
-            let name = format!(
-                "{shown} a logged-in connection, {} of them",
-                significant(step as f64)
-            );
-            let key = format!("idle {step} {what}");
-            let remark = match (what, step) {
-                ("rss", _) => "goal: at most 12 KiB",
-                ("stack", _) => "16 KiB a thread with pages up to that",
-                _ => "",
-            };
-            bench
-                .report
-                .row(Section::Idle, &name, &key, Unit::Kib, remark);
-        }
-        let name = format!(
-            "resident memory in all, {} connections",
-            significant(step as f64)
-        );
-        let key = format!("idle {step} all");
-        bench.report.row(Section::Idle, &name, &key, Unit::Mib, "");
+        memory_rows(bench, step);
     }
+    let report = &mut bench.report;
+    let small_memory = "goal: at most 5 MiB";
     for (name, shown, goal) in [
         ("empty", "an empty database", ""),
         (
@@ -235,29 +180,47 @@ fn rows(bench: &mut Bench) -> Result<()> {
             "goal: at most 30 ms",
         ),
     ] {
-        let (first, resident) = (format!("first {name}"), format!("start {name}"));
-        let report = &mut bench.report;
         let label = format!("exec to first answer, {shown}");
+        let first = format!("first {name}");
         report.row(Section::Idle, &label, &first, Unit::Millis, goal);
         let label = format!("resident memory at start, {shown}");
-        report.row(
-            Section::Idle,
-            &label,
-            &resident,
-            Unit::Mib,
-            "goal: at most 5 MiB",
-        );
+        let resident = format!("start {name}");
+        report.row(Section::Idle, &label, &resident, Unit::Mib, small_memory);
     }
-    let small = "resident memory at start, server only, an empty database";
-    let goal = "goal: at most 5 MiB";
-    if bench.small.is_some() {
-        let report = &mut bench.report;
-        report.row(Section::Idle, small, "start small", Unit::Mib, goal);
-    } else {
-        let why = "no program was given with --small";
-        bench.report.absent(Section::Idle, small, why);
+    let label = "resident memory at start, server only, an empty database";
+    match bench.small {
+        Some(_) => report.row(Section::Idle, label, "start small", Unit::Mib, small_memory),
+        None => report.absent(Section::Idle, label, "no program was given with --small"),
     }
-    // Whatever of the programs was built.
+    size_rows(bench);
+}
+
+fn memory_rows(bench: &mut Bench, step: usize) {
+    let report = &mut bench.report;
+    let number = significant(step as f64);
+    if let Some(why) = bench.idle_refusals.get(&step) {
+        report.absent(Section::Idle, &format!("{number} connections"), why);
+    }
+    for (what, shown, remark) in [
+        ("rss", "resident memory", "goal: at most 12 KiB"),
+        ("pss", "proportional memory", ""),
+        (
+            "stack",
+            "kernel stack",
+            "16 KiB a thread with pages up to that",
+        ),
+    ] {
+        let label = format!("{shown} a logged-in connection, {number} of them");
+        let key = format!("idle {step} {what}");
+        report.row(Section::Idle, &label, &key, Unit::Kib, remark);
+    }
+    let label = format!("resident memory in all, {number} connections");
+    let key = format!("idle {step} all");
+    report.row(Section::Idle, &label, &key, Unit::Mib, "");
+}
+
+/// Whatever of the programs was built.
+fn size_rows(bench: &mut Bench) {
     let beside = |name| Some(bench.program.with_file_name(name));
     for (name, path, remark) in [
         ("plauschd", Some(bench.program.clone()), ""),
@@ -271,12 +234,9 @@ fn rows(bench: &mut Bench) -> Result<()> {
     ] {
         if let Some(data) = path.and_then(|path| std::fs::metadata(path).ok()) {
             let label = format!("size of {name}");
-            let size = data.len() as f64 / 1_048_576.0;
-            bench.report.add(label.as_str(), size);
-            bench
-                .report
-                .row(Section::Idle, &label, &label, Unit::Mib, remark);
+            let report = &mut bench.report;
+            report.add(label.as_str(), data.len() as f64 / 1_048_576.0);
+            report.row(Section::Idle, &label, &label, Unit::Mib, remark);
         }
     }
-    Ok(())
 }

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -12,7 +12,9 @@ use rusqlite::Connection;
 use crate::Bench;
 use crate::database::{self, BODY, INDEX, INSERT};
 use crate::failure::{Doing, Failure, Result};
+use crate::link::Way;
 use crate::load::{self, Pair};
+use crate::process::Helper;
 use crate::report::{Section, Unit};
 use crate::wire::Wire;
 
@@ -38,12 +40,9 @@ pub fn disk(bench: &mut Bench) -> Result<()> {
             latencies.push(one.elapsed().as_nanos() as u64);
         }
         latencies.sort_unstable();
-        bench
-            .report
-            .add("disk p50", load::quantile(&latencies, 0.5));
-        bench
-            .report
-            .add("disk p99", load::quantile(&latencies, 0.99));
+        for (key, quantile) in [("disk p50", 0.5), ("disk p99", 0.99)] {
+            bench.report.add(key, load::quantile(&latencies, quantile));
+        }
         std::fs::remove_file(&path)?;
     }
     let report = &mut bench.report;
@@ -132,7 +131,7 @@ pub fn sqlite(bench: &mut Bench) -> Result<()> {
 
 /// An echo server with a thread for each connection, in a process of its own.
 pub struct Echo {
-    child: Child,
+    helper: Helper,
     address: SocketAddr,
 }
 
@@ -151,14 +150,14 @@ impl Echo {
         BufReader::new(stdout).read_line(&mut line)?;
         let port: u16 = line.trim().parse().doing("the echo server's port")?;
         Ok(Echo {
-            child,
+            helper: Helper(child),
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         })
     }
 
     /// Its process.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.helper.0.id()
     }
 
     /// Connects clients, one for what is a pair elsewhere.
@@ -167,18 +166,11 @@ impl Echo {
         let line = format!("115 1000 {BODY}\r\n");
         load::all(pairs, |_| {
             Ok(EchoTalk {
-                wire: Wire::connect(self.address)?,
+                wire: Wire::connect(&Way::Plain, self.address)?,
                 burst: line.repeat(window).into_bytes(),
                 window,
             })
         })
-    }
-}
-
-impl Drop for Echo {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

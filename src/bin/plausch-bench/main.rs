@@ -20,6 +20,14 @@ mod talks;
 mod tls;
 mod wire;
 
+// What the tests also stand on; not all of it is needed here.
+#[allow(dead_code)]
+#[path = "../../../tests/support/link.rs"]
+mod link;
+#[allow(dead_code)]
+#[path = "../../../tests/support/process.rs"]
+mod started;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,6 +45,24 @@ const DIRECTORY: &str = "plausch-bench-";
 
 /// The groups that `--only` takes.
 const GROUPS: [&str; 6] = ["limits", "server", "tls", "idle", "growth", "media"];
+
+/// Its options with a value: name, hint and text.
+const OPTIONS: [(&str, &str, &str); 6] = [
+    ("only", "GROUP", "groups to measure, with commas between"),
+    ("server", "PATH", "the server's program"),
+    (
+        "small",
+        "PATH",
+        "the server built without client and TLS, for its size and memory",
+    ),
+    ("seconds", "S", "for each run (default 1.5)"),
+    ("runs", "N", "of each figure, at least 3 (default 5)"),
+    (
+        "dir",
+        "DIR",
+        "where to keep databases, on the disk to measure",
+    ),
+];
 
 /// One run of the program.
 pub struct Bench {
@@ -120,33 +146,12 @@ fn main() -> ExitCode {
 
 fn wish(arguments: &[String]) -> Result<Option<Wish>> {
     let mut options = getopts::Options::new();
-    options.optflag(
-        "",
-        "quick",
-        "a quarter of a second for each run, three runs",
-    );
-    options.optopt(
-        "",
-        "only",
-        "groups to measure, with commas between",
-        "GROUP",
-    );
-    options.optopt("", "server", "the server's program", "PATH");
-    options.optopt(
-        "",
-        "small",
-        "the server built without client and TLS, for its size and memory",
-        "PATH",
-    );
-    options.optopt("", "seconds", "for each run (default 1.5)", "S");
-    options.optopt("", "runs", "of each figure, at least 3 (default 5)", "N");
-    options.optopt(
-        "",
-        "dir",
-        "where to keep databases, on the disk to measure",
-        "DIR",
-    );
     options.optflag("h", "help", "print this and exit");
+    let quick = "a quarter of a second for each run, three runs";
+    options.optflag("", "quick", quick);
+    for (name, hint, text) in OPTIONS {
+        options.optopt("", name, text, hint);
+    }
     let matches = options.parse(arguments)?;
     if let Some(argument) = matches.free.first() {
         return Err(Failure::new(format!("unexpected argument {argument:?}")));
@@ -170,14 +175,9 @@ fn wish(arguments: &[String]) -> Result<Option<Wish>> {
     if !(3..=99).contains(&runs) {
         return Err(Failure::new("--runs takes 3 to 99"));
     }
-    let groups = match matches.opt_str("only") {
-        Some(only) => only.split(',').map(str::to_owned).collect(),
-        None => GROUPS.map(str::to_owned).to_vec(),
-    };
-    if let Some(group) = groups
-        .iter()
-        .find(|group| !GROUPS.contains(&group.as_str()))
-    {
+    let groups = matches.opt_str("only").unwrap_or_else(|| GROUPS.join(","));
+    let groups: Vec<String> = groups.split(',').map(str::to_owned).collect();
+    if let Some(group) = groups.iter().find(|&group| !GROUPS.contains(&&**group)) {
         return Err(Failure::new(format!("there is no group {group:?}")));
     }
     let here = std::env::current_exe()?;
@@ -281,10 +281,9 @@ fn disk(directory: &Path) -> String {
             && directory.starts_with(at)
             && at.len() >= best.0.len()
         {
-            let remark = if kind == "tmpfs" {
-                ", which is no disk"
-            } else {
-                ""
+            let remark = match kind {
+                "tmpfs" => ", which is no disk",
+                _ => "",
             };
             best = (at, format!("{kind} ({device}){remark}"));
         }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::Bench;
 use crate::database::{self, Plan};
 use crate::failure::{Failure, Result};
-use crate::load;
+use crate::load::{self, Outcome};
 use crate::report::{Section, Unit};
 use crate::server::Server;
 use crate::wire::Wire;
@@ -18,13 +18,7 @@ const SIZE: usize = 1 << 20;
 /// Measures sending, fetching, and a message alone and beside each of them.
 pub fn measure(bench: &mut Bench) -> Result<()> {
     let path = bench.dir.join("media.db");
-    let plan = Plan {
-        users: 4,
-        chats: vec![(0, 1), (2, 3)],
-        messages: 0,
-        delivered: true,
-        one_way: false,
-    };
+    let plan = Plan::quiet(4, vec![(0, 1), (2, 3)]);
     database::build(&path, &plan, &bench.hash)?;
     let server = Server::start(&bench.program, &path)?;
     // u0 and u1 talk; u2 sends media to u3.
@@ -41,8 +35,7 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
         bench.say(&format!("media, {run} of {}", bench.runs));
         bench.settle()?;
         let alone = load::drive(&mut talk, 1, bench.seconds)?;
-        bench.report.add("alone p50", alone.quantile(0.5));
-        bench.report.add("alone p99", alone.quantile(0.99));
+        quantiles(bench, "alone", &alone);
         for what in ["sent", "fetched"] {
             bench.settle()?;
             let done = AtomicBool::new(false);
@@ -70,12 +63,7 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
             })?;
             let (rate, outcome) = beside;
             bench.report.add(format!("{what} rate"), rate);
-            bench
-                .report
-                .add(format!("{what} p50"), outcome.quantile(0.5));
-            bench
-                .report
-                .add(format!("{what} p99"), outcome.quantile(0.99));
+            quantiles(bench, what, &outcome);
         }
     }
     drop((talk, sender, receiver));
@@ -83,6 +71,13 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
     database::remove(&path);
     rows(bench);
     Ok(())
+}
+
+fn quantiles(bench: &mut Bench, what: &str, outcome: &Outcome) {
+    for (name, quantile) in [("p50", 0.5), ("p99", 0.99)] {
+        let key = format!("{what} {name}");
+        bench.report.add(key, outcome.quantile(quantile));
+    }
 }
 
 /// Sends media and waits for both ends; the id that the receiver is told.

@@ -1,14 +1,19 @@
 //! Processes: what they use, and how those that were started here are ended.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::failure::{Doing, Failure, Result};
+use crate::started::{self, Program};
 
 /// `USER_HZ`, in which Linux counts the CPU time of processes on all common architectures.
 const TICKS: f64 = 100.0;
+
+/// How long a helper may take to answer.
+const HELPER_START: Duration = Duration::from_secs(10);
 
 /// The kernel's stack of one thread: 16 KiB, but at least a page.
 pub fn kernel_stack_kib() -> Result<f64> {
@@ -34,45 +39,68 @@ pub fn cpu_seconds(pid: u32) -> Result<f64> {
 
 /// A number of `/proc/PID/FILE` by its name.
 pub fn figure(pid: u32, file: &str, name: &str) -> Result<f64> {
-    let path = format!("/proc/{pid}/{file}");
-    let text = fs::read_to_string(&path).doing(&path)?;
-    text.lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-        .and_then(|rest| rest.split_ascii_whitespace().next()?.parse().ok())
-        .ok_or_else(|| Failure::new(format!("{path} has no {name}")))
+    Ok(started::figure(pid, file, name)? as f64)
 }
 
-/// Sends a signal to a process that was started here.
-pub fn signal(pid: u32, name: &str) -> Result<()> {
-    // A program of its own, since the crate has no unsafe code but in one place.
-    Command::new("sh")
-        .args(["-c", "kill -s \"$0\" \"$1\"", name, &pid.to_string()])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .doing("sending a signal")?;
+/// Resident memory of a process, in KiB.
+pub fn resident(pid: u32) -> Result<f64> {
+    Ok(started::resident_kib(pid)? as f64)
+}
+
+/// Waits until something measured does not change by 64 any more, and `still` says that it may count.
+pub fn come_to_rest(
+    patience: Duration,
+    times: usize,
+    mut measured: impl FnMut() -> Result<f64>,
+    mut still: impl FnMut() -> Result<bool>,
+) -> Result<()> {
+    let deadline = Instant::now() + patience;
+    let (mut last, mut same) = (0.0, 0);
+    while same < times && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(250));
+        let now = measured()?;
+        let settled = still()? && f64::abs(now - last) < 64.0;
+        same = if settled { same + 1 } else { 0 };
+        last = now;
+    }
     Ok(())
+}
+
+/// A program that was started beside the server; killed when it is dropped.
+pub struct Helper(pub Child);
+
+impl Helper {
+    /// Starts it without input and output, and waits until `ready`.
+    pub fn start(command: &mut Command, ready: impl FnMut() -> Option<()>) -> Result<Helper> {
+        let name = command.get_program().display().to_string();
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let child = command.stderr(Stdio::null()).spawn();
+        let helper = Helper(child.doing(format_args!("starting {name}"))?);
+        match started::poll(HELPER_START, ready) {
+            Some(()) => Ok(helper),
+            None => Err(Failure::new(format!("{name} does not answer"))),
+        }
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An address that nobody listens on, for a program that cannot choose one by itself.
+pub fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
 /// Writes everything that waits for it to the disks.
 pub fn sync() -> Result<()> {
     Command::new("sync")
-        .stdin(Stdio::null())
         .status()
-        .doing("running sync")?;
-    Ok(())
-}
-
-/// Waits for the end of a child; false when `patience` was not enough.
-pub fn wait(child: &mut Child, patience: Duration) -> Result<bool> {
-    let deadline = Instant::now() + patience;
-    while child.try_wait()?.is_none() {
-        if Instant::now() > deadline {
-            return Ok(false);
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Ok(true)
+        .doing("running sync")
+        .map(drop)
 }
 
 /// Where a program is that was asked for by its name.
@@ -99,37 +127,35 @@ pub fn count_system_calls(
         if find_program(program).is_none() {
             continue;
         }
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .arg("-p")
             .arg(&process)
             .arg("-o")
-            .arg(&out)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .doing(program)?;
+            .arg(&out);
+        let mut counter = Program::start(&mut command).doing(program)?;
         // Until it has attached to all threads.
-        if wait(&mut child, Duration::from_millis(400))? {
+        if counter.wait(Duration::from_millis(400))?.is_some() {
             continue;
         }
         let messages = work();
-        signal(child.id(), "INT")?;
-        if !wait(&mut child, Duration::from_secs(10))? {
-            child.kill()?;
-            child.wait()?;
+        started::signal("INT", counter.id())?;
+        if counter.wait(Duration::from_secs(10))?.is_none() {
+            counter.kill()?;
         }
         let text = fs::read_to_string(&out).unwrap_or_default();
-        let calls: Option<f64> = if program == "perf" {
-            text.lines()
-                .find(|line| line.contains("sys_enter"))
-                .and_then(|line| line.split(',').next()?.parse().ok())
-        } else {
-            text.lines()
-                .find(|line| line.ends_with("total"))
-                .and_then(|line| line.split_ascii_whitespace().nth(3)?.parse().ok())
+        let field = |line: &str, at: char, field: usize| {
+            line.split(at)
+                .filter(|word| !word.is_empty())
+                .nth(field)?
+                .parse::<f64>()
+                .ok()
         };
+        let calls = text.lines().find_map(|line| match program {
+            "perf" => field(line, ',', 0).filter(|_| line.contains("sys_enter")),
+            _ => field(line, ' ', 3).filter(|_| line.ends_with("total")),
+        });
         let messages = messages?;
         if let Some(calls) = calls {
             return Ok(Some((calls / messages, program)));

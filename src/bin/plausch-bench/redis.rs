@@ -1,14 +1,15 @@
 //! Redis streams with `appendfsync always`, doing what the pairs do: the fastest durable
 //! messenger that was found to compare with.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::failure::{Doing, Failure, Result};
+use crate::failure::{Failure, Result};
+use crate::link::Way;
 use crate::load::{self, Pair};
-use crate::process;
+use crate::process::{self, Helper};
 use crate::wire::Wire;
 
 /// When a receiver says XREAD BLOCK.
@@ -23,7 +24,7 @@ pub enum Receiver {
 
 /// A running Redis.
 pub struct Redis {
-    child: Child,
+    helper: Helper,
     address: SocketAddr,
 }
 
@@ -33,43 +34,27 @@ impl Redis {
         let Some(program) = process::find_program("redis-server") else {
             return Ok(None);
         };
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-            .local_addr()?
-            .port();
-        let child = Command::new(program)
-            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+        let address = process::free_address()?;
+        let mut command = Command::new(program);
+        command
+            .args(["--bind", "127.0.0.1", "--port"])
+            .arg(address.port().to_string())
             .args(["--appendonly", "yes", "--appendfsync", "always"])
             .args(["--save", "", "--auto-aof-rewrite-percentage", "0"])
             .arg("--dir")
-            .arg(directory)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .doing("starting redis-server")?;
-        let redis = Redis {
-            child,
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            .arg(directory);
+        let answers = || {
+            let mut wire = Wire::connect(&Way::Plain, address).ok()?;
+            wire.send(b"PING\r\n").ok()?;
+            wire.receive("+PONG").ok()
         };
-        let begun = Instant::now();
-        loop {
-            let answer = Wire::connect(redis.address).and_then(|mut wire| {
-                wire.send(b"PING\r\n")?;
-                wire.receive("+PONG")
-            });
-            match answer {
-                Ok(()) => return Ok(Some(redis)),
-                Err(error) if begun.elapsed() > Duration::from_secs(10) => {
-                    return Err(error).doing("redis-server does not answer");
-                }
-                Err(_) => std::thread::sleep(Duration::from_millis(20)),
-            }
-        }
+        let helper = Helper::start(&mut command, answers)?;
+        Ok(Some(Redis { helper, address }))
     }
 
     /// Its process.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.helper.0.id()
     }
 
     /// Connects pairs, each with a stream of its own.
@@ -85,8 +70,8 @@ impl Redis {
             let key = format!("stream{index}");
             let add = command(&["XADD", &key, "*", "m", &body]);
             Ok(Talk {
-                from: Wire::connect(self.address)?,
-                to: Wire::connect(self.address)?,
+                from: Wire::connect(&Way::Plain, self.address)?,
+                to: Wire::connect(&Way::Plain, self.address)?,
                 burst: add.repeat(window),
                 window,
                 receiver,
@@ -96,13 +81,6 @@ impl Redis {
                 seen: "0-0".to_owned(),
             })
         })
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -22,29 +22,16 @@ pub enum Section {
     Ratios,
 }
 
-impl Section {
-    const ALL: [Section; 7] = [
-        Section::Limits,
-        Section::Server,
-        Section::Tls,
-        Section::Idle,
-        Section::Growth,
-        Section::Media,
-        Section::Ratios,
-    ];
-
-    fn title(self) -> &'static str {
-        match self {
-            Section::Limits => "Limits of the machine, and Redis on it",
-            Section::Server => "Server",
-            Section::Tls => "TLS",
-            Section::Idle => "At rest",
-            Section::Growth => "Growth",
-            Section::Media => "Media",
-            Section::Ratios => "Ratios",
-        }
-    }
-}
+/// Their titles.
+const SECTIONS: [(Section, &str); 7] = [
+    (Section::Limits, "Limits of the machine, and Redis on it"),
+    (Section::Server, "Server"),
+    (Section::Tls, "TLS"),
+    (Section::Idle, "At rest"),
+    (Section::Growth, "Growth"),
+    (Section::Media, "Media"),
+    (Section::Ratios, "Ratios"),
+];
 
 /// How a figure is shown.
 #[derive(Clone, Copy)]
@@ -198,13 +185,16 @@ impl Report {
     pub fn table(&self) -> String {
         let head = ["", "median", "min–max", "compared"].map(str::to_owned);
         let mut rows = vec![head];
-        for section in Section::ALL {
-            let Some(of_section) = self.rows.get(&section) else {
-                continue;
-            };
-            let title = format!("**{}**", section.title());
-            rows.push([title, String::new(), String::new(), String::new()]);
-            rows.extend(of_section.iter().cloned());
+        for (section, title) in SECTIONS {
+            if let Some(of_section) = self.rows.get(&section) {
+                rows.push([
+                    format!("**{title}**"),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                ]);
+                rows.extend(of_section.iter().cloned());
+            }
         }
         let mut widths = [3; 4];
         for row in &rows {
@@ -219,14 +209,8 @@ impl Report {
                 "| {name:a$} | {median:>b$} | {range:>c$} | {remark:d$} |\n"
             ));
             if index == 0 {
-                let line = |width| "-".repeat(width);
-                text.push_str(&format!(
-                    "| {} | {}: | {}: | {} |\n",
-                    line(a),
-                    line(b - 1),
-                    line(c - 1),
-                    line(d)
-                ));
+                let [a, b, c, d] = [a, b - 1, c - 1, d].map(|width| "-".repeat(width));
+                text.push_str(&format!("| {a} | {b}: | {c}: | {d} |\n"));
             }
         }
         text

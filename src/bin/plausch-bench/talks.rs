@@ -1,7 +1,7 @@
 //! Pairs of users at the server, beside the same pairs at Redis and an echo, in turns: whatever
 //! else the machine does meanwhile meets all of them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::Bench;
 use crate::database::{self, Plan};
@@ -30,7 +30,7 @@ struct Case {
 }
 
 /// "1 pair", "16 pairs".
-fn number(pairs: usize) -> String {
+pub fn number(pairs: usize) -> String {
     match pairs {
         1 => "1 pair".to_owned(),
         _ => format!("{pairs} pairs"),
@@ -38,13 +38,17 @@ fn number(pairs: usize) -> String {
 }
 
 /// The one that tells how large the groups become.
-const FULL: Case = Case {
-    pairs: 100,
-    window: 32,
-    size: 64,
-};
+const FULL: Case = Case::new(100, 32, 64);
 
 impl Case {
+    const fn new(pairs: usize, window: usize, size: usize) -> Case {
+        Case {
+            pairs,
+            window,
+            size,
+        }
+    }
+
     fn key(self, who: &str, what: &str) -> String {
         format!("{who} {}x{} {} {what}", self.pairs, self.window, self.size)
     }
@@ -58,14 +62,6 @@ enum Peer {
 }
 
 impl Peer {
-    fn name(&self) -> &'static str {
-        match self {
-            Peer::Server(_) => "server",
-            Peer::Redis(_) => "redis",
-            Peer::Echo(_) => "echo",
-        }
-    }
-
     fn pid(&self) -> u32 {
         match self {
             Peer::Server(server) => server.pid(),
@@ -91,12 +87,8 @@ struct Contestant {
 }
 
 impl Contestant {
-    fn new(peer: Peer, pairs: Vec<Box<dyn Pair>>) -> Contestant {
-        Contestant {
-            name: peer.name(),
-            peer,
-            pairs,
-        }
+    fn new(name: &'static str, peer: Peer, pairs: Vec<Box<dyn Pair>>) -> Contestant {
+        Contestant { pairs, peer, name }
     }
 
     fn drive(&mut self, window: usize, seconds: f64) -> Result<Outcome> {
@@ -117,37 +109,35 @@ impl Contestant {
         add("cpu", cpu / outcome.messages * 1e5);
         add("own cpu", outcome.own_cpu / outcome.messages * 1e5);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        add(
-            "own share",
-            outcome.own_cpu / outcome.seconds / cores as f64,
-        );
-        if let (Some(before), Some(after)) = (commits, self.peer.commits()) {
-            add(
-                "batch",
-                outcome.messages / f64::from(after.wrapping_sub(before).max(1)),
-            );
+        let own = outcome.own_cpu / outcome.seconds / cores as f64;
+        add("own share", own);
+        if let Some(batch) = batch(&outcome, commits, self.peer.commits()) {
+            add("batch", batch);
         }
         Ok(())
     }
+}
+
+/// Messages a commit.
+fn batch(outcome: &Outcome, before: Option<u32>, after: Option<u32>) -> Option<f64> {
+    let commits = after?.wrapping_sub(before?).max(1);
+    Some(outcome.messages / f64::from(commits))
 }
 
 /// Measures all cases.
 pub fn measure(bench: &mut Bench) -> Result<()> {
     let people = bench.dir.join("people.db");
     let chats = (0..100).map(|pair| (2 * pair, 2 * pair + 1)).collect();
-    build(bench, &people, 200, chats)?;
+    database::build(&people, &Plan::quiet(200, chats), &bench.hash)?;
     let turns = bench.dir.join("turns.db");
     if bench.server {
-        build(bench, &turns, 2 * TURNS, load::turns_chats(TURNS))?;
+        let plan = Plan::quiet(2 * TURNS, load::turns_chats(TURNS));
+        database::build(&turns, &plan, &bench.hash)?;
     }
     for size in [64, 1024] {
         for window in [1, 32] {
             for pairs in PAIRS {
-                let case = Case {
-                    pairs,
-                    window,
-                    size,
-                };
+                let case = Case::new(pairs, window, size);
                 if bench.server || size == 64 {
                     one(bench, case, &people, &turns)?;
                 }
@@ -164,17 +154,6 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-fn build(bench: &Bench, path: &Path, users: usize, chats: Vec<(usize, usize)>) -> Result<()> {
-    let plan = Plan {
-        users,
-        chats,
-        messages: 0,
-        delivered: true,
-        one_way: false,
-    };
-    database::build(path, &plan, &bench.hash)
-}
-
 fn one(bench: &mut Bench, case: Case, people: &Path, turns: &Path) -> Result<()> {
     let Case {
         pairs,
@@ -184,57 +163,18 @@ fn one(bench: &mut Bench, case: Case, people: &Path, turns: &Path) -> Result<()>
     bench.say(&format!("{}, window {window}, {size} bytes", number(pairs)));
     let directory = bench.dir.join("talks");
     std::fs::create_dir(&directory)?;
-    let mut contestants = Vec::new();
-    if bench.server || case == FULL {
-        let database = database::copy(people, &directory)?;
-        let server = Server::start(&bench.program, &database)?;
-        let talks = load::talks(&server, pairs, window, size)?;
-        contestants.push(Contestant::new(Peer::Server(server), talks));
-    }
-    if size == 64 {
-        let receivers = match window {
-            1 => &[(Receiver::Waits, "redis")][..],
-            _ => &[(Receiver::Waits, "redis"), (Receiver::Asks, "asked")],
-        };
-        for (receiver, name) in receivers {
-            let own = directory.join(name);
-            std::fs::create_dir(&own)?;
-            if let Some(redis) = Redis::start(&own)? {
-                let talks = redis.talks(pairs, window, size, *receiver)?;
-                contestants.push(Contestant {
-                    name,
-                    ..Contestant::new(Peer::Redis(redis), talks)
-                });
-            }
-        }
-        let echo = Echo::start()?;
-        let talks = echo.talks(pairs, window)?;
-        contestants.push(Contestant::new(Peer::Echo(echo), talks));
-    }
-    if bench.server && case == FULL {
-        let own = directory.join("turns");
-        std::fs::create_dir(&own)?;
-        let database = database::copy(turns, &own)?;
-        let server = Server::start(&bench.program, &database)?;
-        let talks = load::turns(&server, TURNS, window)?;
-        contestants.push(Contestant {
-            name: "turns",
-            ..Contestant::new(Peer::Server(server), talks)
-        });
-    }
+    let mut contestants = contestants(bench, case, &directory, people, turns)?;
     let mut raws = Vec::new();
     for contestant in &mut contestants {
         let commits = contestant.peer.commits();
         let outcome = contestant.drive(window, bench.warm_up())?;
-        let after = contestant.peer.commits();
+        let batch = batch(&outcome, commits, contestant.peer.commits());
         // What raw SQLite is to write in one transaction.
-        if let (FULL, Some(before), Some(after)) = (case, commits, after) {
-            let batch = outcome.messages / f64::from(after.wrapping_sub(before).max(1));
-            let lanes = match contestant.name {
-                "turns" => 2 * TURNS * TURNS,
-                _ => LANES,
+        if let (FULL, Some(batch)) = (case, batch) {
+            let (lanes, run) = match contestant.name {
+                "turns" => (2 * TURNS * TURNS, 1),
+                _ => (LANES, 32),
             };
-            let run = if contestant.name == "turns" { 1 } else { 32 };
             let key = format!("raw like {}", contestant.name);
             let mut raw = Raw::open(&directory, &format!("{key}.db"), lanes)?;
             raw.insert(batch as i64, run, bench.warm_up())?;
@@ -265,6 +205,52 @@ fn one(bench: &mut Bench, case: Case, people: &Path, turns: &Path) -> Result<()>
     }
     std::fs::remove_dir_all(&directory)?;
     Ok(())
+}
+
+/// Those who are loaded in this way, each with a directory of its own.
+fn contestants(
+    bench: &Bench,
+    case: Case,
+    directory: &Path,
+    people: &Path,
+    turns: &Path,
+) -> Result<Vec<Contestant>> {
+    let Case {
+        pairs,
+        window,
+        size,
+    } = case;
+    let own = |name: &str| -> Result<PathBuf> {
+        let own = directory.join(name);
+        std::fs::create_dir(&own)?;
+        Ok(own)
+    };
+    let mut all = Vec::new();
+    if bench.server || case == FULL {
+        let database = database::copy(people, directory)?;
+        let server = Server::start(&bench.program, &database)?;
+        let talks = load::talks(&server, pairs, window, size)?;
+        all.push(Contestant::new("server", Peer::Server(server), talks));
+    }
+    if size == 64 {
+        let receivers = [(Receiver::Waits, "redis"), (Receiver::Asks, "asked")];
+        for (receiver, name) in receivers.into_iter().take(window.min(2)) {
+            if let Some(redis) = Redis::start(&own(name)?)? {
+                let talks = redis.talks(pairs, window, size, receiver)?;
+                all.push(Contestant::new(name, Peer::Redis(redis), talks));
+            }
+        }
+        let echo = Echo::start()?;
+        let talks = echo.talks(pairs, window)?;
+        all.push(Contestant::new("echo", Peer::Echo(echo), talks));
+    }
+    if bench.server && case == FULL {
+        let database = database::copy(turns, &own("turns")?)?;
+        let server = Server::start(&bench.program, &database)?;
+        let talks = load::turns(&server, TURNS, window)?;
+        all.push(Contestant::new("turns", Peer::Server(server), talks));
+    }
+    Ok(all)
 }
 
 fn system_calls(

@@ -1,8 +1,8 @@
 //! TLS beside plain TCP, and beside stunnel in front of the plain port: the same load in turns.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use plausch::tls::client::Trust;
@@ -11,11 +11,13 @@ use socket2::SockRef;
 use crate::Bench;
 use crate::database::{self, Plan};
 use crate::failure::{Doing, Failure, Result};
+use crate::link::Way;
 use crate::load::{self, Pair};
-use crate::process;
+use crate::process::{self, Helper};
 use crate::report::{Section, Unit};
 use crate::server::Server;
-use crate::wire::{Way, Wire};
+use crate::talks::number;
+use crate::wire::Wire;
 
 /// Makes the certificates, as an operator would.
 const MAKE_CERT: &str = include_str!("../../../scripts/make-cert.sh");
@@ -28,9 +30,6 @@ const IDLE: usize = 1_000;
 
 /// Threads that make handshakes.
 const SHAKERS: usize = 4;
-
-/// How long stunnel may take to listen.
-const START: Duration = Duration::from_secs(10);
 
 /// How long the memory of connections may take to come to rest.
 const REST: Duration = Duration::from_secs(15);
@@ -46,15 +45,8 @@ struct Door {
 }
 
 struct Stunnel {
-    child: Child,
+    helper: Helper,
     address: SocketAddr,
-}
-
-impl Drop for Stunnel {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Stunnel {
@@ -63,9 +55,7 @@ impl Stunnel {
         let Some(program) = process::find_program("stunnel") else {
             return Ok(None);
         };
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = free.local_addr()?;
-        drop(free);
+        let address = process::free_address()?;
         let file = directory.join("stunnel.conf");
         let text = format!(
             "foreground = yes\npid =\ndebug = 3\n[chat]\naccept = {address}\nconnect = {to}\n\
@@ -74,22 +64,9 @@ impl Stunnel {
             dir = directory.display()
         );
         std::fs::write(&file, text)?;
-        let child = Command::new(program)
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .doing("starting stunnel")?;
-        let stunnel = Stunnel { child, address };
-        let deadline = Instant::now() + START;
-        while std::net::TcpStream::connect(address).is_err() {
-            if Instant::now() > deadline {
-                return Err(Failure::new("stunnel does not listen"));
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(Some(stunnel))
+        let answers = || TcpStream::connect(address).ok().map(drop);
+        let helper = Helper::start(Command::new(program).arg(&file), answers)?;
+        Ok(Some(Stunnel { helper, address }))
     }
 }
 
@@ -105,15 +82,15 @@ impl Door {
         let database = database::copy(people, &own)?;
         let trust = Trust::file(&directory.join("ca.pem")).doing("the CA")?;
         let file = |name: &str| directory.join(name).display().to_string();
-        let options = match name {
-            "tls" => vec![
-                "--tls-listen".to_owned(),
-                "127.0.0.1:0".to_owned(),
-                "--tls-cert".to_owned(),
-                file("server.pem"),
-                "--tls-key".to_owned(),
-                file("server.key"),
-            ],
+        let options: Vec<String> = match name {
+            "tls" => [
+                ("--tls-listen", "127.0.0.1:0".to_owned()),
+                ("--tls-cert", file("server.pem")),
+                ("--tls-key", file("server.key")),
+            ]
+            .into_iter()
+            .flat_map(|(option, value)| [option.to_owned(), value])
+            .collect(),
             _ => Vec::new(),
         };
         let mut server = Server::start_with(&bench.program, &database, &options)?;
@@ -138,7 +115,7 @@ impl Door {
 
     /// The processes that do the work.
     fn processes(&self) -> impl Iterator<Item = u32> {
-        let stunnel = self.stunnel.as_ref().map(|stunnel| stunnel.child.id());
+        let stunnel = self.stunnel.as_ref().map(|stunnel| stunnel.helper.0.id());
         std::iter::once(self.server.pid()).chain(stunnel)
     }
 
@@ -147,8 +124,7 @@ impl Door {
     }
 
     fn resident(&self) -> Result<f64> {
-        let resident = |pid| process::figure(pid, "smaps_rollup", "Rss");
-        self.processes().map(resident).sum()
+        self.processes().map(process::resident).sum()
     }
 }
 
@@ -162,13 +138,10 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
         return Ok(());
     }
     let people = directory.join("people.db");
-    let plan = Plan {
-        users: IDLE,
-        chats: (0..100).map(|pair| (2 * pair, 2 * pair + 1)).collect(),
-        messages: 0,
-        delivered: true,
-        one_way: false,
-    };
+    let plan = Plan::quiet(
+        IDLE,
+        (0..100).map(|pair| (2 * pair, 2 * pair + 1)).collect(),
+    );
     database::build(&people, &plan, &bench.hash)?;
     for (pairs, window) in CASES {
         bench.say(&format!("TLS: {pairs} pairs, window {window}"));
@@ -306,19 +279,7 @@ fn log_in(server: &Server, users: usize) -> Result<Vec<Wire>> {
 
 /// Waits until the memory does not change.
 fn rest(door: &Door) -> Result<()> {
-    let deadline = Instant::now() + REST;
-    let (mut last, mut same) = (0.0, 0);
-    while same < 10 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(250));
-        let now = door.resident()?;
-        same = if f64::abs(now - last) < 64.0 {
-            same + 1
-        } else {
-            0
-        };
-        last = now;
-    }
-    Ok(())
+    process::come_to_rest(REST, 10, || door.resident(), || Ok(true))
 }
 
 fn rows(bench: &mut Bench) {
@@ -334,37 +295,29 @@ fn rows(bench: &mut Bench) {
             report.absent(Section::Tls, shown, "it is not installed");
             continue;
         }
+        let mut row = |label: String, what: &str, unit, remark: &str| {
+            let key = format!("tls {name} {what}");
+            report.row(Section::Tls, &label, &key, unit, remark);
+        };
         for (pairs, window) in CASES {
-            let key = |what: &str| format!("tls {name} {pairs}x{window} {what}");
-            let label = |what: &str| format!("{shown}, {pairs} pairs, window {window}, {what}");
-            let label = |what: &str| label(what).replace("1 pairs", "1 pair");
-            report.row(
-                Section::Tls,
-                &label("messages"),
-                &key("rate"),
-                Unit::Rate,
-                "",
-            );
-            report.row(Section::Tls, &label("p50"), &key("p50"), Unit::Millis, "");
-            let cpu = "of all that serves, a 100,000 messages";
-            report.row(Section::Tls, &label("CPU"), &key("cpu"), Unit::Seconds, cpu);
+            let case = format!("{pairs}x{window}");
+            let label = format!("{shown}, {}, window {window}", number(pairs));
+            let messages = format!("{label}, messages");
+            row(messages, &format!("{case} rate"), Unit::Rate, "");
+            let median = format!("{label}, p50");
+            row(median, &format!("{case} p50"), Unit::Millis, "");
+            let remark = "of all that serves, a 100,000 messages";
+            let cpu = format!("{label}, CPU");
+            row(cpu, &format!("{case} cpu"), Unit::Seconds, remark);
         }
         if name != "plain" {
-            let key = |what: &str| format!("tls {name} handshake {what}");
             let label = format!("{shown}, whole handshakes");
             let remark = "the client's half on the same cores";
-            report.row(Section::Tls, &label, &key("rate"), Unit::Rate, remark);
+            row(label, "handshake rate", Unit::Rate, remark);
             let label = format!("{shown}, CPU a handshake");
-            report.row(
-                Section::Tls,
-                &label,
-                &key("cpu"),
-                Unit::Millis,
-                "the server's half",
-            );
+            row(label, "handshake cpu", Unit::Millis, "the server's half");
         }
         let label = format!("{shown}, resident memory a logged-in connection");
-        let key = format!("tls {name} idle");
-        report.row(Section::Tls, &label, &key, Unit::Kib, "of 1,000 at rest");
+        row(label, "idle", Unit::Kib, "of 1,000 at rest");
     }
 }

@@ -1,113 +1,50 @@
-//! A connection that reads lines, cheaply enough for a load generator.
+//! A connection to a server by lines, whose peer must answer in time.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-#[cfg(feature = "tls")]
-use plausch::tls::client::{Stream, Trust};
-
 use crate::failure::{Doing, Failure, Result};
+use crate::link::{Lines, Link, Way};
 
 /// A peer that says nothing for so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is read at a time.
-const CHUNK: usize = 32 << 10;
-
-/// How a server is reached.
-#[derive(Clone)]
-pub enum Way {
-    /// As it is.
-    Plain,
-    /// With TLS.
-    #[cfg(feature = "tls")]
-    Tls(Trust),
-}
-
-/// What a connection travels in.
-enum Transport {
-    Plain(TcpStream),
-    #[cfg(feature = "tls")]
-    Tls(Box<Stream>),
-}
-
 /// A connection and what was read from it ahead.
-pub struct Wire {
-    transport: Transport,
-    buffer: Vec<u8>,
-    start: usize,
-    end: usize,
-}
+pub struct Wire(Lines);
 
 impl Wire {
     /// Connects, with TCP_NODELAY.
-    pub fn connect(address: SocketAddr) -> Result<Wire> {
-        Wire::connect_by(&Way::Plain, address)
-    }
-
-    /// Connects in this way.
-    pub fn connect_by(way: &Way, address: SocketAddr) -> Result<Wire> {
+    pub fn connect(way: &Way, address: SocketAddr) -> Result<Wire> {
         let stream = TcpStream::connect(address).doing(format_args!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let transport = match way {
-            Way::Plain => Transport::Plain(stream),
-            #[cfg(feature = "tls")]
-            Way::Tls(trust) => {
-                let stream = Stream::begin(stream, "127.0.0.1", trust);
-                Transport::Tls(Box::new(stream.doing("the handshake")?))
-            }
-        };
-        Ok(Wire {
-            transport,
-            buffer: vec![0; CHUNK],
-            start: 0,
-            end: 0,
-        })
+        let link = Link::over(stream, way).doing("the handshake")?;
+        Ok(Wire(Lines::new(link)))
     }
 
-    /// Lets the peer say nothing for as long as it likes.
-    pub fn wait_for_ever(&mut self) -> Result<()> {
-        self.socket().set_read_timeout(None)?;
-        Ok(())
+    /// The connection without a buffer, for one that is to do nothing.
+    pub fn into_link(self) -> Link {
+        self.0.link
     }
 
     /// The connection below.
     pub fn socket(&self) -> &TcpStream {
-        match &self.transport {
-            Transport::Plain(stream) => stream,
-            #[cfg(feature = "tls")]
-            Transport::Tls(stream) => stream.socket(),
-        }
+        self.0.link.socket()
     }
 
     /// Sends all of `bytes`.
     pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        match &mut self.transport {
-            Transport::Plain(stream) => stream.write_all(bytes),
-            #[cfg(feature = "tls")]
-            Transport::Tls(stream) => (&**stream).write_all(bytes),
-        }
-        .doing("sending")
+        self.0.link.write_all(bytes).doing("sending")
     }
 
     /// The next line, without its end.
     pub fn line(&mut self) -> Result<&[u8]> {
-        let mut searched = self.start;
-        loop {
-            let found = memchr::memchr(b'\n', &self.buffer[searched..self.end]);
-            if let Some(length) = found {
-                let (start, end) = (self.start, searched + length);
-                self.start = end + 1;
-                let line = &self.buffer[start..end];
-                return Ok(line.strip_suffix(b"\r").unwrap_or(line));
-            }
-            let seen = self.end - self.start;
+        while !self.0.has_line() {
             self.fill()?;
-            searched = self.start + seen;
         }
+        Ok(self.0.line().trim_ascii_end())
     }
 
     /// Reads a line that must begin with `prefix`.
@@ -120,49 +57,25 @@ impl Wire {
         Err(Failure::new(format!("expected {prefix}, got {shown:?}")))
     }
 
-    /// Reads lines up to one that begins with `prefix`; returns how many came before it.
-    pub fn until(&mut self, prefix: &str) -> Result<usize> {
-        let mut before = 0;
-        while !self.line()?.starts_with(prefix.as_bytes()) {
-            before += 1;
-        }
-        Ok(before)
+    /// Reads lines up to one that begins with `prefix`.
+    pub fn until(&mut self, prefix: &str) -> Result<()> {
+        while !self.line()?.starts_with(prefix.as_bytes()) {}
+        Ok(())
     }
 
     /// Reads exactly `count` bytes and drops them.
-    pub fn skip(&mut self, mut count: usize) -> Result<()> {
-        loop {
-            let here = count.min(self.end - self.start);
-            self.start += here;
-            count -= here;
-            if count == 0 {
-                return Ok(());
-            }
+    pub fn skip(&mut self, count: usize) -> Result<()> {
+        while self.0.ahead().len() < count {
             self.fill()?;
         }
+        self.0.take(count);
+        Ok(())
     }
 
     fn fill(&mut self) -> Result<()> {
-        if self.start > 0 {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-        }
-        if self.end == self.buffer.len() {
-            self.buffer.resize(self.buffer.len() * 2, 0);
-        }
-        let room = &mut self.buffer[self.end..];
-        let read = match &mut self.transport {
-            Transport::Plain(stream) => stream.read(room),
-            #[cfg(feature = "tls")]
-            Transport::Tls(stream) => (&**stream).read(room),
-        };
-        match read.doing("reading")? {
+        match self.0.fill().doing("reading")? {
             0 => Err(Failure::new("the connection was closed")),
-            count => {
-                self.end += count;
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 }

@@ -23,11 +23,7 @@ pub(super) fn limit_rows(bench: &mut Bench) {
     }
     for (window, what) in [(1, "p50"), (32, "rate")] {
         for pairs in PAIRS {
-            let case = Case {
-                pairs,
-                window,
-                size: 64,
-            };
+            let case = Case::new(pairs, window, 64);
             let echo = case.key("echo", what);
             let (name, unit) = match window {
                 1 => ("there and back, p50", Unit::Millis),
@@ -46,11 +42,7 @@ pub(super) fn limit_rows(bench: &mut Bench) {
     }
     rows(report, Section::Limits, "Redis", "redis", 64);
     for pairs in PAIRS {
-        let case = Case {
-            pairs,
-            window: 32,
-            size: 64,
-        };
+        let case = Case::new(pairs, 32, 64);
         let name = format!(
             "Redis, {}, window 32, asked once all is there",
             number(pairs)
@@ -74,22 +66,17 @@ pub(super) fn server_rows(bench: &mut Bench) {
     let compared = report.compare(&turns, "raw like turns", "raw SQLite over 20,000 lanes");
     let name = "server, 10,000 chats in turn, window 32";
     report.row(Section::Server, name, &turns, Unit::Rate, &compared);
-    let name = "server, 10,000 chats in turn: CPU per 100,000";
-    let key = FULL.key("turns", "cpu");
-    report.row(Section::Server, name, &key, Unit::Seconds, "");
-    let name = "server, 10,000 chats in turn: system calls a message";
-    let key = FULL.key("turns", "calls");
-    report.row(Section::Server, name, &key, Unit::Number, "");
-    let name = "server, 10,000 chats in turn: messages a commit";
-    let key = FULL.key("turns", "batch");
-    report.row(Section::Server, name, &key, Unit::Number, "");
+    for (what, shown, unit) in [
+        ("cpu", "CPU per 100,000", Unit::Seconds),
+        ("calls", "system calls a message", Unit::Number),
+        ("batch", "messages a commit", Unit::Number),
+    ] {
+        let name = format!("server, 10,000 chats in turn: {shown}");
+        report.row(Section::Server, &name, &FULL.key("turns", what), unit, "");
+    }
     for pairs in [1, 100] {
         for window in [1, 32] {
-            let case = Case {
-                pairs,
-                window,
-                size: 64,
-            };
+            let case = Case::new(pairs, window, 64);
             let name = format!("messages a commit, {}, window {window}", number(pairs));
             let key = case.key("server", "batch");
             report.row(Section::Server, &name, &key, Unit::Number, "");
@@ -98,11 +85,7 @@ pub(super) fn server_rows(bench: &mut Bench) {
     let by = bench.counted_by.unwrap_or_default();
     for pairs in PAIRS {
         for window in [1, 32] {
-            let case = Case {
-                pairs,
-                window,
-                size: 64,
-            };
+            let case = Case::new(pairs, window, 64);
             let name = format!("system calls a message, {}, window {window}", number(pairs));
             let key = case.key("server", "calls");
             let remark = match report.median(&case.key("redis", "calls")) {
@@ -132,97 +115,93 @@ pub(super) fn server_rows(bench: &mut Bench) {
 
 /// Latencies with window 1, throughput with window 32, and what it costs.
 fn rows(report: &mut Report, section: Section, title: &str, who: &str, size: usize) {
-    for pairs in PAIRS {
-        let case = Case {
-            pairs,
-            window: 1,
-            size,
+    let mut row = |pairs, window, what, shown: &str, unit| {
+        let case = Case::new(pairs, window, size);
+        let pairs = number(pairs);
+        let name = format!("{title}, {pairs}, window {window}, {size} bytes{shown}");
+        let key = case.key(who, what);
+        let compared = match who {
+            "server" => report.compare(&key, &case.key("redis", what), "Redis"),
+            _ => String::new(),
         };
-        for (what, shown) in [("p50", "p50"), ("p99", "p99"), ("p999", "p99.9")] {
-            let name = format!(
-                "{title}, {}, window 1, {size} bytes: {shown}",
-                number(pairs)
-            );
-            let key = case.key(who, what);
-            let compared = match who {
-                "server" => report.compare(&key, &case.key("redis", what), "Redis"),
-                _ => String::new(),
-            };
-            report.row(section, &name, &key, Unit::Millis, &compared);
+        report.row(section, &name, &key, unit, &compared);
+    };
+    for pairs in PAIRS {
+        for (what, shown) in [("p50", ": p50"), ("p99", ": p99"), ("p999", ": p99.9")] {
+            row(pairs, 1, what, shown, Unit::Millis);
         }
     }
     for pairs in PAIRS {
-        let case = Case {
-            pairs,
-            window: 32,
-            size,
-        };
-        let name = format!("{title}, {}, window 32, {size} bytes", number(pairs));
-        let key = case.key(who, "rate");
-        let compared = match who {
-            "server" => report.compare(&key, &case.key("redis", "rate"), "Redis"),
-            _ => String::new(),
-        };
-        report.row(section, &name, &key, Unit::Rate, &compared);
+        row(pairs, 32, "rate", "", Unit::Rate);
     }
     for pairs in PAIRS {
         for window in [1, 32] {
-            let case = Case {
-                pairs,
-                window,
-                size,
-            };
-            let name = format!(
-                "{title}, {}, window {window}, {size} bytes: CPU per 100,000",
-                number(pairs)
-            );
-            let key = case.key(who, "cpu");
-            let compared = match who {
-                "server" => report.compare(&key, &case.key("redis", "cpu"), "Redis"),
-                _ => String::new(),
-            };
-            report.row(section, &name, &key, Unit::Seconds, &compared);
+            row(pairs, window, "cpu", ": CPU per 100,000", Unit::Seconds);
         }
     }
 }
 
 pub(super) fn ratio_rows(bench: &mut Bench) {
-    let report = &mut bench.report;
-    let case = |pairs, window| Case {
-        pairs,
-        window,
-        size: 64,
-    };
+    let small = |pairs, window, who, what| Case::new(pairs, window, 64).key(who, what);
     let (server, redis) = (FULL.key("server", "rate"), FULL.key("redis", "rate"));
-    let name = "100 pairs, window 32: of Redis";
-    report.ratio(name, &server, &redis, "goal: at least 1.0");
-    let name = "100 pairs, window 32: of Redis asked once all is there";
-    report.ratio(name, &server, &FULL.key("asked", "rate"), "");
-    let name = "100 pairs, window 32: of raw SQLite in the same batches";
-    report.ratio(name, &server, "raw like server", "goal: at least 0.9");
-    let name = "10,000 chats in turn: of 100 pairs, window 32";
     let turns = FULL.key("turns", "rate");
-    report.ratio(name, &turns, &server, "goal: at least 0.5");
-    let name = "10,000 chats in turn: of Redis with 100 pairs";
-    report.ratio(name, &turns, &redis, "half of its goal: 0.5");
-    for pairs in [16, 1] {
-        let name = format!("{}, window 32: of Redis", number(pairs));
-        let (server, redis) = (
-            case(pairs, 32).key("server", "rate"),
-            case(pairs, 32).key("redis", "rate"),
-        );
-        report.ratio(&name, &server, &redis, "goal: at least 1.5");
+    let rows = [
+        (
+            "100 pairs, window 32: of Redis",
+            server.clone(),
+            redis.clone(),
+            "goal: at least 1.0",
+        ),
+        (
+            "100 pairs, window 32: of Redis asked once all is there",
+            server.clone(),
+            FULL.key("asked", "rate"),
+            "",
+        ),
+        (
+            "100 pairs, window 32: of raw SQLite in the same batches",
+            server.clone(),
+            "raw like server".to_owned(),
+            "goal: at least 0.9",
+        ),
+        (
+            "10,000 chats in turn: of 100 pairs, window 32",
+            turns.clone(),
+            server,
+            "goal: at least 0.5",
+        ),
+        (
+            "10,000 chats in turn: of Redis with 100 pairs",
+            turns,
+            redis,
+            "half of its goal: 0.5",
+        ),
+        (
+            "16 pairs, window 32: of Redis",
+            small(16, 32, "server", "rate"),
+            small(16, 32, "redis", "rate"),
+            "goal: at least 1.5",
+        ),
+        (
+            "1 pair, window 32: of Redis",
+            small(1, 32, "server", "rate"),
+            small(1, 32, "redis", "rate"),
+            "goal: at least 1.5",
+        ),
+        (
+            "1 pair, window 1: p50 of Redis's",
+            small(1, 1, "server", "p50"),
+            small(1, 1, "redis", "p50"),
+            "goal: at most 1.2",
+        ),
+        (
+            "100 pairs, window 1: p99 of p50",
+            small(100, 1, "server", "p99"),
+            small(100, 1, "server", "p50"),
+            "goal: at most 3",
+        ),
+    ];
+    for (name, over, under, goal) in rows {
+        bench.report.ratio(name, &over, &under, goal);
     }
-    let name = "1 pair, window 1: p50 of Redis's";
-    let (server, redis) = (
-        case(1, 1).key("server", "p50"),
-        case(1, 1).key("redis", "p50"),
-    );
-    report.ratio(name, &server, &redis, "goal: at most 1.2");
-    let name = "100 pairs, window 1: p99 of p50";
-    let (p99, p50) = (
-        case(100, 1).key("server", "p99"),
-        case(100, 1).key("server", "p50"),
-    );
-    report.ratio(name, &p99, &p50, "goal: at most 3");
 }
