@@ -59,20 +59,20 @@ impl Reply<'_> {
 
     /// The STATUSCODE, in a packet that has one.
     pub fn status(&self) -> Option<Status> {
-        match self.values() {
-            [Value::Status(status), ..] => Some(status),
+        self.visit(|_, values| match values {
+            [Value::Status(status), ..] => Some(*status),
             _ => None,
-        }
+        })
     }
 
     /// The room that the line may take for texts, in bytes: what is given back as a client has sent
     /// it may be as long as a line, and escapes at most double it.
     pub fn room(&self) -> usize {
-        let texts = self.values().into_iter().map(|value| match value {
+        let length = |value: &Value<'_>| match value {
             Value::Text(text) => text.len(),
             _ => 0,
-        });
-        2 * texts.sum::<usize>()
+        };
+        self.visit(|_, values| 2 * values.iter().map(length).sum::<usize>())
     }
 }
 

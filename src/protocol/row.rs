@@ -1,4 +1,4 @@
-//! What a row of the table of packets says, and what the macro [`packets`] makes of all rows.
+//! What a row of the table of packets says, and what the macro `packets` makes of all rows.
 
 use std::fmt;
 
@@ -39,7 +39,7 @@ pub enum Kind {
     Long,
     /// A number without sign or leading zero.
     Int,
-    /// An `Int` from 1 to [`HISTORY_MAX`](super::request::HISTORY_MAX).
+    /// An `Int` from 1 to 1000, the most messages that one answer of 130 has.
     Count,
     /// Text, bare (one word) or quoted; without control characters when a client sends it.
     Str,
@@ -47,7 +47,7 @@ pub enum Kind {
     Secret,
     /// A `Str` that is an address.
     Email,
-    /// A `Str` of 1 to [`GENDER_MAX`](super::request::GENDER_MAX) characters.
+    /// A `Str` of 1 to 32 characters.
     Gender,
     /// Text whose bare form is the rest of the line; quoted if a value follows it.
     Message,
@@ -215,11 +215,14 @@ macro_rules! packets {
                 })
             }
 
-            /// Its values, in the order of the row.
-            pub(super) fn values(&self) -> Values<'_> {
-                match self {
-                    $($Enum::$name { $($field),* } => value::padded([$(packets!(@value $kind $($optional)?, $field)),*]),)*
-                }
+            /// Hands its row, and its values in the order of the row, to `act`.
+            pub(super) fn visit<R>(&self, act: impl FnOnce(&'static Row, &[Value<'_>]) -> R) -> R {
+                match self {$(
+                    $Enum::$name { $($field),* } => act(
+                        &PACKETS[Index::$name as usize],
+                        &[$(packets!(@value $kind $($optional)?, $field)),*],
+                    ),
+                )*}
             }
 
             /// The same without anything borrowed.
@@ -231,10 +234,7 @@ macro_rules! packets {
 
             /// Its row of the table.
             pub fn row(&self) -> &'static Row {
-                let index = match self {
-                    $($Enum::$name { .. } => Index::$name,)*
-                };
-                &PACKETS[index as usize]
+                self.visit(|row, _| row)
             }
 
             /// The opcode.
@@ -249,14 +249,14 @@ macro_rules! packets {
 
             /// Appends the packet as a line, with CR LF. Allocates nothing but room in `out`.
             pub fn format(&self, out: &mut Vec<u8>) {
-                value::push_packet(out, self.row(), &self.values());
+                self.visit(|row, values| value::push_packet(out, row, values));
             }
         }
 
         /// Name, status and numbers only: packets end up in logs, and no text must.
         impl fmt::Debug for $Enum<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                value::show(f, self.row(), &self.values())
+                self.visit(|row, values| value::show(f, row, values))
             }
         }
     };

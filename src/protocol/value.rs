@@ -69,7 +69,7 @@ pub fn push_escaped(out: &mut Vec<u8>, s: &str) {
 }
 
 /// Appends a packet as a line, with CR LF.
-pub(super) fn push_packet(out: &mut Vec<u8>, row: &Row, values: &Values<'_>) {
+pub(super) fn push_packet(out: &mut Vec<u8>, row: &Row, values: &[Value<'_>]) {
     push_count(out, u64::from(row.number));
     for (at, (field, value)) in row.values.iter().zip(values).enumerate() {
         if let Value::Absent = value {
@@ -98,7 +98,7 @@ pub(super) fn push_packet(out: &mut Vec<u8>, row: &Row, values: &Values<'_>) {
 }
 
 /// Shows a packet without its texts: `115 MessageSend 7`.
-pub(super) fn show(f: &mut fmt::Formatter<'_>, row: &Row, values: &Values<'_>) -> fmt::Result {
+pub(super) fn show(f: &mut fmt::Formatter<'_>, row: &Row, values: &[Value<'_>]) -> fmt::Result {
     write!(f, "{} {}", row.number, row.name)?;
     for value in values {
         match value {
