@@ -3,7 +3,7 @@
 //! `table` declares each option once; `values` reads what they take.
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,8 +18,9 @@ mod values;
 /// Everything that an operator can choose.
 ///
 /// The help of each option in `table` says what its field means. Where 0 is for no limit, for never
-/// or for not at all, that holds of the field too.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// or for not at all, that holds of the field too. Only [`Config::from_args`] makes one: the defaults
+/// are in the table too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// At least one address.
     pub(crate) listen: Vec<SocketAddr>,
@@ -52,41 +53,6 @@ pub struct Config {
     pub(crate) max_inflight: usize,
     pub(crate) pool: u32,
     pub(crate) check: Duration,
-}
-
-impl Default for Config {
-    fn default() -> Config {
-        Config {
-            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 4110))],
-            tls_listen: Vec::new(),
-            tls_cert: None,
-            tls_key: None,
-            require_tls: false,
-            database: PathBuf::from("plausch.db"),
-            marker: None,
-            leave_checkpoints: false,
-            proxy_from: Vec::new(),
-            explain: false,
-            max_clients: 4096,
-            max_per_ip: 64,
-            max_media: 8 << 20,
-            media_quota: 256 << 20,
-            text_quota: 64 << 20,
-            max_database: 0,
-            keep_days: 0,
-            keep_media_days: 0,
-            registration_open: true,
-            cost: Cost::default(),
-            login_grace: Duration::from_secs(60),
-            login_delay: Duration::from_secs(30),
-            register_rate: 20,
-            max_requests: 100,
-            rate: 1000,
-            max_inflight: 64 << 20,
-            pool: 4,
-            check: Duration::from_secs(5),
-        }
-    }
 }
 
 /// Options of which each needs the others.

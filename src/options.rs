@@ -2,7 +2,7 @@
 //!
 //! Each program declares its options once, as rows of [`OptionRow`]. Parsing, `--help`, the manual
 //! page and the completion come from these rows. The values of a command line are put into a
-//! program's own `C`, such as the server's [`Config`](crate::config::Config).
+//! program's own `C`, such as the server's `Config`.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -131,7 +131,7 @@ impl<C> OptionRow<C> {
         self
     }
 
-    /// What holds without the option, as one would write it.
+    /// The value without the option.
     pub(crate) const fn default(mut self, default: &'static str) -> Self {
         self.default = default;
         self
@@ -151,6 +151,15 @@ impl<C> OptionRow<C> {
 
     fn takes_value(&self) -> bool {
         matches!(self.action, Action::Value(_))
+    }
+
+    fn apply_default(&self, choices: &mut C) {
+        if let Action::Value(set) = self.action
+            && !self.default.is_empty()
+        {
+            let stored = set(choices, self.default);
+            debug_assert!(stored.is_some(), "--{} {}", self.long, self.default);
+        }
     }
 
     /// Puts its values, as they were given, into `choices`.
@@ -232,6 +241,9 @@ impl<C: Default> CommandLine<C> {
             }
         }
         let mut choices = C::default();
+        for row in self.rows() {
+            row.apply_default(&mut choices);
+        }
         for row in &given {
             row.apply(&mut choices, &matches.opt_strs(row.long))?;
         }

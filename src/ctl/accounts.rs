@@ -115,7 +115,7 @@ pub(super) fn add(call: &Call) -> CommandResult {
     let email = call.email.clone();
     let account = NewAccount {
         email: email.unwrap_or_else(|| format!("{}@localhost", name.mapped)),
-        gender: call.gender.clone().unwrap_or_else(|| "-".to_owned()),
+        gender: call.gender.clone(),
         name: name.shown.clone(),
         mapped: name.mapped,
         password,

@@ -24,7 +24,7 @@ pub(crate) struct Call {
     pub(super) days: Option<u32>,
     pub(super) media_days: Option<u32>,
     pub(super) email: Option<String>,
-    pub(super) gender: Option<String>,
+    pub(super) gender: String,
     pub(super) password_file: Option<PathBuf>,
     pub(super) cost: Cost,
 }

@@ -144,7 +144,7 @@ pub(super) const OPTIONS: &[Row] = &[
         .sets(|call| call.quiet = true)
         .short("q"),
     Row::new("email")
-        .help("email address of the new account")
+        .help("email address of the new account (default NAME@localhost)")
         .takes(
             "ADDRESS",
             "an address with one @, of at most 254 characters",
@@ -152,12 +152,11 @@ pub(super) const OPTIONS: &[Row] = &[
                 call.email = Some(text.to_owned());
                 accounts::is_email(text).then_some(())
             },
-        )
-        .default("NAME@localhost"),
+        ),
     Row::new("gender")
         .help("gender of the new account, any text")
         .takes("TEXT", "1 to 32 characters", |call, text| {
-            call.gender = Some(text.to_owned());
+            text.clone_into(&mut call.gender);
             accounts::is_gender(text).then_some(())
         })
         .default("-"),
