@@ -86,7 +86,7 @@ attacks: build
 	@scripts/attacks
 	@scripts/boofuzz-cases
 	@scripts/fuzz 60
-	@$(CARGO) test --lib --features shuttle races
+	@PLAUSCH_ORDERS=1000 $(CARGO) test --lib races
 	@scripts/licences
 
 bench: build

@@ -89,3 +89,23 @@ id! {
     /// Identifies media, on the wire too.
     MediaId
 }
+
+/// Numbers the logins of one run of the server, in the order in which they begin.
+pub(crate) type LoginNumber = u64;
+
+/// Everything up to here has arrived, or is to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// The newest message, with all before it.
+    pub(crate) message: MessageId,
+    /// The newest contact event, with all before it.
+    pub(crate) event: i64,
+}
+
+impl Position {
+    /// Moves up to `other`, never back.
+    pub(crate) fn raise(&mut self, other: Position) {
+        self.message = self.message.max(other.message);
+        self.event = self.event.max(other.event);
+    }
+}

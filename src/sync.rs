@@ -1,9 +1,8 @@
 //! Locks, threads and channels of what hands messages over: the standard library's, crossbeam's
-//! and parking_lot's, or, in the tests that the feature `shuttle` switches on, those of a scheduler
-//! that tries one order of steps after the other (`src/delivery/races.rs`). Nothing else of the
-//! program differs, and nothing at all of one that is built to be used.
+//! and parking_lot's. Unit tests have others, which a scheduler can rule: within
+//! [`model::scheduled`] it tries one order of steps after the other (`src/delivery/races.rs`).
 
-#[cfg(not(all(test, feature = "shuttle")))]
+#[cfg(not(test))]
 mod real {
     pub(crate) use crossbeam_channel as channel;
     pub(crate) use parking_lot as timed;
@@ -18,12 +17,17 @@ mod real {
     pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// A bound of a queue or a wait, as it is.
+    pub(crate) fn bound(count: usize) -> usize {
+        count
+    }
 }
 
-#[cfg(all(test, feature = "shuttle"))]
-mod model;
+#[cfg(test)]
+pub(crate) mod model;
 
-#[cfg(all(test, feature = "shuttle"))]
+#[cfg(test)]
 pub(crate) use model::*;
-#[cfg(not(all(test, feature = "shuttle")))]
+#[cfg(not(test))]
 pub(crate) use real::*;

@@ -18,7 +18,7 @@ const TAKEOVER: Duration = Duration::from_secs(10);
 /// The users that are logged in.
 ///
 /// Lock order: `online` is held only to look up, enter or leave; never while taking an outbox's or
-/// a wire's lock, and never across a system call.
+/// a connection's lock, and never across a system call.
 #[derive(Default)]
 pub(crate) struct Hub {
     online: Mutex<HashMap<UserId, Arc<Outbox>>>,
@@ -37,7 +37,7 @@ impl Hub {
     }
 
     /// Makes `outbox` its user's. False when the user is logged in on a living connection; a dead
-    /// one is cut, and one that is just closing is waited for.
+    /// one is aborted, and one that is just closing is waited for.
     pub(crate) fn enter(&self, outbox: &Arc<Outbox>) -> bool {
         let end = Instant::now() + LEAVING;
         loop {

@@ -4,5 +4,5 @@ pub(crate) mod hub;
 pub(crate) mod outbox;
 pub(crate) mod peer;
 
-#[cfg(all(test, feature = "shuttle"))]
+#[cfg(test)]
 mod races;

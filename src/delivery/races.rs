@@ -1,20 +1,22 @@
-//! What threads hand over to each other, in many orders of their steps: hub, outbox, writer and
-//! the leader's hand-over, on a real store and real sockets, under shuttle's scheduler. Run by
-//! `cargo test --features shuttle races`; `PLAUSCH_ORDERS` says how many orders are tried
-//! (default 500 of each kind), `PLAUSCH_SEED` where they begin.
+//! The races model: what threads hand over to each other, in many orders of their steps, on a real
+//! store and real sockets under shuttle's scheduler (`src/sync/model.rs`): hub, outbox with its two
+//! ways out, and the lead of a group commit. `PLAUSCH_ORDERS` says how many orders of each kind are
+//! tried, `PLAUSCH_SEED` where they begin.
 //!
-//! Time-outs may come at any moment here (see `src/sync/model.rs`), and a writer's channel holds
-//! two pushes, so that it overflows all the time.
+//! Time-outs may come at any moment here, and an outbox keeps two pushes, so that it overflows all
+//! the time.
 
 use std::sync::Arc;
 
 use shuttle::Runner;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
+use shuttle::thread;
 
+use crate::guard::threads::Retry;
 use crate::store::StoreError;
 use crate::store::messages;
 use crate::store::messages::Sent;
-use crate::sync::thread;
+use crate::sync::model::scheduled;
 use world::{Client, World};
 
 mod world;
@@ -25,7 +27,7 @@ fn orders(scenario: fn()) {
         let given = std::env::var(name).ok();
         given.map_or(default, |text| text.parse().expect("a number"))
     };
-    let (count, seed) = (number("PLAUSCH_ORDERS", 500), number("PLAUSCH_SEED", 1));
+    let (count, seed) = (number("PLAUSCH_ORDERS", 100), number("PLAUSCH_SEED", 1));
     let config = || {
         let mut config = shuttle::Config::new();
         config.stack_size = 1 << 20;
@@ -33,8 +35,10 @@ fn orders(scenario: fn()) {
         config
     };
     let count = usize::try_from(count).expect("a number");
-    Runner::new(RandomScheduler::new_from_seed(seed, count), config()).run(scenario);
-    Runner::new(PctScheduler::new_from_seed(seed, 3, count), config()).run(scenario);
+    scheduled(|| {
+        Runner::new(RandomScheduler::new_from_seed(seed, count), config()).run(scenario);
+        Runner::new(PctScheduler::new_from_seed(seed, 3, count), config()).run(scenario);
+    });
 }
 
 /// Each message once, in order, and none before the login's reply.
@@ -112,7 +116,7 @@ fn overflow_against_catch_up() {
     });
 }
 
-/// A chat is deleted while two write, and sweeps come by: no writer is left asleep beside what
+/// A chat is deleted while two write, and sweeps come by: no thread is left asleep beside what
 /// waits.
 #[test]
 fn starting_over_against_push() {
@@ -123,9 +127,9 @@ fn starting_over_against_push() {
         let login = world.login(&connection);
         let senders = [world.sender(0, COUNT), world.sender(1, COUNT)];
         login.start_over();
-        login.sweep();
+        Arc::clone(&login).sweep();
         login.look_at_events();
-        login.sweep();
+        Arc::clone(&login).sweep();
         for sender in senders {
             sender.join().expect("a sender");
         }

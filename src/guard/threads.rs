@@ -11,7 +11,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::delivery::outbox::Outbox;
 use crate::guard::log_limit::{LogLimit, log_limited};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::lock;
@@ -24,6 +23,16 @@ mod ceiling;
 /// Where SQL runs and a backtrace may be printed: 32 KiB were touched at most when measured.
 const STACK: usize = 128 << 10;
 
+/// What waits for a thread, or for the next sweep.
+pub(crate) trait Retry: Send + Sync {
+    /// Tries again to have a thread. False when it needs none any more, so that somebody else may
+    /// have the one that became free.
+    fn retry(self: Arc<Self>) -> bool;
+
+    /// The sweep looks at what [was to be looked at later](Threads::try_later).
+    fn sweep(self: Arc<Self>);
+}
+
 /// The threads of connections.
 pub(crate) struct Threads {
     /// Read at the start, and again when the operator says so.
@@ -32,17 +41,15 @@ pub(crate) struct Threads {
     by: std::sync::Mutex<String>,
     running: Mutex<usize>,
     ended: Condvar,
-    /// Outboxes with work that could not be given a writer; served when another thread ends. Each is
-    /// in here once.
-    starved: Mutex<VecDeque<Weak<Outbox>>>,
+    /// Who could not have a thread; served when another one ends. Each is in here once.
+    starved: Mutex<VecDeque<Weak<dyn Retry>>>,
     /// Somebody is in that list.
     short: AtomicBool,
     /// Writers that the system refused since the last sweep, though the limit was not reached.
     refused: AtomicUsize,
-    /// Outboxes whose writer could not read the store, or with pushes that wait for others; looked
-    /// at by the sweep. Each is in here once.
-    later: Mutex<Vec<Weak<Outbox>>>,
-    complaint: LogLimit,
+    /// Whom the next sweep looks at. Each is in here once.
+    later: Mutex<Vec<Weak<dyn Retry>>>,
+    log_limit: LogLimit,
 }
 
 impl Threads {
@@ -58,7 +65,7 @@ impl Threads {
             short: AtomicBool::new(false),
             refused: AtomicUsize::new(0),
             later: Mutex::default(),
-            complaint: LogLimit::default(),
+            log_limit: LogLimit::default(),
         }
     }
 
@@ -70,6 +77,17 @@ impl Threads {
     /// How many of them may be readers, so that those who send nothing leave writers enough.
     pub(crate) fn for_readers(&self) -> usize {
         for_readers(self.limit())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// How many wait for a thread.
+    #[cfg(test)]
+    pub(crate) fn count_starved(&self) -> usize {
+        lock(&self.starved).len()
     }
 
     /// What of the system the limit comes from, for people.
@@ -114,17 +132,17 @@ impl Threads {
             .map(drop)
     }
 
-    /// Remembers an outbox that could not be given a writer. The outbox sees to it that it is
-    /// remembered once, until it is [tried again](Outbox::retry).
-    pub(crate) fn starve(&self, outbox: &Arc<Outbox>, why: &io::Error) {
-        self.complaint.warn(format_args!(
+    /// Remembers who could not have a thread, until its next [`Retry::retry`]; whoever waits sees to
+    /// it that it is remembered once.
+    pub(crate) fn starve<R: Retry + 'static>(&self, waiting: &Arc<R>, why: &io::Error) {
+        self.log_limit.warn(format_args!(
             "no thread for a writer: {why}; messages wait for the next free one"
         ));
         if why.raw_os_error().is_some() {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
         let mut starved = lock(&self.starved);
-        starved.push_back(Arc::downgrade(outbox));
+        starved.push_back(Arc::downgrade(waiting) as Weak<dyn Retry>);
         self.short.store(true, Ordering::Relaxed);
     }
 
@@ -139,16 +157,16 @@ impl Threads {
         self.refused.swap(0, Ordering::Relaxed)
     }
 
-    fn next_starved(&self) -> Option<Weak<Outbox>> {
+    fn next_starved(&self) -> Option<Weak<dyn Retry>> {
         let mut starved = lock(&self.starved);
         let next = starved.pop_front();
         self.short.store(!starved.is_empty(), Ordering::Relaxed);
         next
     }
 
-    /// Remembers an outbox for the next sweep.
-    pub(crate) fn try_later(&self, outbox: &Arc<Outbox>) {
-        lock(&self.later).push(Arc::downgrade(outbox));
+    /// Has the next sweep look at `waiting`.
+    pub(crate) fn try_later<R: Retry + 'static>(&self, waiting: &Arc<R>) {
+        lock(&self.later).push(Arc::downgrade(waiting) as Weak<dyn Retry>);
     }
 
     /// Gives everybody who waits another try.
@@ -156,15 +174,15 @@ impl Threads {
         let waiting: Vec<_> = std::mem::take(&mut *lock(&self.later));
         // Those that starve again are put behind these.
         let starved = lock(&self.starved).len();
-        for outbox in waiting.iter().filter_map(Weak::upgrade) {
-            outbox.sweep();
+        for one in waiting.iter().filter_map(Weak::upgrade) {
+            one.sweep();
         }
         for _ in 0..starved {
             let Some(next) = self.next_starved() else {
                 break;
             };
-            if let Some(outbox) = next.upgrade() {
-                outbox.retry();
+            if let Some(next) = next.upgrade() {
+                next.retry();
             }
         }
     }
@@ -172,7 +190,7 @@ impl Threads {
     /// A thread has become free: it is for the first one that still has a use for it.
     fn serve_starved(&self) {
         while let Some(next) = self.next_starved() {
-            if next.upgrade().is_some_and(|outbox| outbox.retry()) {
+            if next.upgrade().is_some_and(Retry::retry) {
                 break;
             }
         }
@@ -221,5 +239,5 @@ impl Drop for Counted {
     }
 }
 
-#[cfg(all(test, not(feature = "shuttle")))]
+#[cfg(test)]
 mod tests;

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use socket2::{Socket, TcpKeepalive};
 
-use crate::store::Store;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::lock;
 use crate::sync::timed::Mutex;
@@ -19,7 +18,7 @@ use crate::sys::Standing;
 #[cfg(feature = "tls")]
 use crate::tls::{Channel, Taken};
 use write_guard::Out;
-pub(crate) use write_guard::WriteGuard;
+pub(crate) use write_guard::{Arrivals, WriteGuard};
 
 mod write_guard;
 
@@ -60,8 +59,8 @@ pub(crate) struct Connection {
     is_near: bool,
     /// What has been read holds a CR and no line end.
     unended: AtomicBool,
-    /// Why the connection was cut from our side, for the log.
-    cut: std::sync::Mutex<Option<&'static str>>,
+    /// Why the connection was aborted from our side, for the log.
+    aborted: std::sync::Mutex<Option<&'static str>>,
 }
 
 /// Sets on a listening socket what each of its connections is to have: Linux hands all of these
@@ -122,7 +121,7 @@ impl Connection {
             stopped: AtomicBool::new(false),
             is_near,
             unended: AtomicBool::new(false),
-            cut: std::sync::Mutex::new(None),
+            aborted: std::sync::Mutex::new(None),
         }
     }
 
@@ -179,22 +178,18 @@ impl Connection {
         })
     }
 
-    /// Notes what has arrived by now, unless somebody is writing just now.
-    pub(crate) fn settle_if_free(&self, store: &Store) {
-        if let Some(out) = self.out.try_lock()
-            && out.has_marks()
+    /// Collects acknowledgements, unless somebody is writing just now.
+    pub(crate) fn collect_if_free(&self) {
+        if let Some(mut writing) = self.try_lock()
+            && writing.has_marks()
         {
-            WriteGuard {
-                connection: self,
-                out,
-            }
-            .collect_acknowledgements(store);
+            writing.collect_acknowledgements();
         }
     }
 
     /// Ends the connection at once, in both directions; wakes whoever reads or writes.
     pub(crate) fn abort(&self, why: &'static str) {
-        lock(&self.cut).get_or_insert(why);
+        lock(&self.aborted).get_or_insert(why);
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
@@ -231,8 +226,8 @@ impl Connection {
     }
 
     /// Why we ended the connection, if we did.
-    pub(crate) fn why_cut(&self) -> Option<&'static str> {
-        *lock(&self.cut)
+    pub(crate) fn why_aborted(&self) -> Option<&'static str> {
+        *lock(&self.aborted)
     }
 
     /// What is left until the deadline; None without one.

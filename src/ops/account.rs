@@ -45,11 +45,7 @@ pub(crate) fn login(session: &mut Session, user: &str, password: &str) -> Outcom
         return refuse(Status::PasswordWrong);
     };
     // What of an earlier login on this connection has arrived by now.
-    session
-        .peer
-        .connection()
-        .lock()
-        .collect_acknowledgements(&context.store);
+    session.peer.connection().lock().collect_acknowledgements();
     let outbox = Outbox::new(
         account.id,
         &account.name,

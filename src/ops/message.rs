@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{LoggedIn, Outcome, Refused, Session, logged_in, media, reply};
-use crate::delivery::outbox::push::Push;
+use crate::delivery::outbox::Push;
 use crate::ids::{ChatId, MediaId, UserId};
 use crate::protocol::memory;
 use crate::protocol::memory::NoMemory;
@@ -279,7 +279,7 @@ fn push(session: &Session, newest: &Newest, lines: &mut Vec<u8>, items: &mut [It
             previous: first.previous,
             first: first.id,
             last,
-            followed: newest.is_after(first.recipient, last),
+            more_coming: newest.is_after(first.recipient, last),
             bytes: lines.as_slice().into(),
         });
     }

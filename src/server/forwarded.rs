@@ -32,7 +32,7 @@ pub(crate) fn serve(
         }
         Err(Some(why)) => {
             // It knows itself when it is cut for its time, and that is told already.
-            if connection.why_cut().is_none() && !server.is_stopping() {
+            if connection.why_aborted().is_none() && !server.is_stopping() {
                 server.context.log_limits.proxies.warn(format_args!(
                     "{proxy} was disconnected, as it is one of --proxy-from: {why}"
                 ));

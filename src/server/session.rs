@@ -118,7 +118,7 @@ impl Session {
                 Err(error) => error.to_string(),
             };
             let connection = self.ops.peer.connection();
-            let why = connection.why_cut().map_or(end, str::to_owned);
+            let why = connection.why_aborted().map_or(end, str::to_owned);
             log::debug!(
                 "connection {} from {} ended: {why}",
                 connection.id(),
@@ -175,7 +175,7 @@ impl Session {
                 Filled::Some => self.pace.fill(),
                 Filled::End => {
                     self.in_order = self.decoder.buffered() == 0
-                        && self.ops.peer.connection().why_cut().is_none()
+                        && self.ops.peer.connection().why_aborted().is_none()
                         && !self.server.is_stopping();
                     if self.in_order {
                         self.await_backlog();

@@ -79,7 +79,7 @@ pub(crate) fn run(server: &Arc<Server>, mut health: Health) {
             } else if round == 0 && connection.is_silent() {
                 connection.abort("the peer has gone silent");
             }
-            connection.settle_if_free(&server.context.store);
+            connection.collect_if_free();
         }
         server.context.threads.sweep();
         make_room(server);

@@ -12,36 +12,16 @@
 use std::collections::HashMap;
 
 use super::{Store, StoreError};
-use crate::ids::{MessageId, UserId};
+use crate::ids::{LoginNumber, MessageId, Position, UserId};
 use crate::sync::atomic::Ordering;
 use crate::sync::lock;
 pub(crate) use table::{forget_starts, save, saved, surely};
 
 mod table;
 
-/// Everything up to here has arrived.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Position {
-    /// The newest message that has arrived, with all before it.
-    pub(crate) message: MessageId,
-    /// The newest contact event that has arrived, with all before it.
-    pub(crate) event: i64,
-}
-
-impl Position {
-    /// Moves up to `other`, never back.
-    pub(crate) fn raise(&mut self, other: Position) {
-        self.message = self.message.max(other.message);
-        self.event = self.event.max(other.event);
-    }
-}
-
 /// What is old and may still be taken back, or was found to have arrived late, stays so long, in
 /// milliseconds.
 pub(crate) const GRACE: i64 = 24 * 3_600 * 1_000;
-
-/// Numbers the logins of one run of the server, in the order in which they begin.
-pub(crate) type LoginNumber = u64;
 
 /// Where a user's next login goes on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -31,8 +31,8 @@ pub(crate) struct Kept {
     pub(crate) timestamp: i64,
     pub(crate) recipient: UserId,
     pub(crate) media: Option<MediaId>,
-    /// The message before it to the same recipient, [`MessageId::MAX`] when not known.
-    pub(crate) previous: MessageId,
+    /// The message before it to the same recipient, where it is known.
+    pub(crate) previous: Option<MessageId>,
 }
 
 /// Puts a message into a chat, if its sender may.

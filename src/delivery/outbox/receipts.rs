@@ -3,10 +3,9 @@
 
 use super::Outbox;
 use crate::guard::log_limit::log_limited;
-use crate::ids::MessageId;
-use crate::net::connection::WriteGuard;
-use crate::store::StoreError;
-use crate::store::deliveries::{LoginNumber, Position};
+use crate::ids::{LoginNumber, MessageId, Position, UserId};
+use crate::net::connection::{Arrivals, WriteGuard};
+use crate::store::{Store, StoreError};
 use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// How a login counts. Changed by the login's own session alone, read by whoever writes to it.
@@ -16,7 +15,7 @@ pub(crate) struct Receipts {
     number: AtomicU64,
     /// Where the login began: as far back as its first `135` may set the position.
     start: AtomicI64,
-    /// Only `135` moves the user's position. Read and set under the wire's lock.
+    /// Only `135` moves the user's position. Read and set under the connection's lock.
     explicit: AtomicBool,
     /// `135` was used in this login.
     used: AtomicBool,
@@ -27,8 +26,14 @@ pub(crate) struct Receipts {
     ended: AtomicBool,
 }
 
+impl Arrivals for Store {
+    fn arrived(&self, user: UserId, login: LoginNumber, position: Position) {
+        self.note_arrived(user, login, position);
+    }
+}
+
 impl Receipts {
-    /// For a mark on the wire: whose login it is of.
+    /// For a mark: whose login it is of.
     pub(crate) fn number(&self) -> LoginNumber {
         self.number.load(Ordering::Acquire)
     }
@@ -48,15 +53,18 @@ impl Outbox {
 
     /// The login begins at the message `start`; `explicit` when the last one has used `135`. No
     /// push of it is out yet.
-    pub(crate) fn begin_receipts(&self, start: MessageId, explicit: bool) {
+    pub(super) fn begin_receipts(&self, start: MessageId, explicit: bool) {
         let receipts = &self.receipts;
         receipts.start.store(start.number(), Ordering::Release);
         receipts.recorded.store(explicit, Ordering::Release);
         let plain = !explicit && !receipts.are_explicit();
         let number = self.store.begin_login(self.user(), start, plain);
         receipts.number.store(number, Ordering::Release);
+        let mut writing = self.connection.lock();
+        writing.report_to(Box::new(self.store.clone()));
         if !plain {
-            self.count_explicitly(&mut self.connection.lock());
+            self.count_explicitly(&mut writing);
+            drop(writing);
             if !explicit && let Err(error) = self.record(start) {
                 // It holds for this login, and the first 135 tries again.
                 log_limited!(

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use shuttle::thread;
+
 use crate::delivery::hub::Hub;
-use crate::delivery::outbox::Outbox;
-use crate::delivery::outbox::push::Push;
+use crate::delivery::outbox::{Outbox, Push};
 use crate::guard::threads::Threads;
 use crate::ids::{ChatId, MessageId, UserId};
 use crate::net::connection::{Connection, Transport};
@@ -19,7 +20,6 @@ use crate::store::messages::Sent;
 use crate::store::users;
 use crate::store::users::NewAccount;
 use crate::store::{Options, Store, StoreError, chats, contacts};
-use crate::sync::thread;
 
 /// A store with contacts of `maria` who have a chat with her, and who is online.
 pub(crate) struct World {
@@ -76,7 +76,7 @@ impl World {
         // The contact events are told, so that only messages are left.
         store.note_delivered(
             maria,
-            crate::store::deliveries::Position {
+            crate::ids::Position {
                 message: MessageId::NONE,
                 event: i64::MAX,
             },
@@ -122,7 +122,7 @@ impl World {
     pub(crate) fn logout(&self, connection: &Arc<Connection>, outbox: &Arc<Outbox>) {
         let mut writing = connection.lock();
         outbox.close(&writing);
-        writing.collect_acknowledgements(&self.store);
+        writing.collect_acknowledgements();
         self.hub.leave(outbox);
         writing.write(b"213\r\n").expect("written");
     }
@@ -155,7 +155,7 @@ impl World {
                         previous: kept.previous,
                         first: kept.id,
                         last: kept.id,
-                        followed: newest.is_after(maria, kept.id),
+                        more_coming: newest.is_after(maria, kept.id),
                         bytes: bytes.into(),
                     });
                 }

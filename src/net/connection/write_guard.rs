@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 
 use super::{Connection, Transport};
-use crate::ids::{MessageId, UserId};
-use crate::store::Store;
-use crate::store::deliveries::{LoginNumber, Position};
+use crate::ids::{LoginNumber, MessageId, Position, UserId};
 use crate::sync::timed::MutexGuard;
 use crate::sys;
 use crate::sys::Standing;
@@ -28,13 +26,15 @@ pub(crate) struct Out {
     /// Of the same kind: what the kernel did not take when it was asked not to wait; it goes out before all else.
     pending: Vec<u8>,
     marks: VecDeque<Mark>,
+    /// Who is told what has arrived; there since the first login, before the first mark.
+    arrivals: Option<Box<dyn Arrivals>>,
 }
 
-impl Out {
-    /// Whether it is not known yet of something written that it has arrived.
-    pub(crate) fn has_marks(&self) -> bool {
-        !self.marks.is_empty()
-    }
+/// Who is told what has arrived at a peer.
+pub(crate) trait Arrivals: Send + Sync {
+    /// `user` has received in `login` everything up to `position`. Called under the connection's
+    /// lock.
+    fn arrived(&self, user: UserId, login: LoginNumber, position: Position);
 }
 
 /// When the bytes up to `end` have arrived, `user` has received in `login` everything up to
@@ -133,15 +133,19 @@ impl WriteGuard<'_> {
         !self.out.pending.is_empty()
     }
 
+    /// Whether it is not known yet of something written that it has arrived.
+    pub(crate) fn has_marks(&self) -> bool {
+        !self.out.marks.is_empty()
+    }
+
+    /// From now on `arrivals` is told what has arrived.
+    pub(crate) fn report_to(&mut self, arrivals: Box<dyn Arrivals>) {
+        self.out.arrivals = Some(arrivals);
+    }
+
     /// When all that was written so far has arrived, `user` has received in `login` up to
     /// `position`.
-    pub(crate) fn mark(
-        &mut self,
-        user: UserId,
-        login: LoginNumber,
-        position: Position,
-        store: &Store,
-    ) {
+    pub(crate) fn mark(&mut self, user: UserId, login: LoginNumber, position: Position) {
         let end = self.out.written + self.out.pending.len() as u64;
         self.out.marks.push_back(Mark {
             end,
@@ -150,7 +154,7 @@ impl WriteGuard<'_> {
             position,
         });
         if self.out.marks.len() > MARKS {
-            self.collect_acknowledgements(store);
+            self.collect_acknowledgements();
             if self.out.marks.len() > MARKS {
                 // Many small pushes at once: the newest of them speaks for all.
                 self.thin_out();
@@ -180,39 +184,38 @@ impl WriteGuard<'_> {
     }
 
     /// Waits, up to `patience`, until what was marked has arrived.
-    pub(crate) fn await_arrival(&mut self, store: &Store, patience: Duration) {
+    pub(crate) fn await_arrival(&mut self, patience: Duration) {
         // No event tells of an acknowledgement, so the kernel is asked; one tells of the end.
         const PAUSE: Duration = Duration::from_millis(2);
         let end = Instant::now() + patience;
-        while self.collect_acknowledgements(store) && Instant::now() < end {
+        while self.collect_acknowledgements() && Instant::now() < end {
             if sys::await_end(&self.connection.stream, false, PAUSE) == Standing::Gone {
                 // The last that it was told of may be newer than the look above.
-                self.collect_acknowledgements(store);
+                self.collect_acknowledgements();
                 return;
             }
         }
     }
 
-    /// Hands what has arrived by now to the store; returns whether anything is still on its way.
-    pub(crate) fn collect_acknowledgements(&mut self, store: &Store) -> bool {
+    /// Reports what has arrived by now; returns whether anything marked is still on its way.
+    pub(crate) fn collect_acknowledgements(&mut self) -> bool {
         let Ok(waiting) = sys::unacknowledged(&self.connection.stream) else {
             return false;
         };
-        let arrived = self.out.written.saturating_sub(waiting);
-        while let Some(mark) = self.out.marks.front() {
-            if mark.end > arrived {
-                break;
+        let out = &mut *self.out;
+        let arrived = out.written.saturating_sub(waiting);
+        while let Some(mark) = out.marks.pop_front_if(|mark| mark.end <= arrived) {
+            if let Some(arrivals) = &out.arrivals {
+                arrivals.arrived(mark.user, mark.login, mark.position);
             }
-            store.note_arrived(mark.user, mark.login, mark.position);
-            self.out.marks.pop_front();
         }
-        !self.out.marks.is_empty()
+        !out.marks.is_empty()
     }
 
     /// Waits, up to `patience`, until all that was written has arrived. Input is read and dropped
     /// meanwhile: closing with unread input would reset the connection and destroy what is on its
     /// way out.
-    pub(crate) fn linger(&mut self, store: &Store, patience: Duration) {
+    pub(crate) fn linger(&mut self, patience: Duration) {
         let end = Instant::now() + patience;
         let mut pause = Duration::from_millis(1);
         let stream = &self.connection.stream;
@@ -234,7 +237,7 @@ impl WriteGuard<'_> {
             crate::sync::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(50));
         }
-        self.collect_acknowledgements(store);
+        self.collect_acknowledgements();
     }
 
     /// Says that nothing more will be written; also frees a thread that is blocked in a write.

@@ -99,16 +99,13 @@ pub(crate) fn carry_out(
 /// Ends the login and writes the reply that says so, with no push between or behind.
 fn leave(session: &mut ops::Session, out: &mut Vec<u8>) -> io::Result<()> {
     let Context {
-        store,
-        hub,
-        login_grace,
-        ..
+        hub, login_grace, ..
     } = &*session.context;
     let mut writing = session.peer.connection().lock();
     if let Some(login) = session.login.take() {
         login.outbox.close(&writing);
         // What is on its way would otherwise be sent again to a login that follows at once.
-        writing.await_arrival(store, LAST_PUSHES);
+        writing.await_arrival(LAST_PUSHES);
         login.outbox.end_receipts(true);
         hub.leave(&login.outbox);
     }

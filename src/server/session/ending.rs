@@ -62,8 +62,8 @@ impl Session {
         if with_input {
             writing.finish();
         }
-        if writing.collect_acknowledgements(&context.store) || with_input {
-            writing.linger(&context.store, LAST_BYTES);
+        if writing.collect_acknowledgements() || with_input {
+            writing.linger(LAST_BYTES);
         }
         if !with_input {
             // The socket itself closes when the last thread that knows it lets go.

@@ -30,17 +30,13 @@ impl Tx<'_> {
         self.cache.ids.newest()
     }
 
-    /// Notes `id` as the newest message to `user` and returns the one before it, or
-    /// [`MessageId::MAX`] when that is not known.
-    pub(crate) fn follow(&mut self, user: UserId, id: MessageId) -> MessageId {
+    /// Notes `id` as the newest message to `user` and returns the one before it, where it is known.
+    pub(crate) fn follow(&mut self, user: UserId, id: MessageId) -> Option<MessageId> {
         match self.cache.recipients.last_mut() {
             Some((last, newest)) if *last == user => *newest = id,
             _ => self.cache.recipients.push((user, id)),
         }
-        self.cache
-            .last_to
-            .insert(user, id)
-            .unwrap_or(MessageId::MAX)
+        self.cache.last_to.insert(user, id)
     }
 
     /// What will be known of the transaction's recipients after its COMMIT.

@@ -1,10 +1,10 @@
 //! What is told of requests that are made again, over days.
 
 use super::*;
+use crate::ids::Position;
 use crate::store::admin::check;
 use crate::store::asked::DAY;
 use crate::store::contacts::Requested;
-use crate::store::deliveries::Position;
 
 /// Two accounts that have nothing to do with each other.
 fn strangers(store: &Store) -> (UserId, UserId) {

@@ -1,9 +1,8 @@
 //! What goes when its days have passed, and what must not. Time is a parameter here.
 
 use super::*;
-use crate::ids::MediaId;
+use crate::ids::{MediaId, Position};
 use crate::store::deliveries;
-use crate::store::deliveries::Position;
 use crate::store::media;
 use crate::store::removal::retention::Retention;
 use std::time::Duration;

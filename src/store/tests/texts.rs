@@ -1,8 +1,8 @@
 //! Text that waits to be received.
 
 use super::*;
+use crate::ids::Position;
 use crate::store::commit::text_quota;
-use crate::store::deliveries::Position;
 
 fn bytes(store: &Store, user: UserId) -> u64 {
     let waiting = store.read(|view| text_quota::waiting(view, user, |user| store.sent(user)));
