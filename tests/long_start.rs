@@ -70,7 +70,9 @@ fn a_long_upgrade_is_announced_asks_for_time_and_hears_sigterm() {
     let said = server.wait_for_log(upgrading, TIMEOUT);
     said.expect("it says what it does");
     let log = end(server);
-    let ended = log.iter().any(|line| line.contains("stopped during startup"));
+    let ended = log
+        .iter()
+        .any(|line| line.contains("stopped during startup"));
     assert!(ended, "{log:?}");
     assert_eq!(version(&database), OLD);
     // The next start does it, and asks for the time that it takes.

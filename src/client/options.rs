@@ -14,7 +14,7 @@ use tables::{EXITS, FORMS, OPTIONS, VARIABLES};
 
 mod tables;
 
-pub use tables::Exit;
+pub(crate) use tables::Exit;
 
 /// The name of the program.
 pub(crate) const PROGRAM: &str = "plausch";
@@ -50,7 +50,7 @@ struct Choices {
 
 /// Everything that can be chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub(crate) struct Settings {
     pub(crate) address: Address,
     pub(crate) security: Security,
     /// The name to log in with, if one was given.
@@ -66,12 +66,11 @@ pub struct Settings {
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Chat at a terminal.
     Chat,
     /// Send one message.
     Send {
-        /// The recipient.
         to: String,
         /// `None` to read it from standard input.
         text: Option<String>,
@@ -80,7 +79,6 @@ pub enum Mode {
     },
     /// Print what arrives.
     Tail {
-        /// Whether as JSON.
         json: bool,
         /// The most messages.
         count: Option<u64>,

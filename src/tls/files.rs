@@ -150,9 +150,7 @@ impl fmt::Display for Fault {
                 "there is no private key in it, but a certificate; name the key's file here (are \
                  the two files exchanged?)"
             }
-            Fault::PublicKey => {
-                "there is no private key in it, but a public one; name the file of the private key"
-            }
+            Fault::PublicKey => "it holds no private key, but a public one; name the private one",
             Fault::OpensshKey => {
                 "the private key in it is in OpenSSH's form; make one for TLS: openssl ecparam \
                  -name prime256v1 -genkey -noout -out KEY, and a certificate for it"

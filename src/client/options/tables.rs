@@ -160,8 +160,7 @@ pub(super) const VARIABLES: &[VariableRow] = &[
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Exit {
-    /// Success.
+pub(crate) enum Exit {
     Done = 0,
     /// Something on this side failed.
     Failed = 1,
@@ -173,7 +172,6 @@ pub enum Exit {
     Login = 4,
     /// The server refused a request.
     Refused = 5,
-    /// The time of `--timeout` is up.
     TimedOut = 6,
 }
 
