@@ -50,6 +50,20 @@ pub(crate) fn of(source: &impl Source, user: UserId) -> rusqlite::Result<Vec<Cha
     )
 }
 
+/// The lanes of messages to a user, listed or not, and up to where each is gone for the user.
+pub(crate) fn lanes_to(
+    source: &impl Source,
+    user: UserId,
+) -> rusqlite::Result<Vec<(Lane, MessageId)>> {
+    let chats: Vec<(ChatId, UserId, MessageId)> = source.rows(
+        "SELECT m.chat_id, c.creator_id, m.cleared_id FROM member m JOIN chat c ON c.id = m.chat_id
+         WHERE m.user_id = ?1",
+        [user],
+    )?;
+    let lane = |(chat, creator, cleared)| (Lane::of(chat, creator == user), cleared);
+    Ok(chats.into_iter().map(lane).collect())
+}
+
 /// The names of a chat's creator and other member, as shown.
 pub(crate) fn names(source: &impl Source, chat: ChatId) -> rusqlite::Result<(String, String)> {
     let (creator, other) = members(source, chat)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;

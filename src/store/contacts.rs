@@ -1,7 +1,7 @@
 //! Contacts: requests, confirmations, and the events that tell of them.
 
-use rusqlite::Connection;
 use rusqlite::types::FromSql;
+use rusqlite::{Connection, Row};
 
 use super::{Source, StoreError, Tx, asked, users};
 use crate::ids::UserId;
@@ -176,6 +176,17 @@ pub(crate) struct Event<K> {
     pub(crate) name: String,
 }
 
+impl<K: FromSql> TryFrom<&Row<'_>> for Event<K> {
+    type Error = rusqlite::Error;
+
+    fn try_from(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Event {
+            key: row.get(0)?,
+            name: row.get(1)?,
+        })
+    }
+}
+
 /// Contact events of a user above `after`, oldest first, at most `limit`.
 pub(crate) fn events(
     source: &impl Source,
@@ -183,15 +194,12 @@ pub(crate) fn events(
     after: i64,
     limit: u32,
 ) -> rusqlite::Result<Vec<Event<i64>>> {
-    source
-        .connection()
-        .prepare_cached(
-            "SELECT e.id, u.name FROM contact_event e JOIN user u ON u.id = e.contact_id
-             WHERE e.user_id = ?1 AND e.id > ?2 AND u.mapped IS NOT NULL
-             ORDER BY e.id LIMIT ?3",
-        )?
-        .query_map((user, after, limit), event)?
-        .collect()
+    source.rows(
+        "SELECT e.id, u.name FROM contact_event e JOIN user u ON u.id = e.contact_id
+         WHERE e.user_id = ?1 AND e.id > ?2 AND u.mapped IS NOT NULL
+         ORDER BY e.id LIMIT ?3",
+        (user, after, limit),
+    )
 }
 
 /// Contact events of a user up to `upto` that are not open requests: those are told at each login
@@ -203,17 +211,14 @@ pub(crate) fn settled_events(
     upto: i64,
     limit: u32,
 ) -> rusqlite::Result<Vec<Event<i64>>> {
-    source
-        .connection()
-        .prepare_cached(
-            "SELECT e.id, u.name FROM contact_event e JOIN user u ON u.id = e.contact_id
-             WHERE e.user_id = ?1 AND e.id > ?2 AND e.id <= ?3 AND u.mapped IS NOT NULL
-               AND NOT EXISTS (SELECT 1 FROM contact c WHERE c.user_id = e.contact_id
-                               AND c.contact_id = e.user_id AND c.since IS NULL)
-             ORDER BY e.id LIMIT ?4",
-        )?
-        .query_map((user, after, upto, limit), event)?
-        .collect()
+    source.rows(
+        "SELECT e.id, u.name FROM contact_event e JOIN user u ON u.id = e.contact_id
+         WHERE e.user_id = ?1 AND e.id > ?2 AND e.id <= ?3 AND u.mapped IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM contact c WHERE c.user_id = e.contact_id
+                           AND c.contact_id = e.user_id AND c.since IS NULL)
+         ORDER BY e.id LIMIT ?4",
+        (user, after, upto, limit),
+    )
 }
 
 /// Who wants `user` and has no answer yet, by the asker's id, above `after`; without those of whom
@@ -224,28 +229,22 @@ pub(crate) fn open_requests(
     after: Option<UserId>,
     limit: u32,
 ) -> rusqlite::Result<Vec<Event<UserId>>> {
-    source
-        .connection()
-        .prepare_cached(
-            "SELECT c.user_id, u.name FROM contact c JOIN user u ON u.id = c.user_id
-             WHERE c.contact_id = ?1 AND c.since IS NULL AND c.user_id > ?2
-               AND u.mapped IS NOT NULL
-               AND NOT EXISTS (SELECT 1 FROM asked a WHERE a.user_id = c.user_id
-                               AND a.contact_id = c.contact_id
-                               AND (a.declined OR (a.quiet AND abs(?4 - a.told) < ?5)))
-             ORDER BY c.user_id LIMIT ?3",
-        )?
-        .query_map(
-            (
-                user,
-                after.map_or(0, UserId::number),
-                limit,
-                milliseconds(),
-                asked::DAY,
-            ),
-            event,
-        )?
-        .collect()
+    source.rows(
+        "SELECT c.user_id, u.name FROM contact c JOIN user u ON u.id = c.user_id
+         WHERE c.contact_id = ?1 AND c.since IS NULL AND c.user_id > ?2
+           AND u.mapped IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM asked a WHERE a.user_id = c.user_id
+                           AND a.contact_id = c.contact_id
+                           AND (a.declined OR (a.quiet AND abs(?4 - a.told) < ?5)))
+         ORDER BY c.user_id LIMIT ?3",
+        (
+            user,
+            after.map_or(0, UserId::number),
+            limit,
+            milliseconds(),
+            asked::DAY,
+        ),
+    )
 }
 
 /// The newest contact event of a user, 0 when there is none.
@@ -256,11 +255,4 @@ pub(crate) fn newest_event(source: &impl Source, user: UserId) -> rusqlite::Resu
             [user],
         )?
         .unwrap_or(0))
-}
-
-fn event<K: FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<Event<K>> {
-    Ok(Event {
-        key: row.get(0)?,
-        name: row.get(1)?,
-    })
 }

@@ -144,15 +144,7 @@ pub(crate) fn backlog(
     mut each: impl FnMut(Stored<'_>) -> bool,
 ) -> rusqlite::Result<bool> {
     let mut heads = BinaryHeap::new();
-    let mut lanes = view.connection.prepare_cached(
-        "SELECT m.chat_id, m.cleared_id, c.creator_id FROM member m JOIN chat c ON c.id = m.chat_id
-         WHERE m.user_id = ?1",
-    )?;
-    let mut rows = lanes.query([user])?;
-    while let Some(row) = rows.next()? {
-        let (chat, cleared, creator): (ChatId, MessageId, UserId) =
-            (row.get(0)?, row.get(1)?, row.get(2)?);
-        let lane = Lane::of(chat, creator == user);
+    for (lane, cleared) in chats::lanes_to(view, user)? {
         if let Some(head) = view.first(lane, after.max(cleared).next())? {
             heads.push(Reverse((head, lane)));
         }

@@ -1,7 +1,5 @@
 //! Accounts.
 
-use rusqlite::OptionalExtension;
-
 use super::{Source, StoreError, Tx};
 use crate::ids::UserId;
 
@@ -37,17 +35,15 @@ pub(crate) fn by_name(
 
 /// The account of an id, unless it was deleted.
 pub(crate) fn by_id(source: &impl Source, user: UserId) -> rusqlite::Result<Option<Account>> {
-    source
-        .connection()
-        .prepare_cached("SELECT id, name, password FROM user WHERE id = ?1 AND mapped IS NOT NULL")?
-        .query_row([user], |row| {
-            Ok(Account {
-                id: row.get(0)?,
-                name: row.get(1)?,
-                password: row.get(2)?,
-            })
-        })
-        .optional()
+    let account = source.row(
+        "SELECT name, password FROM user WHERE id = ?1 AND mapped IS NOT NULL",
+        [user],
+    )?;
+    Ok(account.map(|(name, password)| Account {
+        id: user,
+        name,
+        password,
+    }))
 }
 
 /// The id of the first key that an account has; see [`by_name`].
@@ -55,13 +51,10 @@ pub(crate) fn id_of(
     source: &impl Source,
     keys: &[impl AsRef<str>],
 ) -> rusqlite::Result<Option<UserId>> {
-    let mut statement = source
-        .connection()
-        .prepare_cached("SELECT id FROM user WHERE mapped = ?1")?;
     for key in keys {
-        let found = statement.query_row([key.as_ref()], |row| row.get(0));
-        if let Some(id) = found.optional()? {
-            return Ok(Some(id));
+        let found = source.value("SELECT id FROM user WHERE mapped = ?1", [key.as_ref()])?;
+        if found.is_some() {
+            return Ok(found);
         }
     }
     Ok(None)

@@ -60,18 +60,15 @@ pub(crate) fn place(tx: &mut Tx<'_>, order: Order) -> Result<Placed, StoreError>
 }
 
 pub(crate) fn waiting(source: &impl Source) -> rusqlite::Result<Vec<Placed>> {
-    let mut found = Vec::new();
-    let mut statement = source.connection().prepare_cached(
+    let found: Vec<(String, i64)> = source.rows(
         "SELECT name, value FROM counter WHERE name > 'order:' AND name < 'order;'",
+        [],
     )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        if let Some(order) = Order::from_name(row.get_ref(0)?.as_str()?) {
-            let token = row.get(1)?;
-            found.push(Placed { order, token });
-        }
-    }
-    Ok(found)
+    let placed = |(name, token): (String, i64)| {
+        let order = Order::from_name(&name)?;
+        Some(Placed { order, token })
+    };
+    Ok(found.into_iter().filter_map(placed).collect())
 }
 
 /// Forgets what was ordered before a server began, when nobody was logged in yet.

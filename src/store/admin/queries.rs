@@ -20,15 +20,12 @@ pub(crate) struct Listed {
 
 /// All accounts in the order of their mapped names.
 pub(crate) fn accounts(source: &impl Source) -> rusqlite::Result<Vec<Listed>> {
-    source
-        .connection()
-        .prepare_cached(
-            "SELECT id, name, mapped,
-               strftime('%Y-%m-%dT%H:%M:%SZ', created / 1000, 'unixepoch')
-             FROM user WHERE mapped IS NOT NULL ORDER BY mapped",
-        )?
-        .query_map([], listed)?
-        .collect()
+    source.rows(
+        "SELECT id, name, mapped,
+           strftime('%Y-%m-%dT%H:%M:%SZ', created / 1000, 'unixepoch')
+         FROM user WHERE mapped IS NOT NULL ORDER BY mapped",
+        [],
+    )
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,14 +46,17 @@ pub(crate) struct Details {
     pub(crate) media_bytes: i64,
 }
 
-/// The first four columns.
-fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
-    Ok(Listed {
-        id: row.get(0)?,
-        name: row.get(1)?,
-        mapped: row.get(2)?,
-        created: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
-    })
+impl TryFrom<&Row<'_>> for Listed {
+    type Error = rusqlite::Error;
+
+    fn try_from(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Listed {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            mapped: row.get(2)?,
+            created: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+        })
+    }
 }
 
 /// One account by its keys, see [`users::by_name`].
@@ -74,7 +74,7 @@ pub(crate) fn details(
                strftime('%Y-%m-%dT%H:%M:%SZ', created / 1000, 'unixepoch'), email, gender
              FROM user WHERE id = ?1",
         )?
-        .query_row([id], |row| Ok((listed(row)?, row.get(4)?, row.get(5)?)))?;
+        .query_row([id], |row| Ok((row.try_into()?, row.get(4)?, row.get(5)?)))?;
     let number = |sql: &str| -> rusqlite::Result<i64> { view.one(sql, [id]) };
     Ok(Some(Details {
         listed,
@@ -92,15 +92,8 @@ pub(crate) fn details(
 /// Messages to a user above the saved position.
 pub(crate) fn undelivered(view: &View<'_>, user: UserId) -> rusqlite::Result<i64> {
     let saved = deliveries::saved(view, user)?;
-    let mut lanes = view.connection.prepare_cached(
-        "SELECT m.chat_id, m.cleared_id, c.creator_id FROM member m JOIN chat c ON c.id = m.chat_id
-         WHERE m.user_id = ?1",
-    )?;
-    let mut rows = lanes.query([user])?;
     let mut count = 0;
-    while let Some(row) = rows.next()? {
-        let cleared: MessageId = row.get(1)?;
-        let lane = Lane::of(row.get(0)?, row.get::<_, UserId>(2)? == user);
+    for (lane, cleared) in chats::lanes_to(view, user)? {
         count += view.count(lane, saved.max(cleared), MessageId::MAX)?;
     }
     Ok(count)

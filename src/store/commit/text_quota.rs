@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::ids::{ChatId, Lane, MessageId, UserId};
-use crate::store::{Store, StoreError, View};
+use crate::store::{Source, Store, StoreError, View};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::lock;
@@ -156,20 +156,18 @@ pub(crate) fn waiting(
     user: UserId,
     sent: impl Fn(UserId) -> MessageId,
 ) -> rusqlite::Result<Waiting> {
-    let mut lanes = view.connection.prepare_cached(
+    type Found = (ChatId, UserId, UserId, MessageId, Option<MessageId>);
+    let lanes: Vec<Found> = view.rows(
         "SELECT m.chat_id, c.creator_id, m.other_id, o.cleared_id, d.message_id
          FROM member m JOIN chat c ON c.id = m.chat_id
          JOIN member o ON o.user_id = m.other_id AND o.chat_id = m.chat_id
          LEFT JOIN delivery d ON d.user_id = m.other_id
          WHERE m.user_id = ?1",
+        [user],
     )?;
-    let mut rows = lanes.query([user])?;
     let mut waiting = Waiting::default();
     let mut most = 0;
-    while let Some(row) = rows.next()? {
-        let (chat, creator): (ChatId, UserId) = (row.get(0)?, row.get(1)?);
-        let (other, cleared): (UserId, MessageId) = (row.get(2)?, row.get(3)?);
-        let delivered: Option<MessageId> = row.get(4)?;
+    for (chat, creator, other, cleared, delivered) in lanes {
         let received = delivered.unwrap_or_default().max(cleared).max(sent(other));
         let lane = Lane::of(chat, creator != user);
         let bytes = view.text(lane, received)?;
