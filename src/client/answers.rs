@@ -9,7 +9,7 @@ use crate::protocol::{FromServer, PushPacket, Refusal, Reply, Request, Status};
 
 /// The answer to a request, whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum ServerAnswer {
     /// A status, and nothing else.
     Status(Status),
     /// `212`, with the name.
@@ -46,7 +46,7 @@ pub(crate) struct HistoryLine {
 pub(crate) enum Incoming<T> {
     Push(PushPacket<'static>),
     /// The last line of an answer, to the request that was noted with this.
-    Answer(T, Answer),
+    Answer(T, ServerAnswer),
     /// A line of an answer with more to come, or an empty one.
     More,
     /// `210` or `211` though nothing was asked: a server that is full says so, and closes.
@@ -60,7 +60,7 @@ pub(crate) struct OutOfOrder;
 /// The requests in flight, and the answer that is just coming in.
 pub(crate) struct Answers<T> {
     waiting: VecDeque<(u16, T)>,
-    partial: Option<Answer>,
+    partial: Option<ServerAnswer>,
     /// How many elements the list announced, less those that came.
     missing: u64,
 }
@@ -104,13 +104,13 @@ impl<T> Answers<T> {
         };
         match reply {
             Reply::Unknown { .. } if self.partial.is_none() && !self.waiting.is_empty() => {
-                self.done(Answer::Unknown)
+                self.done(ServerAnswer::Unknown)
             }
             Reply::Unknown { reason } | Reply::Invalid { reason } if self.partial.is_none() => {
                 let reason = reason.map(Cow::into_owned);
                 match self.waiting.is_empty() {
                     true => Ok(Incoming::Unasked(reason)),
-                    false => self.done(Answer::Refused(reason)),
+                    false => self.done(ServerAnswer::Refused(reason)),
                 }
             }
             // Of a reply to something else, nothing is taken.
@@ -123,7 +123,7 @@ impl<T> Answers<T> {
     }
 
     fn begin(&mut self, reply: Reply<'_>) -> Result<Incoming<T>, OutOfOrder> {
-        use Answer as A;
+        use ServerAnswer as A;
         // Where a status alone stands first, what follows says how many there are.
         let list = match reply {
             Reply::ChatListBegin { count } => return Ok(self.list(A::Chats(Vec::new()), count)),
@@ -142,14 +142,18 @@ impl<T> Answers<T> {
         Ok(self.list(list, u64::MAX))
     }
 
-    fn list(&mut self, partial: Answer, count: u64) -> Incoming<T> {
+    fn list(&mut self, partial: ServerAnswer, count: u64) -> Incoming<T> {
         self.partial = Some(partial);
         self.missing = count;
         Incoming::More
     }
 
-    fn go_on(&mut self, mut partial: Answer, reply: Reply<'_>) -> Result<Incoming<T>, OutOfOrder> {
-        use Answer as A;
+    fn go_on(
+        &mut self,
+        mut partial: ServerAnswer,
+        reply: Reply<'_>,
+    ) -> Result<Incoming<T>, OutOfOrder> {
+        use ServerAnswer as A;
         match (&mut partial, reply) {
             (A::Contacts(_), Reply::ContactOwnListBegin { count })
             | (A::People(_), Reply::ContactListBegin { count })
@@ -206,7 +210,7 @@ impl<T> Answers<T> {
         Ok(Incoming::More)
     }
 
-    fn done(&mut self, answer: Answer) -> Result<Incoming<T>, OutOfOrder> {
+    fn done(&mut self, answer: ServerAnswer) -> Result<Incoming<T>, OutOfOrder> {
         let (_, note) = self.waiting.pop_front().ok_or(OutOfOrder)?;
         Ok(Incoming::Answer(note, answer))
     }

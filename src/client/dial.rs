@@ -1,6 +1,7 @@
 //! Connecting to one of a host's addresses: the next is tried as soon as one fails, or has not
 //! answered within a quarter of a second, and the first that answers is taken (RFC 8305). A host
-//! whose address of one family leads nowhere costs that quarter of a second.
+//! whose address of one family leads nowhere costs that quarter of a second. Called in the engine's
+//! thread `connector`; each attempt has a thread `dialer`.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -11,10 +12,8 @@ use std::time::{Duration, Instant};
 /// How long an attempt is alone before the next begins (RFC 8305, section 5).
 const ALONE: Duration = Duration::from_millis(250);
 
-/// Connects to the first of the addresses that answers. Each may take `patience`.
-///
-/// # Errors
-/// That of the last attempt to fail.
+/// Connects to the first of the addresses that answers, or gives the last error. Each may take
+/// `patience`.
 pub(super) fn dial(addresses: &[SocketAddr], patience: Duration) -> io::Result<TcpStream> {
     let mut waiting = in_turns(addresses).into_iter();
     // An attempt that comes too late finds nobody who listens, and closes what it has.

@@ -1,4 +1,5 @@
-//! Files ↔ `data:` URIs (RFC 2397), the recommended form of Media (contract, section 2).
+//! Files ↔ `data:` URIs (RFC 2397), the recommended form of Media (contract, section 2). Called in
+//! the engine's thread; holds nothing.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -18,11 +19,8 @@ const TOLERANT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Reads a file and makes Media of it. The type is guessed by the name.
-///
-/// # Errors
-///
-/// When the file cannot be read, is no regular file, is empty, or is too large.
+/// Reads a file and makes Media of it. The type is guessed by the name. An error if the file cannot
+/// be read, is no regular file, is empty, or is too large.
 pub(crate) fn from_file(path: &Path) -> io::Result<String> {
     let other = |what: &str| Err(io::Error::other(what));
     // Before it is opened: a pipe would wait for its other end.
@@ -45,7 +43,6 @@ pub(crate) fn from_file(path: &Path) -> io::Result<String> {
 }
 
 /// The type and the count of bytes of Media. The type of what is no `data:` URI is unknown.
-#[must_use]
 pub(crate) fn facts(media: &str) -> (Option<String>, usize) {
     match split(media) {
         None => (None, media.len()),
@@ -59,7 +56,6 @@ pub(crate) fn facts(media: &str) -> (Option<String>, usize) {
 
 /// The bytes of Media: those in a `data:` URI, or the text itself if it is none, or not base64
 /// though it says so.
-#[must_use]
 pub(crate) fn to_bytes(media: &str) -> Vec<u8> {
     match split(media) {
         None => media.as_bytes().to_vec(),
@@ -71,6 +67,9 @@ pub(crate) fn to_bytes(media: &str) -> Vec<u8> {
     }
 }
 
+/// What ends the head of a base64 URI.
+const BASE64: &str = ";base64";
+
 /// Type, whether it is base64, and data.
 fn split(media: &str) -> Option<(String, bool, &str)> {
     let scheme = media.get(..5)?;
@@ -78,16 +77,10 @@ fn split(media: &str) -> Option<(String, bool, &str)> {
         return None;
     }
     let (head, data) = media[5..].split_once(',')?;
-    let (head, base64) = match head.len().checked_sub(";base64".len()) {
-        Some(at)
-            if head
-                .get(at..)
-                .is_some_and(|mark| mark.eq_ignore_ascii_case(";base64")) =>
-        {
-            (&head[..at], true)
-        }
-        _ => (head, false),
-    };
+    let at = head.len().saturating_sub(BASE64.len());
+    let ending = head.get(at..).unwrap_or_default();
+    let base64 = ending.eq_ignore_ascii_case(BASE64);
+    let head = if base64 { &head[..at] } else { head };
     let kind = head.split(';').next().unwrap_or_default();
     // RFC 2397: the default.
     let kind = if kind.is_empty() { "text/plain" } else { kind };
@@ -117,7 +110,6 @@ fn percent_decoded(text: &str) -> Vec<u8> {
 }
 
 /// A count of bytes for people: `12 bytes`, `3.4 KiB`.
-#[must_use]
 pub(crate) fn size(bytes: u64) -> String {
     let tenths = |unit: u64| {
         let tenths = bytes.saturating_mul(10) / unit;

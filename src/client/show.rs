@@ -1,4 +1,5 @@
-//! What the engine tells, as lines of text. Whatever comes from elsewhere is sanitized here.
+//! What the engine tells, as lines of text, for `screen` and `script`. Whatever comes from elsewhere
+//! is sanitized here. Called in the engine's thread; holds nothing.
 
 use std::time::SystemTime;
 

@@ -59,15 +59,18 @@ fn answers_come_in_the_order_of_the_requests_with_pushes_between() {
         Pushed(PushPacket::ConfirmContactAdd {
             user: "dora".into(),
         }),
-        Is(0, Answer::Chats(vec![(7, name("anna"), name("bernd"))])),
+        Is(
+            0,
+            ServerAnswer::Chats(vec![(7, name("anna"), name("bernd"))]),
+        ),
         Pushed(message),
-        Is(1, Answer::Contacts(Vec::new())),
-        Is(2, Answer::People(vec![name("anna"), name("carla")])),
-        Is(3, Answer::History(vec![line])),
-        Is(4, Answer::Media(name("data:,x"))),
-        Is(5, Answer::Status(Status::MediaNotFound)),
-        Is(6, Answer::Status(Status::ChatPermissionDenied)),
-        Is(7, Answer::Status(Status::Ok)),
+        Is(1, ServerAnswer::Contacts(Vec::new())),
+        Is(2, ServerAnswer::People(vec![name("anna"), name("carla")])),
+        Is(3, ServerAnswer::History(vec![line])),
+        Is(4, ServerAnswer::Media(name("data:,x"))),
+        Is(5, ServerAnswer::Status(Status::MediaNotFound)),
+        Is(6, ServerAnswer::Status(Status::ChatPermissionDenied)),
+        Is(7, ServerAnswer::Status(Status::Ok)),
     ];
     assert_eq!(taken, expected);
     assert!(answers.waiting().next().is_none());
@@ -78,8 +81,8 @@ fn refusals_answer_the_oldest_request_or_nobody() {
     let mut answers = asking(&[Request::RequestChatList {}, Request::Logout {}]);
     let taken = take(&mut answers, "211 no login\n210\n211 full");
     let expected = vec![
-        Incoming::Answer(0, Answer::Refused(Some("no login".to_owned()))),
-        Incoming::Answer(1, Answer::Unknown),
+        Incoming::Answer(0, ServerAnswer::Refused(Some("no login".to_owned()))),
+        Incoming::Answer(1, ServerAnswer::Unknown),
         Incoming::Unasked(Some("full".to_owned())),
     ];
     assert_eq!(taken, expected);
@@ -124,7 +127,7 @@ fn what_breaks_the_contract_is_noticed() {
 fn what_a_newer_server_pushes_is_left_alone() {
     let mut answers = asking(&[Request::RequestChatList {}]);
     let lines = "999\n214 1\n899 7 \"a\" some\ttext\n215 7 a b\n65535 x\n70000\n216\n1000000";
-    let chats = Answer::Chats(vec![(7, "a".to_owned(), "b".to_owned())]);
+    let chats = ServerAnswer::Chats(vec![(7, "a".to_owned(), "b".to_owned())]);
     assert_eq!(take(&mut answers, lines), [Incoming::Answer(0, chats)]);
 }
 
@@ -136,5 +139,8 @@ fn a_lost_connection_gives_the_requests_back() {
     assert_eq!(answers.lost(), [0, 1]);
     answers.expect(&Request::Logout {}, 9);
     let taken = take(&mut answers, "213 400");
-    assert_eq!(taken, [Incoming::Answer(9, Answer::Status(Status::Ok))]);
+    assert_eq!(
+        taken,
+        [Incoming::Answer(9, ServerAnswer::Status(Status::Ok))]
+    );
 }

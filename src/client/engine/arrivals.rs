@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::requests::RequestKind;
 use super::{Engine, Output};
-use crate::client::answers::{Answer, HistoryLine};
+use crate::client::answers::{HistoryLine, ServerAnswer};
 use crate::protocol::{PushPacket, Request};
 
 /// Pushes on their way to the screen and to their confirmation.
@@ -122,11 +122,11 @@ impl Engine {
         }
     }
 
-    pub(super) fn take_chats(&mut self, answer: Answer) -> Result<(), Answer> {
-        let Answer::Chats(list) = answer else {
+    pub(super) fn take_chats(&mut self, answer: ServerAnswer) -> Result<(), ServerAnswer> {
+        let ServerAnswer::Chats(list) = answer else {
             // `112` has no other way to say 407 than `211`, which may mean something else. Asked in
             // a way that has one, the server tells which it was.
-            if let Answer::Refused(_) = answer {
+            if let ServerAnswer::Refused(_) = answer {
                 self.ping();
             }
             return Err(answer);
@@ -136,16 +136,19 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn take_contacts(&mut self, answer: Answer) -> Result<(), Answer> {
-        let Answer::Contacts(list) = answer else {
+    pub(super) fn take_contacts(&mut self, answer: ServerAnswer) -> Result<(), ServerAnswer> {
+        let ServerAnswer::Contacts(list) = answer else {
             return Err(answer);
         };
         self.roster.set_contacts(&list);
         Ok(())
     }
 
-    pub(super) fn take_people(&mut self, answer: Answer) -> Result<Vec<String>, Answer> {
-        let Answer::People(people) = answer else {
+    pub(super) fn take_people(
+        &mut self,
+        answer: ServerAnswer,
+    ) -> Result<Vec<String>, ServerAnswer> {
+        let ServerAnswer::People(people) = answer else {
             return Err(answer);
         };
         for name in &people {

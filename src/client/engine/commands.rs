@@ -6,7 +6,7 @@ use super::requests::{Asker, RequestKind};
 use super::sending::history;
 use super::{ClientSession, CommandOutcome, Engine, Output, SessionPhase, Waiter};
 use crate::auth::names;
-use crate::client::answers::Answer;
+use crate::client::answers::ServerAnswer;
 use crate::client::command::Command;
 use crate::client::options::Exit;
 use crate::client::roster::Chat;
@@ -157,7 +157,7 @@ impl Engine {
         self.send(
             &request,
             RequestKind::Opening,
-            |engine, answer| match answer.map(Answer::ok) {
+            |engine, answer| match answer.map(ServerAnswer::ok) {
                 Some(Ok(())) => engine.find_opened(name, asker),
                 Some(Err(answer)) => {
                     engine.refused(asker, &answer);
@@ -185,7 +185,9 @@ impl Engine {
                     Some(chat) => engine.go_to(chat),
                     None => {
                         let unlisted = "it is not in the list; /chats shows what is".to_owned();
-                        let answer = listed.err().unwrap_or(Answer::Refused(Some(unlisted)));
+                        let answer = listed
+                            .err()
+                            .unwrap_or(ServerAnswer::Refused(Some(unlisted)));
                         engine.refused(asker, &answer);
                     }
                 }
@@ -277,7 +279,7 @@ impl Engine {
     fn list_history(&mut self, chat: i64, count: u32, waiter: Waiter) {
         let asker = Asker::new("/history", "no history", waiter);
         self.ask(&history(chat, 0, count), asker, |engine, answer| {
-            let Answer::History(lines) = answer else {
+            let ServerAnswer::History(lines) = answer else {
                 return Err(answer);
             };
             if lines.is_empty() {

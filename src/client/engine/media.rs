@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::requests::{Asker, RequestKind};
 use super::{Engine, Output, Waiter};
-use crate::client::answers::Answer;
+use crate::client::answers::ServerAnswer;
 use crate::client::media;
 use crate::client::options::Exit;
 use crate::protocol::Request;
@@ -57,7 +57,7 @@ impl Engine {
         let request = Request::RequestMedia { media };
         self.send(&request, RequestKind::Probe, move |engine, answer| {
             match answer {
-                Some(Answer::Media(text)) => engine.learn(media, text),
+                Some(ServerAnswer::Media(text)) => engine.learn(media, text),
                 Some(_) => {}
                 None => return engine.media.to_probe.push_front(media),
             }
@@ -86,7 +86,7 @@ impl Engine {
         asker.kind = RequestKind::Download;
         let request = Request::RequestMedia { media };
         self.ask(&request, asker, move |engine, answer| {
-            let Answer::Media(text) = answer else {
+            let ServerAnswer::Media(text) = answer else {
                 return Err(answer);
             };
             engine.store(media, &text, &path);

@@ -1,5 +1,6 @@
 //! The connection to the server: how it is made, how it logs in, how it is lost and made anew.
 
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,7 +10,7 @@ use zeroize::Zeroizing;
 use super::requests::{Asker, RequestKind};
 use super::{CommandOutcome, Engine, EngineInput, Output, Waiter};
 use crate::auth::names;
-use crate::client::answers::{Answer, Incoming};
+use crate::client::answers::{Incoming, ServerAnswer};
 use crate::client::command::Command;
 use crate::client::connection::{ConnectionEvent, ServerConnection};
 use crate::client::link;
@@ -71,6 +72,10 @@ pub(super) enum SessionPhase {
     Leaving(Instant, Exit),
 }
 
+fn no_thread(error: &io::Error) -> String {
+    format!("no connection: a thread cannot be started: {error}")
+}
+
 impl Engine {
     /// Begins an attempt.
     pub(super) fn connect(&mut self) {
@@ -87,7 +92,7 @@ impl Engine {
                 let _ = outlet.send(EngineInput::Connected(number, result));
             });
         if let Err(error) = attempt {
-            self.connected(number, Err(error.to_string()));
+            self.connected(number, Err(no_thread(&error)));
         }
     }
 
@@ -101,7 +106,7 @@ impl Engine {
             backpressure.wait();
             outlet.send(EngineInput::Network(number, event)).is_ok()
         };
-        let start = |link| ServerConnection::start(link, tell).map_err(|error| error.to_string());
+        let start = |link| ServerConnection::start(link, tell).map_err(|error| no_thread(&error));
         match result.and_then(start) {
             Ok(connection) => {
                 self.session.connection = Some(connection);
@@ -204,7 +209,7 @@ impl Engine {
             &login,
             RequestKind::Foreground,
             |engine, answer| match answer {
-                Some(Answer::Login(Status::Ok, name)) => engine.logged_in(name),
+                Some(ServerAnswer::Login(Status::Ok, name)) => engine.logged_in(name),
                 Some(answer) => engine.login_refused(answer, waiter),
                 None => waiter.tell(CommandOutcome::Unreachable),
             },
@@ -243,9 +248,9 @@ impl Engine {
         self.run_deferred(true);
     }
 
-    fn login_refused(&mut self, answer: Answer, waiter: Waiter) {
+    fn login_refused(&mut self, answer: ServerAnswer, waiter: Waiter) {
         let (status, text) = match answer {
-            Answer::Login(status, name) => {
+            ServerAnswer::Login(status, name) => {
                 let text = match status {
                     Status::UsernameAlreadyLoggedIn => {
                         format!("{name} is logged in elsewhere (405)")
@@ -255,7 +260,7 @@ impl Engine {
                 };
                 (Some(status), text)
             }
-            Answer::Refused(Some(reason)) => {
+            ServerAnswer::Refused(Some(reason)) => {
                 (None, format!("the server refused the login: {reason}"))
             }
             _ => (None, "the server refused the login".to_owned()),

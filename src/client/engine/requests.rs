@@ -2,7 +2,7 @@
 
 use super::{CommandOutcome, Engine, Output, SessionPhase, Waiter};
 use crate::auth::names::{NameFault, PasswordFault};
-use crate::client::answers::Answer;
+use crate::client::answers::ServerAnswer;
 use crate::client::options::Exit;
 use crate::protocol::{Request, Status};
 
@@ -32,7 +32,7 @@ pub(super) struct PendingRequest {
 }
 
 /// Called once: with the answer, or with `None` when the connection was lost before it.
-type Continuation = Box<dyn FnOnce(&mut Engine, Option<Answer>) + Send>;
+type Continuation = Box<dyn FnOnce(&mut Engine, Option<ServerAnswer>) + Send>;
 
 /// For whom a request is sent, and how its failure is told.
 pub(super) struct Asker {
@@ -69,7 +69,7 @@ impl Engine {
         &mut self,
         request: &Request<'_>,
         kind: RequestKind,
-        then: impl FnOnce(&mut Engine, Option<Answer>) + Send + 'static,
+        then: impl FnOnce(&mut Engine, Option<ServerAnswer>) + Send + 'static,
     ) {
         if self.session.connection.is_none() {
             return;
@@ -98,7 +98,7 @@ impl Engine {
         &mut self,
         request: &Request<'_>,
         kind: RequestKind,
-        then: impl FnOnce(&mut Engine, Answer) + Send + 'static,
+        then: impl FnOnce(&mut Engine, ServerAnswer) + Send + 'static,
     ) {
         self.send(request, kind, |engine, answer| {
             if let Some(answer) = answer {
@@ -112,7 +112,7 @@ impl Engine {
         &mut self,
         request: &Request<'_>,
         asker: Asker,
-        then: impl FnOnce(&mut Engine, Answer) -> Result<(), Answer> + Send + 'static,
+        then: impl FnOnce(&mut Engine, ServerAnswer) -> Result<(), ServerAnswer> + Send + 'static,
     ) {
         self.send(request, asker.kind, |engine, answer| {
             match answer.map(|answer| then(engine, answer)) {
@@ -123,11 +123,11 @@ impl Engine {
         });
     }
 
-    pub(super) fn refused(&mut self, asker: Asker, answer: &Answer) {
+    pub(super) fn refused(&mut self, asker: Asker, answer: &ServerAnswer) {
         let why = why_not(answer, asker.faults);
         self.problem(format!("{}: {why}", asker.failed), Exit::Refused);
         let status = match answer {
-            Answer::Status(status) => Some(*status),
+            ServerAnswer::Status(status) => Some(*status),
             _ => None,
         };
         asker.waiter.tell(CommandOutcome::Refused(status));
@@ -143,8 +143,8 @@ impl Engine {
         asker.waiter.tell(CommandOutcome::Unreachable);
     }
 
-    pub(super) fn answered(&mut self, request: PendingRequest, answer: Answer) {
-        let logged_out = answer == Answer::Status(Status::ClientNotLoggedIn);
+    pub(super) fn answered(&mut self, request: PendingRequest, answer: ServerAnswer) {
+        let logged_out = answer == ServerAnswer::Status(Status::ClientNotLoggedIn);
         if logged_out && self.is_online() {
             self.outbox.logged_out();
             self.lose("the server ended the login");
@@ -176,24 +176,26 @@ impl Engine {
     }
 }
 
-impl Answer {
+impl ServerAnswer {
     pub(super) fn is_ok(&self) -> bool {
-        *self == Answer::Status(Status::Ok)
+        *self == ServerAnswer::Status(Status::Ok)
     }
 
     /// Nothing if it is the status 400, else the answer.
-    pub(super) fn ok(self) -> Result<(), Answer> {
+    pub(super) fn ok(self) -> Result<(), ServerAnswer> {
         if self.is_ok() { Ok(()) } else { Err(self) }
     }
 }
 
 /// Why something was refused, for people.
-pub(super) fn why(answer: &Answer) -> String {
+pub(super) fn why(answer: &ServerAnswer) -> String {
     let (text, code) = match answer {
-        Answer::Status(status) | Answer::Login(status, _) => (status_text(*status), status.code()),
-        Answer::Refused(Some(reason)) => (reason.as_str(), 211),
-        Answer::Refused(None) => ("the server refused", 211),
-        Answer::Unknown => ("this server does not know the request", 210),
+        ServerAnswer::Status(status) | ServerAnswer::Login(status, _) => {
+            (status_text(*status), status.code())
+        }
+        ServerAnswer::Refused(Some(reason)) => (reason.as_str(), 211),
+        ServerAnswer::Refused(None) => ("the server refused", 211),
+        ServerAnswer::Unknown => ("this server does not know the request", 210),
         _ => ("the server answered something else", 211),
     };
     format!("{text} ({code})")
@@ -218,12 +220,12 @@ fn status_text(status: Status) -> &'static str {
 }
 
 /// The same, with what is wrong with the name or the password.
-fn why_not(answer: &Answer, faults: (Option<NameFault>, Option<PasswordFault>)) -> String {
+fn why_not(answer: &ServerAnswer, faults: (Option<NameFault>, Option<PasswordFault>)) -> String {
     match (answer, faults) {
-        (Answer::Status(Status::UsernameInvalid), (Some(fault), _)) => {
+        (ServerAnswer::Status(Status::UsernameInvalid), (Some(fault), _)) => {
             format!("this name is not allowed: {fault} (401)")
         }
-        (Answer::Status(Status::PasswordInvalid), (_, Some(fault))) => {
+        (ServerAnswer::Status(Status::PasswordInvalid), (_, Some(fault))) => {
             format!("this password is not allowed: {fault} (402)")
         }
         _ => why(answer),

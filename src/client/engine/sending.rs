@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::requests::{RequestKind, why};
 use super::{Engine, Output, Waiter};
-use crate::client::answers::{Answer, HistoryLine};
+use crate::client::answers::{HistoryLine, ServerAnswer};
 use crate::client::media;
 use crate::client::options::Exit;
 use crate::client::outbox::{Attachment, OutboxStep, OutgoingMessage};
@@ -118,7 +118,7 @@ impl Engine {
         }
     }
 
-    fn message_answered(&mut self, answer: &Answer) {
+    fn message_answered(&mut self, answer: &ServerAnswer) {
         let stored = answer.is_ok();
         let Some(message) = self.outbox.answered(stored) else {
             return;
@@ -136,13 +136,13 @@ impl Engine {
     /// Asks for the newest TimeStamp of a chat, which the outbox counts from.
     fn ask_base(&mut self, chat: i64) {
         let then = move |engine: &mut Engine, answer| match answer {
-            Answer::History(lines) => {
+            ServerAnswer::History(lines) => {
                 let newest = lines.last().map_or(0, |line| line.timestamp);
                 engine.outbox.based(chat, newest);
             }
             // A server of the table alone: no way to look.
-            Answer::Unknown => engine.outbox.based(chat, 0),
-            Answer::Status(_) => {
+            ServerAnswer::Unknown => engine.outbox.based(chat, 0),
+            ServerAnswer::Status(_) => {
                 for message in engine.outbox.baseless(chat) {
                     engine.unsent(message, &why(&answer), Exit::Refused);
                 }
@@ -164,8 +164,8 @@ impl Engine {
     /// Reads a chat's history back to its base, page by page. `newer` is what has been read.
     fn read_history(&mut self, chat: i64, before: i64, count: u32, newer: Vec<HistoryLine>) {
         let then = move |engine: &mut Engine, answer| match answer {
-            Answer::History(page) => engine.history_read(chat, count, page, newer),
-            Answer::Status(_) | Answer::Unknown => {
+            ServerAnswer::History(page) => engine.history_read(chat, count, page, newer),
+            ServerAnswer::Status(_) | ServerAnswer::Unknown => {
                 let why = format!("it may have been kept: {}", why(&answer));
                 for message in engine.outbox.unresolvable(chat) {
                     engine.unsent(message, &why, Exit::Refused);

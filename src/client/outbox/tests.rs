@@ -149,7 +149,7 @@ fn a_loss_while_a_newer_base_is_asked_for_keeps_the_old_one() {
 }
 
 #[test]
-fn a_loss_without_doubts_forgets_the_bases() {
+fn a_loss_with_nothing_unconfirmed_forgets_the_bases() {
     let mut outbox = Outbox::default();
     outbox.push(message(7, "x"));
     send_all(&mut outbox, 3);

@@ -1,4 +1,4 @@
-//! What the line editor asks for: completions, and the prompt.
+//! What the line editor asks for, in the terminal's thread: completions, and the prompt.
 
 use std::borrow::Cow;
 use std::sync::Arc;
