@@ -105,20 +105,23 @@ fn unknown_users_and_malformed_hashes_do_not_match() {
 fn an_unknown_user_takes_as_long_as_a_known_one() {
     let hasher = Hasher::start(Cost::new(13, 8, 1).unwrap()).unwrap();
     let stored = hasher.hash("correct horse", always()).unwrap();
-    let fastest = |stored: Option<&str>| {
-        (0..5)
-            .map(|_| {
-                let start = Instant::now();
-                let verdict = hasher.verify("wrong horse", stored, always());
-                assert_eq!(verdict, Ok(NO));
-                start.elapsed()
-            })
-            .min()
-            .unwrap()
-    };
-    let known = fastest(Some(&stored));
-    for unknown in [fastest(None), fastest(Some("malformed"))] {
-        assert!(unknown < known * 10 && known < unknown * 10);
+    let kinds = [Some(stored.as_str()), None, Some("malformed")];
+    let mut fastest = [Duration::MAX; 3];
+    // In turns, so that a machine that is busy for a while is so for all of them.
+    for _ in 0..5 {
+        for (stored, fastest) in kinds.iter().zip(&mut fastest) {
+            let start = Instant::now();
+            let verdict = hasher.verify("wrong horse", *stored, always());
+            assert_eq!(verdict, Ok(NO));
+            *fastest = start.elapsed().min(*fastest);
+        }
+    }
+    let [known, others @ ..] = fastest;
+    for unknown in others {
+        assert!(
+            unknown < known * 10 && known < unknown * 10,
+            "{known:?}, {unknown:?}"
+        );
     }
 }
 
