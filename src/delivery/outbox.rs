@@ -8,8 +8,8 @@
 //!
 //! `state` decides what may be sent and by whom, as a value; `reorder` keeps pushes that wait. They
 //! leave in two ways: a session writes directly (`direct`), with no thread to wake, if nobody else
-//! is writing and the kernel takes it without waiting; the catch-up thread (`catch_up`) writes what
-//! has to wait, and lives while there is something to do, or was recently.
+//! is writing and the kernel takes it without waiting; what has to wait goes through a channel to the
+//! catch-up thread (`catch_up`), which lives while there is something to do, or was recently.
 
 mod catch_up;
 mod direct;
@@ -17,6 +17,7 @@ mod receipts;
 mod reorder;
 mod state;
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use self::receipts::Receipts;
@@ -29,7 +30,8 @@ use crate::net::connection::{Connection, WriteGuard};
 use crate::store::deliveries::Standing;
 use crate::store::{Store, StoreError, contacts, messages};
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Condvar, Mutex, bound, lock};
+use crate::sync::channel::{Sender, bounded};
+use crate::sync::{Mutex, bound, lock};
 
 /// What a login is still to be sent. It belongs to the login, not to the connection.
 pub(crate) struct Outbox {
@@ -43,9 +45,35 @@ pub(crate) struct Outbox {
     ended: AtomicBool,
     /// Lock order: the connection's lock before this, this before the lists of `threads`. Held for
     /// single steps, and for starting a thread.
-    state: Mutex<OutboxState>,
-    /// For the catch-up thread while it rests.
-    news: Condvar,
+    state: Mutex<Shared>,
+}
+
+/// The state, and the way to the catch-up thread while there is one. What goes into the channel is
+/// put there under the state's lock, so the thread leaves nothing behind when it ends.
+struct Shared {
+    state: OutboxState,
+    writer: Option<Sender<Item>>,
+}
+
+impl Deref for Shared {
+    type Target = OutboxState;
+
+    fn deref(&self) -> &OutboxState {
+        &self.state
+    }
+}
+
+impl DerefMut for Shared {
+    fn deref_mut(&mut self) -> &mut OutboxState {
+        &mut self.state
+    }
+}
+
+/// What the catch-up thread is told.
+enum Item {
+    Push(Push<'static>),
+    /// The state says what there is to do.
+    Look,
 }
 
 impl Outbox {
@@ -65,8 +93,10 @@ impl Outbox {
             threads: Arc::clone(threads),
             receipts: Receipts::default(),
             ended: AtomicBool::new(false),
-            state: Mutex::new(OutboxState::new(bound(reorder::PUSHES))),
-            news: Condvar::new(),
+            state: Mutex::new(Shared {
+                state: OutboxState::new(bound(reorder::PUSHES)),
+                writer: None,
+            }),
         })
     }
 
@@ -140,9 +170,10 @@ impl Outbox {
     /// still go out.
     pub(crate) fn refuse(&self) {
         self.ended.store(true, Ordering::Release);
-        if lock(&self.state).end() == Action::WakeThread {
-            self.news.notify_one();
-        }
+        let mut state = lock(&self.state);
+        state.end();
+        // Without a sender the thread's wait ends.
+        state.writer = None;
     }
 
     /// The newest message written, while something is left that was waiting to be written.
@@ -162,16 +193,26 @@ impl Outbox {
     }
 
     /// Carries out what a change of the state asks for.
-    fn attend(self: &Arc<Self>, state: &mut OutboxState) {
+    fn attend(self: &Arc<Self>, state: &mut Shared) {
         match state.action() {
             Action::Nothing => {}
-            Action::WakeThread => self.news.notify_one(),
+            Action::WakeThread => {
+                // A full channel wakes it, too.
+                let _ = state
+                    .writer
+                    .as_ref()
+                    .map(|writer| writer.try_send(Item::Look));
+            }
             Action::Sweep => self.threads.try_later(self),
             Action::StartThread => {
                 let outbox = Arc::clone(self);
+                let (writer, items) = bounded(reorder::PUSHES);
                 let name = format!("writer-{}", self.name);
-                match self.threads.spawn(name, move || outbox.catch_up()) {
-                    Ok(()) => state.started(),
+                match self.threads.spawn(name, move || outbox.catch_up(&items)) {
+                    Ok(()) => {
+                        state.started();
+                        state.writer = Some(writer);
+                    }
                     Err(error) => {
                         state.starve();
                         self.threads.starve(self, &error);

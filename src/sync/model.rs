@@ -331,8 +331,11 @@ pub(crate) mod thread {
 pub(crate) mod channel {
     use std::collections::VecDeque;
     use std::sync::Arc;
+    use std::time::Duration;
 
-    pub(crate) use crossbeam_channel::{RecvError, SendError};
+    pub(crate) use crossbeam_channel::{
+        RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError,
+    };
 
     use super::{Condvar, Mutex, PoisonError, bound, lock};
 
@@ -378,6 +381,20 @@ pub(crate) mod channel {
             self.0.news.notify_all();
             Ok(())
         }
+
+        pub(crate) fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
+            let mut state = lock(&self.0.state);
+            if !state.receiver {
+                return Err(TrySendError::Disconnected(item));
+            }
+            if state.items.len() >= state.bound {
+                return Err(TrySendError::Full(item));
+            }
+            state.items.push_back(item);
+            drop(state);
+            self.0.news.notify_all();
+            Ok(())
+        }
     }
 
     impl<T> Drop for Sender<T> {
@@ -407,6 +424,27 @@ pub(crate) mod channel {
             let item = state.items.pop_front();
             self.0.news.notify_all();
             item.ok_or(RecvError)
+        }
+
+        pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
+            let mut state = lock(&self.0.state);
+            let empty = match state.sender {
+                true => TryRecvError::Empty,
+                false => TryRecvError::Disconnected,
+            };
+            state.items.pop_front().ok_or(empty)
+        }
+
+        pub(crate) fn recv_timeout(&self, patience: Duration) -> Result<T, RecvTimeoutError> {
+            let state = lock(&self.0.state);
+            let idle = |state: &mut State<T>| state.items.is_empty() && state.sender;
+            let waited = self.0.news.wait_timeout_while(state, patience, idle);
+            let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let none = match state.sender {
+                true => RecvTimeoutError::Timeout,
+                false => RecvTimeoutError::Disconnected,
+            };
+            state.items.pop_front().ok_or(none)
         }
     }
 }

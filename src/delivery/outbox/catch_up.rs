@@ -5,13 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Outbox;
 use super::state::{Action, Events, Moment, Permit, Todo, Work};
+use super::{Item, Outbox, Shared};
 use crate::guard::log_limit::log_limited;
 use crate::ids::{MediaId, MessageId, Position};
 use crate::protocol::PushPacket;
 use crate::store::{StoreError, contacts, messages};
-use crate::sync::{PoisonError, bound, lock};
+use crate::sync::channel::{Receiver, RecvTimeoutError};
+use crate::sync::{bound, lock};
 
 /// With nothing to do, the thread looks so often whether somebody else needs it.
 const LOOK: Duration = Duration::from_secs(1);
@@ -39,34 +40,51 @@ impl From<StoreError> for CatchUpEnd {
     }
 }
 
+fn take(state: &mut Shared, item: Item) {
+    match item {
+        Item::Push(push) => state.received(push),
+        Item::Look => {}
+    }
+}
+
 impl Outbox {
     /// Sends until there has been nothing to do for a while, or the login ends.
-    pub(super) fn catch_up(self: Arc<Self>) {
-        let result = catch_unwind(AssertUnwindSafe(|| self.work()));
+    pub(super) fn catch_up(self: Arc<Self>, items: &Receiver<Item>) {
+        let result = catch_unwind(AssertUnwindSafe(|| self.work(items)));
         if result.is_err() {
             log_limited!(Error, "a writer panicked; its connection is ended");
             self.connection.abort("its writer panicked");
         }
     }
 
-    fn work(self: &Arc<Self>) {
+    fn work(self: &Arc<Self>, items: &Receiver<Item>) {
         let mut looks = 0;
         loop {
             let mut state = lock(&self.state);
+            while let Ok(item) = items.try_recv() {
+                take(&mut state, item);
+            }
             let (todo, done) = match state.take_work() {
                 Work::Closed => return,
                 Work::Rest if looks >= bound(LOOKS) || self.threads.are_short() => {
                     state.retire();
+                    state.writer = None;
                     return self.attend(&mut state);
                 }
                 Work::Rest => {
                     state.rest();
                     self.attend(&mut state);
-                    let waited = self.news.wait_timeout(state, LOOK);
-                    let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
-                    if !state.wake_up() {
-                        looks += 1;
+                    drop(state);
+                    let news = items.recv_timeout(LOOK);
+                    if matches!(news, Err(RecvTimeoutError::Disconnected)) {
+                        return;
                     }
+                    let mut state = lock(&self.state);
+                    match news {
+                        Ok(item) => take(&mut state, item),
+                        Err(_) => looks += 1,
+                    }
+                    state.wake_up();
                     continue;
                 }
                 Work::Write(push, moment) => {
@@ -92,7 +110,9 @@ impl Outbox {
                 Err(CatchUpEnd::Closed) => return,
                 Err(CatchUpEnd::Failed(error)) => {
                     log_limited!(Warn, "messages of user {} wait: {error}", self.user);
-                    if lock(&self.state).fail(todo) == Action::Sweep {
+                    let mut state = lock(&self.state);
+                    state.writer = None;
+                    if state.fail(todo) == Action::Sweep {
                         self.threads.try_later(self);
                     }
                     return;

@@ -25,7 +25,7 @@ pub(crate) struct Push<'a> {
 }
 
 impl Push<'_> {
-    fn into_owned(self) -> Push<'static> {
+    pub(super) fn into_owned(self) -> Push<'static> {
         Push {
             bytes: Cow::Owned(self.bytes.into_owned()),
             ..self
@@ -36,8 +36,8 @@ impl Push<'_> {
 /// Pushes that may wait.
 pub(super) const PUSHES: usize = 64;
 
-/// Bytes that may wait.
-const BYTES: usize = 256 << 10;
+/// Bytes that may wait here, and as many in the channel to the catch-up thread.
+pub(super) const BYTES: usize = 256 << 10;
 
 /// From so many bytes on, pushes are due although more is coming: few enough to leave room for what
 /// comes while these are being written.

@@ -3,10 +3,10 @@
 //! whoever changes it carries out its [`Action`] (`Outbox::attend`).
 //!
 //! Pushes leave in two ways: a session writes them directly ([`OutboxState::offer`] to
-//! [`OutboxState::written`]), or the catch-up thread does, which may wait ([`OutboxState::take_work`] to
-//! [`OutboxState::sent`]). Direct writes are possible only while nothing else has to go out first.
+//! [`OutboxState::written`]), or they go through a channel to the catch-up thread, which may wait
+//! ([`OutboxState::received`] to [`OutboxState::sent`]). Direct writes are possible only while nothing else has to go out first.
 
-use super::reorder::{Due, Push, ReorderBuffer};
+use super::reorder::{BYTES, Due, Push, ReorderBuffer};
 use crate::ids::MessageId;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(super) struct Todo {
     pub(super) events: Events,
     /// The store holds messages that no push brings.
     pub(super) backlog: bool,
-    /// The reorder buffer holds pushes that could not be written directly.
+    /// Pushes that could not be written directly are in its channel.
     pushes: bool,
 }
 
@@ -86,6 +86,16 @@ pub(super) enum Written {
     Gone,
 }
 
+/// What becomes of a push that was offered.
+pub(super) enum Way<'p> {
+    /// The caller writes it now: the push, or several that it completes.
+    Direct(Push<'p>),
+    /// It goes through the channel to the catch-up thread.
+    Thread(Push<'p>),
+    /// It waits in the reorder buffer, or the store has it.
+    Kept,
+}
+
 /// What the catch-up thread is to do next.
 pub(super) enum Work {
     Read(Todo),
@@ -121,6 +131,8 @@ pub(super) struct OutboxState {
     /// Pushes that wait. None of them is of an earlier generation, nor while a backlog is to be
     /// read.
     reorder: ReorderBuffer,
+    /// Bytes in the channel.
+    queued: usize,
     /// Messages up to this one were written. Grows with the connection's lock held; also without it
     /// where the store has none in between.
     cursor: MessageId,
@@ -141,6 +153,7 @@ impl OutboxState {
             thread: CatchUpThread::None,
             direct: false,
             reorder: ReorderBuffer::new(bound),
+            queued: 0,
             cursor: MessageId::NONE,
             told: 0,
             generation: 0,
@@ -162,10 +175,9 @@ impl OutboxState {
     }
 
     /// The login is over.
-    pub(super) fn end(&mut self) -> Action {
+    pub(super) fn end(&mut self) {
         self.phase = Phase::Ended;
         self.reorder.clear();
-        self.wake()
     }
 
     /// What the change just made asks for. Called after each change, under the same lock.
@@ -239,57 +251,80 @@ impl OutboxState {
         self.phase == Phase::Live && self.todo.is_nothing()
     }
 
-    /// Takes a push that was committed. Gives back what the caller is to write now: the push, or
-    /// several that it completes.
-    pub(super) fn offer<'p>(&mut self, push: Push<'p>) -> Option<Push<'p>> {
+    /// Takes a push that was committed.
+    pub(super) fn offer<'p>(&mut self, push: Push<'p>) -> Way<'p> {
         match self.phase {
-            Phase::Ended => return None,
+            Phase::Ended => return Way::Kept,
             Phase::Opening => self.fall_back(),
             Phase::Live | Phase::CatchingUp => {}
         }
         if self.todo.backlog {
-            return None;
+            return Way::Kept;
         }
         let Some(previous) = push.previous else {
             self.fall_back();
-            return None;
+            return Way::Kept;
         };
+        if !self.may_write() {
+            return self.for_thread(push);
+        }
         let in_order = previous <= self.cursor && !push.more_coming && self.reorder.is_empty();
-        if self.may_write() && !self.direct && in_order {
+        if !self.direct && in_order {
             self.direct = true;
-            return Some(push);
+            return Way::Direct(push);
         }
         self.keep(push);
         match self.direct {
-            true => None,
-            false => self.go_on(),
+            true => Way::Kept,
+            false => self.go_on().map_or(Way::Kept, Way::Direct),
         }
     }
 
-    /// The connection is locked: gives back what may be written now.
-    pub(super) fn recheck<'p>(&mut self, push: Push<'p>) -> Option<Push<'p>> {
+    /// A push for the catch-up thread's channel, if there is room.
+    fn for_thread<'p>(&mut self, push: Push<'p>) -> Way<'p> {
+        if self.phase == Phase::Ended || self.todo.backlog {
+            return Way::Kept;
+        }
+        if self.queued + push.bytes.len() > BYTES {
+            self.fall_back();
+            return Way::Kept;
+        }
+        self.todo.pushes = true;
+        self.queued += push.bytes.len();
+        Way::Thread(push)
+    }
+
+    /// The connection is locked: what may be written now.
+    pub(super) fn recheck<'p>(&mut self, push: Push<'p>) -> Way<'p> {
         // The login may have ended since, and a push of it would come after its 213, or to the next
         // login; or something has to go out before.
         if !self.may_write() {
-            self.hand_over(push);
-            return None;
+            return self.hand_over(push);
         }
         if self.cursor < push.first {
-            return Some(push);
+            return Way::Direct(push);
         }
         if self.cursor < push.last {
             self.fall_back();
         }
-        self.go_on()
+        self.go_on().map_or(Way::Kept, Way::Direct)
     }
 
     /// Leaves a push to the catch-up thread, who may wait for the connection.
-    pub(super) fn hand_over(&mut self, push: Push<'_>) {
+    pub(super) fn hand_over<'p>(&mut self, push: Push<'p>) -> Way<'p> {
         self.direct = false;
-        if self.phase != Phase::Ended && !self.todo.backlog {
-            self.todo.pushes = true;
-            self.keep(push);
-        }
+        self.for_thread(push)
+    }
+
+    /// A push is in the channel, which wakes the thread.
+    pub(super) fn queued(&mut self) {
+        let _ = self.wake();
+    }
+
+    /// A push of so many bytes did not go into the channel: it was full, or there is no thread.
+    pub(super) fn not_queued(&mut self, bytes: usize) {
+        self.queued -= bytes;
+        self.fall_back();
     }
 
     /// Messages up to `last` were written. Gives back what is to be written next.
@@ -327,6 +362,15 @@ impl OutboxState {
 
 /// For the catch-up thread.
 impl OutboxState {
+    /// It has taken a push out of its channel. One that was put there before a fall-back is the
+    /// store's: the channel is emptied before a backlog is taken.
+    pub(super) fn received(&mut self, push: Push<'static>) {
+        self.queued -= push.bytes.len();
+        if self.phase != Phase::Ended && !self.todo.backlog {
+            self.keep(push);
+        }
+    }
+
     /// What it is to do next; with nothing to do it may end, or rest.
     pub(super) fn take_work(&mut self) -> Work {
         if self.phase == Phase::Ended {
@@ -354,9 +398,9 @@ impl OutboxState {
         self.thread = CatchUpThread::Resting;
     }
 
-    /// It has waited. False when there was no news.
-    pub(super) fn wake_up(&mut self) -> bool {
-        std::mem::replace(&mut self.thread, CatchUpThread::Busy) == CatchUpThread::Busy
+    /// It has waited, and looks at everything.
+    pub(super) fn wake_up(&mut self) {
+        self.thread = CatchUpThread::Busy;
     }
 
     /// It ends for want of work.
@@ -370,6 +414,8 @@ impl OutboxState {
             return Action::Nothing;
         }
         self.thread = CatchUpThread::None;
+        // Its channel goes with it.
+        self.queued = 0;
         self.phase = Phase::Live;
         self.todo.flush |= todo.flush;
         self.todo.events = self.todo.events.max(todo.events);

@@ -19,9 +19,36 @@ fn push(message: i64) -> Push<'static> {
     }
 }
 
-/// First and last message of a push.
-fn ids(push: Option<Push<'_>>) -> Option<(i64, i64)> {
-    push.map(|push| (push.first.number(), push.last.number()))
+/// First and last message of what is to be written directly.
+fn ids(way: Way<'_>) -> Option<(i64, i64)> {
+    match way {
+        Way::Direct(push) => Some((push.first.number(), push.last.number())),
+        Way::Thread(_) | Way::Kept => None,
+    }
+}
+
+/// First and last message of what is to be written next.
+fn next(push: Option<Push<'_>>) -> Option<(i64, i64)> {
+    ids(push.map_or(Way::Kept, Way::Direct))
+}
+
+/// The push that is to be written directly.
+fn direct(way: Way<'_>) -> Push<'_> {
+    match way {
+        Way::Direct(push) => push,
+        Way::Thread(_) | Way::Kept => panic!("not to be written directly"),
+    }
+}
+
+/// Lets a push go through the channel.
+fn hand(state: &mut OutboxState, way: Way<'_>) {
+    match way {
+        Way::Thread(push) => {
+            state.queued();
+            state.received(push.into_owned());
+        }
+        Way::Direct(_) | Way::Kept => panic!("not for the thread"),
+    }
 }
 
 /// The messages that the catch-up thread is to write.
@@ -50,10 +77,10 @@ fn a_push_that_follows_is_written_directly_and_takes_along_what_came_meanwhile()
     assert_eq!(ids(state.offer(push(6))), None);
     assert_eq!(state.action(), Action::Nothing);
     assert_eq!(
-        ids(state.written(MessageId::new(5), Written::All)),
+        next(state.written(MessageId::new(5), Written::All)),
         Some((6, 7))
     );
-    assert_eq!(ids(state.written(MessageId::new(7), Written::All)), None);
+    assert_eq!(next(state.written(MessageId::new(7), Written::All)), None);
     assert_eq!(state.moment().cursor, MessageId::new(7));
     assert_eq!(state.action(), Action::Nothing);
 }
@@ -73,30 +100,58 @@ fn behind_a_gap_it_waits_and_the_second_sweep_gives_up() {
 }
 
 #[test]
-fn what_cannot_be_written_at_once_is_the_threads() {
+fn what_cannot_be_written_at_once_goes_through_the_channel() {
     let mut state = live(4);
-    let first = state.offer(push(5)).unwrap();
-    state.hand_over(first);
+    let first = direct(state.offer(push(5)));
+    let first = state.hand_over(first);
     assert_eq!(state.action(), Action::StartThread);
     state.started();
-    assert_eq!(ids(state.offer(push(6))), None);
+    hand(&mut state, first);
+    let second = state.offer(push(6));
+    hand(&mut state, second);
     let (first, last, moment) = work(&mut state);
     assert_eq!((first, last), (5, 6));
-    // Nothing goes out beside it.
-    assert_eq!(ids(state.offer(push(7))), None);
     assert_eq!(state.permit(Some(moment)), Permit::Granted);
     state.sent(MessageId::new(6));
-    let (first, last, _) = work(&mut state);
-    assert_eq!((first, last), (7, 7));
-    state.sent(MessageId::new(7));
     assert!(matches!(state.take_work(), Work::Rest));
     state.rest();
     assert_eq!(state.action(), Action::Nothing);
-    assert_eq!(ids(state.offer(push(8))), Some((8, 8)));
-    assert!(state.written(MessageId::new(8), Written::Stuck).is_none());
+    assert_eq!(ids(state.offer(push(7))), Some((7, 7)));
+    assert!(state.written(MessageId::new(7), Written::Stuck).is_none());
     assert_eq!(state.action(), Action::WakeThread);
-    assert!(state.wake_up());
+    state.wake_up();
     assert!(todo(&mut state).flush);
+}
+
+#[test]
+fn a_full_channel_is_the_stores_matter() {
+    let mut state = live(4);
+    let first = direct(state.offer(push(5)));
+    let first = state.hand_over(first);
+    assert_eq!(state.action(), Action::StartThread);
+    state.started();
+    hand(&mut state, first);
+    let Way::Thread(second) = state.offer(push(6)) else {
+        panic!("not for the thread");
+    };
+    state.not_queued(second.bytes.len());
+    assert!(matches!(state.offer(push(7)), Way::Kept));
+    assert!(todo(&mut state).backlog);
+}
+
+#[test]
+fn what_was_queued_before_a_deletion_is_not_sent() {
+    let mut state = live(4);
+    let first = direct(state.offer(push(5)));
+    let Way::Thread(first) = state.hand_over(first) else {
+        panic!("not for the thread");
+    };
+    state.started();
+    state.queued();
+    state.start_over();
+    state.received(first);
+    assert!(todo(&mut state).backlog);
+    assert!(matches!(state.take_work(), Work::Rest));
 }
 
 #[test]
@@ -105,9 +160,11 @@ fn contact_events_come_before_the_messages_behind_them() {
     state.note_events();
     assert_eq!(state.action(), Action::StartThread);
     state.started();
-    assert_eq!(ids(state.offer(push(5))), None);
+    let first = state.offer(push(5));
+    hand(&mut state, first);
     assert_eq!(todo(&mut state).events, Events::New);
-    assert_eq!(ids(state.offer(push(6))), None);
+    let second = state.offer(push(6));
+    hand(&mut state, second);
     assert_eq!(state.unwritten(), Some(MessageId::new(4)));
     let (first, last, _) = work(&mut state);
     assert_eq!((first, last), (5, 6));
@@ -116,7 +173,7 @@ fn contact_events_come_before_the_messages_behind_them() {
 #[test]
 fn nothing_of_an_earlier_generation_goes_out() {
     let mut state = live(4);
-    let first = state.offer(push(5)).unwrap();
+    let first = direct(state.offer(push(5)));
     let moment = state.moment();
     state.start_over();
     assert_eq!(state.permit(Some(moment)), Permit::Stale);
@@ -139,7 +196,7 @@ fn before_the_login_and_after_its_end_nothing_goes_out() {
     assert_eq!(state.permit(None), Permit::Closed);
     state.begin(MessageId::new(4), 0, false);
     assert_eq!(state.action(), Action::StartThread);
-    assert_eq!(state.end(), Action::Nothing);
+    state.end();
     assert_eq!(ids(state.offer(push(6))), None);
     assert_eq!(state.action(), Action::Nothing);
     assert!(matches!(state.take_work(), Work::Closed));
@@ -150,9 +207,12 @@ fn before_the_login_and_after_its_end_nothing_goes_out() {
 #[test]
 fn without_a_thread_the_store_keeps_what_waits() {
     let mut state = live(4);
-    let first = state.offer(push(5)).unwrap();
-    state.hand_over(first);
+    let first = direct(state.offer(push(5)));
+    let Way::Thread(first) = state.hand_over(first) else {
+        panic!("not for the thread");
+    };
     state.starve();
+    state.not_queued(first.bytes.len());
     assert_eq!(ids(state.offer(push(6))), None);
     assert_eq!(state.action(), Action::Nothing);
     assert!(state.needs_thread());
