@@ -8,7 +8,7 @@
 
 use rusqlite::Connection;
 
-use super::{Source, StoreError, Tx};
+use super::{Result, Source, StoreError, Tx};
 use crate::ids::UserId;
 
 /// Between two tellings of a request that is withdrawn and made again, in milliseconds.
@@ -34,12 +34,10 @@ pub(crate) fn is_told(
     )?;
     match declined {
         Some(true) => {}
-        Some(false) => {
-            connection.run(
-                "UPDATE asked SET quiet = 1 WHERE user_id = ?1 AND contact_id = ?2",
-                (user, contact),
-            )?;
-        }
+        Some(false) => connection.run(
+            "UPDATE asked SET quiet = 1 WHERE user_id = ?1 AND contact_id = ?2",
+            (user, contact),
+        )?,
         None if online => told(tx, user, contact)?,
         None => {}
     }
@@ -48,13 +46,12 @@ pub(crate) fn is_told(
 
 /// Notes that `contact` has been told of a request of `user`'s just now, unless something is noted
 /// already.
-pub(crate) fn told(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
+pub(crate) fn told(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<()> {
     tx.run(
         "INSERT INTO asked (user_id, contact_id, told) VALUES (?1, ?2, ?3)
          ON CONFLICT (user_id, contact_id) DO NOTHING",
         (user, contact, tx.now()),
-    )?;
-    Ok(())
+    )
 }
 
 /// Notes that `contact` has been told, at `now`, of the open requests among the events up to `event`:
@@ -64,7 +61,7 @@ pub(crate) fn arrived(
     contact: UserId,
     event: i64,
     now: i64,
-) -> rusqlite::Result<()> {
+) -> Result<()> {
     connection.run(
         "INSERT INTO asked (user_id, contact_id, told)
          SELECT e.contact_id, e.user_id, ?3 FROM contact_event e
@@ -72,38 +69,35 @@ pub(crate) fn arrived(
          WHERE e.user_id = ?1 AND e.id <= ?2 AND c.since IS NULL
          ON CONFLICT (user_id, contact_id) DO NOTHING",
         (contact, event, now),
-    )?;
-    Ok(())
+    )
 }
 
 /// `contact` does not want to hear of requests of `user`'s any more.
-pub(crate) fn declined(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
+pub(crate) fn declined(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<()> {
     tx.run(
         "INSERT INTO asked (user_id, contact_id, told, declined) VALUES (?1, ?2, ?3, 1)
          ON CONFLICT (user_id, contact_id) DO UPDATE SET declined = 1",
         (user, contact, tx.now()),
-    )?;
-    Ok(())
+    )
 }
 
 /// Forgets what `user` has asked `contact`: it was answered, or `contact` wants to hear of it again.
-pub(crate) fn forget(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<(), StoreError> {
+pub(crate) fn forget(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<()> {
     tx.run(
         "DELETE FROM asked WHERE user_id = ?1 AND contact_id = ?2",
         (user, contact),
-    )?;
-    Ok(())
+    )
 }
 
 /// Takes a batch away of what a deleted account has asked and been asked; false when there is
 /// nothing left.
-pub(crate) fn depart(connection: &Connection, user: UserId, batch: u32) -> rusqlite::Result<bool> {
-    let by = connection.run(
+pub(crate) fn depart(connection: &Connection, user: UserId, batch: u32) -> Result<bool> {
+    let by = connection.change(
         "DELETE FROM asked WHERE user_id = ?1 AND contact_id IN
          (SELECT contact_id FROM asked WHERE user_id = ?1 LIMIT ?2)",
         (user, batch),
     )?;
-    let of = connection.run(
+    let of = connection.change(
         "DELETE FROM asked WHERE contact_id = ?1 AND user_id IN
          (SELECT user_id FROM asked WHERE contact_id = ?1 LIMIT ?2)",
         (user, batch),

@@ -1,8 +1,6 @@
 //! Chats and what they are to their members.
 
-use rusqlite::OptionalExtension;
-
-use super::{Source, StoreError, Tx, contacts, users};
+use super::{Result, Source, StoreError, Tx, contacts, users};
 use crate::ids::{ChatId, Lane, MessageId, UserId};
 use crate::store::commit::cache::CachedChat;
 use crate::store::lanes::View;
@@ -22,7 +20,7 @@ pub(crate) enum Access {
 }
 
 /// What `chat` is to `user`.
-pub(crate) fn access(source: &impl Source, user: UserId, chat: ChatId) -> rusqlite::Result<Access> {
+pub(crate) fn access(source: &impl Source, user: UserId, chat: ChatId) -> Result<Access> {
     let Some((creator, other)) = members(source, chat)? else {
         return Ok(Access::NotFound);
     };
@@ -43,7 +41,7 @@ pub(crate) fn access(source: &impl Source, user: UserId, chat: ChatId) -> rusqli
 }
 
 /// The chats in a user's list, oldest first.
-pub(crate) fn of(source: &impl Source, user: UserId) -> rusqlite::Result<Vec<ChatId>> {
+pub(crate) fn of(source: &impl Source, user: UserId) -> Result<Vec<ChatId>> {
     source.values(
         "SELECT chat_id FROM member WHERE user_id = ?1 AND listed = 1 ORDER BY chat_id",
         [user],
@@ -51,10 +49,7 @@ pub(crate) fn of(source: &impl Source, user: UserId) -> rusqlite::Result<Vec<Cha
 }
 
 /// The lanes of messages to a user, listed or not, and up to where each is gone for the user.
-pub(crate) fn lanes_to(
-    source: &impl Source,
-    user: UserId,
-) -> rusqlite::Result<Vec<(Lane, MessageId)>> {
+pub(crate) fn lanes_to(source: &impl Source, user: UserId) -> Result<Vec<(Lane, MessageId)>> {
     let chats: Vec<(ChatId, UserId, MessageId)> = source.rows(
         "SELECT m.chat_id, c.creator_id, m.cleared_id FROM member m JOIN chat c ON c.id = m.chat_id
          WHERE m.user_id = ?1",
@@ -65,7 +60,7 @@ pub(crate) fn lanes_to(
 }
 
 /// The names of a chat's creator and other member, as shown.
-pub(crate) fn names(source: &impl Source, chat: ChatId) -> rusqlite::Result<(String, String)> {
+pub(crate) fn names(source: &impl Source, chat: ChatId) -> Result<(String, String)> {
     let (creator, other) = members(source, chat)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     Ok((
         users::shown_name(source, creator)?,
@@ -74,10 +69,7 @@ pub(crate) fn names(source: &impl Source, chat: ChatId) -> rusqlite::Result<(Str
 }
 
 /// The ids of a chat's creator and other member.
-pub(crate) fn members(
-    source: &impl Source,
-    chat: ChatId,
-) -> rusqlite::Result<Option<(UserId, UserId)>> {
+pub(crate) fn members(source: &impl Source, chat: ChatId) -> Result<Option<(UserId, UserId)>> {
     source.row(
         "SELECT creator_id, other_id FROM chat WHERE id = ?1",
         [chat],
@@ -144,7 +136,7 @@ pub(crate) fn delete(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<Acce
 /// Ends a member's side of a chat, listed or not.
 pub(crate) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), StoreError> {
     let connection = tx.connection;
-    let newest = tx.newest_message();
+    let newest = tx.cache.ids.newest();
     let rest: Option<(MessageId, bool)> = connection.row(
         // A deleted account is no member any more, even if its rows are still to be taken away.
         "SELECT m.cleared_id, m.listed FROM member m JOIN user u ON u.id = m.user_id
@@ -159,12 +151,7 @@ pub(crate) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), S
                  WHERE user_id = ?1 AND chat_id = ?2",
                 (user, chat, newest),
             )?;
-            // The newest message may be purged some day; TimeStamps must not go back then.
-            let last = last_timestamp(&tx.view(), chat)?;
-            connection.run(
-                "UPDATE chat SET last_timestamp = ?2 WHERE id = ?1",
-                (chat, last),
-            )?;
+            keep_timestamp(tx, chat)?;
             cleared
         }
         _ => {
@@ -178,20 +165,34 @@ pub(crate) fn leave(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), S
         }
     };
     if upto > MessageId::NONE {
-        let mut purge = connection.prepare_cached(
-            "INSERT INTO purge (lane, upto) VALUES (?1, ?2)
-             ON CONFLICT (lane) DO UPDATE SET upto = max(upto, excluded.upto)",
-        )?;
-        purge.execute((Lane::of(chat, true), upto))?;
-        purge.execute((Lane::of(chat, false), upto))?;
+        doom(tx, Lane::of(chat, true), upto)?;
+        doom(tx, Lane::of(chat, false), upto)?;
         tx.purge_soon();
     }
     tx.cache.chats.remove(&chat);
     Ok(())
 }
 
+/// Orders that the messages of a lane up to `upto` be purged.
+pub(crate) fn doom(tx: &Tx<'_>, lane: Lane, upto: MessageId) -> Result<()> {
+    tx.run(
+        "INSERT INTO purge (lane, upto) VALUES (?1, ?2)
+         ON CONFLICT (lane) DO UPDATE SET upto = max(upto, excluded.upto)",
+        (lane, upto),
+    )
+}
+
+/// Notes the last TimeStamp with the chat itself: TimeStamps must not go back when its newest
+/// message is purged.
+pub(crate) fn keep_timestamp(tx: &Tx<'_>, chat: ChatId) -> Result<()> {
+    tx.run(
+        "UPDATE chat SET last_timestamp = ?2 WHERE id = ?1",
+        (chat, last_timestamp(&tx.view(), chat)?),
+    )
+}
+
 /// The TimeStamp that the next message of a chat must pass.
-pub(crate) fn last_timestamp(view: &View<'_>, chat: ChatId) -> rusqlite::Result<i64> {
+pub(crate) fn last_timestamp(view: &View<'_>, chat: ChatId) -> Result<i64> {
     let mut last = view
         .value("SELECT last_timestamp FROM chat WHERE id = ?1", [chat])?
         .unwrap_or(0);
@@ -203,18 +204,13 @@ pub(crate) fn last_timestamp(view: &View<'_>, chat: ChatId) -> rusqlite::Result<
 }
 
 /// Reads what [`CachedChat`] keeps; None when there is no such chat.
-pub(crate) fn load(view: &View<'_>, chat: ChatId) -> rusqlite::Result<Option<CachedChat>> {
+pub(crate) fn load(view: &View<'_>, chat: ChatId) -> Result<Option<CachedChat>> {
     let Some((creator, other)) = members(view, chat)? else {
         return Ok(None);
     };
-    let mut listed = view
-        .connection
-        .prepare_cached("SELECT listed FROM member WHERE user_id = ?1 AND chat_id = ?2")?;
-    let mut is_listed = |user: UserId| -> rusqlite::Result<bool> {
-        Ok(listed
-            .query_row((user, chat), |row| row.get(0))
-            .optional()?
-            .unwrap_or(false))
+    let is_listed = |user: UserId| {
+        let sql = "SELECT listed FROM member WHERE user_id = ?1 AND chat_id = ?2";
+        Ok::<bool, rusqlite::Error>(view.value(sql, (user, chat))?.unwrap_or(false))
     };
     Ok(Some(CachedChat {
         creator,

@@ -3,7 +3,7 @@
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row};
 
-use super::{Source, StoreError, Tx, asked, users};
+use super::{Result, Source, StoreError, Tx, asked, users};
 use crate::ids::UserId;
 use crate::store::clock::milliseconds;
 
@@ -76,7 +76,7 @@ pub(crate) fn request(
 }
 
 /// Whether `user` has asked for `contact`, answered or not.
-fn wants(connection: &Connection, user: UserId, contact: UserId) -> rusqlite::Result<bool> {
+fn wants(connection: &Connection, user: UserId, contact: UserId) -> Result<bool> {
     connection.has(
         "SELECT 1 FROM contact WHERE user_id = ?1 AND contact_id = ?2",
         (user, contact),
@@ -84,7 +84,7 @@ fn wants(connection: &Connection, user: UserId, contact: UserId) -> rusqlite::Re
 }
 
 /// How many requests of a user have no answer. It reads all of the user's contacts, a few pages.
-fn open(connection: &Connection, user: UserId) -> rusqlite::Result<u32> {
+fn open(connection: &Connection, user: UserId) -> Result<u32> {
     connection.one(
         "SELECT count(*) FROM contact WHERE user_id = ?1 AND since IS NULL",
         [user],
@@ -117,7 +117,7 @@ pub(crate) fn end(
 
 /// Takes whatever relation there is between two users away; false when there is none.
 pub(crate) fn remove(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<bool, StoreError> {
-    let removed = tx.run(
+    let removed = tx.change(
         "DELETE FROM contact
          WHERE (user_id = ?1 AND contact_id = ?2) OR (user_id = ?2 AND contact_id = ?1)",
         (user, contact),
@@ -136,7 +136,7 @@ pub(crate) fn remove(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<b
 }
 
 /// Whether both sides want it.
-pub(crate) fn confirmed(source: &impl Source, a: UserId, b: UserId) -> rusqlite::Result<bool> {
+pub(crate) fn confirmed(source: &impl Source, a: UserId, b: UserId) -> Result<bool> {
     source.has(
         "SELECT 1 FROM contact WHERE user_id = ?1 AND contact_id = ?2 AND since IS NOT NULL",
         (a, b),
@@ -144,7 +144,7 @@ pub(crate) fn confirmed(source: &impl Source, a: UserId, b: UserId) -> rusqlite:
 }
 
 /// The confirmed contacts of a user, by id.
-pub(crate) fn of(source: &impl Source, user: UserId) -> rusqlite::Result<Vec<UserId>> {
+pub(crate) fn of(source: &impl Source, user: UserId) -> Result<Vec<UserId>> {
     source.values(
         "SELECT c.contact_id FROM contact c JOIN user u ON u.id = c.contact_id
          WHERE c.user_id = ?1 AND c.since IS NOT NULL AND u.mapped IS NOT NULL
@@ -154,11 +154,7 @@ pub(crate) fn of(source: &impl Source, user: UserId) -> rusqlite::Result<Vec<Use
 }
 
 /// One contact of a user; since is 0 when the contact ended a moment ago.
-pub(crate) fn one(
-    source: &impl Source,
-    user: UserId,
-    contact: UserId,
-) -> rusqlite::Result<Contact> {
+pub(crate) fn one(source: &impl Source, user: UserId, contact: UserId) -> Result<Contact> {
     let since: Option<Option<i64>> = source.value(
         "SELECT since FROM contact WHERE user_id = ?1 AND contact_id = ?2",
         (user, contact),
@@ -179,7 +175,7 @@ pub(crate) struct Event<K> {
 impl<K: FromSql> TryFrom<&Row<'_>> for Event<K> {
     type Error = rusqlite::Error;
 
-    fn try_from(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn try_from(row: &Row<'_>) -> Result<Self> {
         Ok(Event {
             key: row.get(0)?,
             name: row.get(1)?,
@@ -193,7 +189,7 @@ pub(crate) fn events(
     user: UserId,
     after: i64,
     limit: u32,
-) -> rusqlite::Result<Vec<Event<i64>>> {
+) -> Result<Vec<Event<i64>>> {
     source.rows(
         "SELECT e.id, u.name FROM contact_event e JOIN user u ON u.id = e.contact_id
          WHERE e.user_id = ?1 AND e.id > ?2 AND u.mapped IS NOT NULL
@@ -210,7 +206,7 @@ pub(crate) fn settled_events(
     after: i64,
     upto: i64,
     limit: u32,
-) -> rusqlite::Result<Vec<Event<i64>>> {
+) -> Result<Vec<Event<i64>>> {
     source.rows(
         "SELECT e.id, u.name FROM contact_event e JOIN user u ON u.id = e.contact_id
          WHERE e.user_id = ?1 AND e.id > ?2 AND e.id <= ?3 AND u.mapped IS NOT NULL
@@ -228,7 +224,7 @@ pub(crate) fn open_requests(
     user: UserId,
     after: Option<UserId>,
     limit: u32,
-) -> rusqlite::Result<Vec<Event<UserId>>> {
+) -> Result<Vec<Event<UserId>>> {
     source.rows(
         "SELECT c.user_id, u.name FROM contact c JOIN user u ON u.id = c.user_id
          WHERE c.contact_id = ?1 AND c.since IS NULL AND c.user_id > ?2
@@ -248,7 +244,7 @@ pub(crate) fn open_requests(
 }
 
 /// The newest contact event of a user, 0 when there is none.
-pub(crate) fn newest_event(source: &impl Source, user: UserId) -> rusqlite::Result<i64> {
+pub(crate) fn newest_event(source: &impl Source, user: UserId) -> Result<i64> {
     Ok(source
         .value(
             "SELECT id FROM contact_event WHERE user_id = ?1 ORDER BY id DESC LIMIT 1",

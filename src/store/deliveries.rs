@@ -98,12 +98,10 @@ impl Deliveries {
     /// Notes what the peer's TCP has acknowledged of a login. Of an earlier one than the last it
     /// counts no more: that one has been sent the same again, and may have said otherwise by `135`.
     pub(crate) fn note_arrived(&mut self, user: UserId, number: LoginNumber, position: Position) {
-        let Some(login) = self.logins.get_mut(&user) else {
+        let login = self.logins.get_mut(&user);
+        let Some(login) = login.filter(|login| login.number == number) else {
             return;
         };
-        if login.number != number {
-            return;
-        }
         let unsaved = self.unsaved.entry(user).or_default();
         unsaved.position.raise(position);
         if position.message > MessageId::NONE
@@ -138,42 +136,33 @@ impl Deliveries {
 
     /// The login ends; `plain` when its client has shown that it does not use `135`.
     pub(crate) fn end(&mut self, user: UserId, number: LoginNumber, plain: bool) {
-        if self
-            .logins
-            .get(&user)
-            .is_none_or(|login| login.number != number)
-        {
-            return;
-        }
-        let noted = self.settle_start(user);
-        if noted || plain {
-            let unsaved = self.unsaved.entry(user).or_default();
-            if noted {
-                unsaved.start = Start::Goes;
+        let login = self.logins.get(&user);
+        if login.is_some_and(|login| login.number == number) {
+            self.settle_start(user);
+            if plain {
+                self.unsaved.entry(user).or_default().plain = true;
             }
-            unsaved.plain |= plain;
         }
     }
 
     /// The first `135` of a login sets its user's position to `message`, also back.
     pub(crate) fn set_back(&mut self, user: UserId, message: MessageId) {
-        let noted = self.settle_start(user);
+        self.settle_start(user);
         let unsaved = self.unsaved.entry(user).or_default();
         unsaved.position.message = message;
         unsaved.back = true;
         unsaved.plain = false;
-        if noted {
-            unsaved.start = Start::Goes;
-        }
     }
 
-    /// Nothing goes back to where the login began any more; whether the database may know of it.
-    fn settle_start(&mut self, user: UserId) -> bool {
-        let Some(login) = self.logins.get_mut(&user) else {
-            return false;
-        };
-        login.start = None;
-        std::mem::take(&mut login.noted)
+    /// Nothing goes back to where the login began any more; the database, if it may know of it,
+    /// forgets it.
+    fn settle_start(&mut self, user: UserId) {
+        if let Some(login) = self.logins.get_mut(&user) {
+            login.start = None;
+            if std::mem::take(&mut login.noted) {
+                self.unsaved.entry(user).or_default().start = Start::Goes;
+            }
+        }
     }
 
     pub(crate) fn unsaved(&self, user: UserId) -> Unsaved {

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::chats;
-use super::{Source, StoreError, Tx, messages};
+use super::{Result, Source, StoreError, Tx, messages};
 use crate::ids::{ChatId, MediaId, MessageId, UserId};
 use crate::store::chats::Access;
 use crate::store::commit::quota;
@@ -29,7 +29,7 @@ pub(crate) enum Lookup {
     Denied,
 }
 
-pub(crate) fn find(source: &impl Source, user: UserId, media: MediaId) -> rusqlite::Result<Lookup> {
+pub(crate) fn find(source: &impl Source, user: UserId, media: MediaId) -> Result<Lookup> {
     let row: Option<(ChatId, MessageId, bool)> = source.row(
         "SELECT chat_id, message_id, quoted FROM media
          WHERE id = ?1 AND message_id IS NOT NULL",
@@ -56,11 +56,7 @@ pub(crate) fn find(source: &impl Source, user: UserId, media: MediaId) -> rusqli
 }
 
 /// One part of media; None behind the last one.
-pub(crate) fn part(
-    source: &impl Source,
-    media: MediaId,
-    part: u32,
-) -> rusqlite::Result<Option<String>> {
+pub(crate) fn part(source: &impl Source, media: MediaId, part: u32) -> Result<Option<String>> {
     source.value(
         "SELECT data FROM media_part WHERE media_id = ?1 AND part = ?2",
         (media, part),
@@ -93,7 +89,7 @@ pub(crate) fn begin(
 
 /// Bytes of media that a user has in the database, those included whose message is still to come
 /// or already gone.
-pub(crate) fn used(connection: &Connection, user: UserId) -> rusqlite::Result<u64> {
+pub(crate) fn used(connection: &Connection, user: UserId) -> Result<u64> {
     let bytes: Option<i64> =
         connection.value("SELECT bytes FROM media_use WHERE user_id = ?1", [user])?;
     Ok(bytes
@@ -107,11 +103,10 @@ pub(crate) fn add(
     part: u32,
     data: &str,
 ) -> Result<(), StoreError> {
-    tx.run(
+    Ok(tx.run(
         "INSERT INTO media_part (media_id, part, data) VALUES (?1, ?2, ?3)",
         (media, part, data),
-    )?;
-    Ok(())
+    )?)
 }
 
 /// Sends the message that the media belongs to; on a refusal the media is left for purging.
@@ -124,12 +119,10 @@ pub(crate) fn finish(
 ) -> Result<messages::Sent, StoreError> {
     let sent = messages::send(tx, sender, chat, body, Some(media))?;
     match sent {
-        messages::Sent::Kept(kept) => {
-            tx.run(
-                "UPDATE media SET message_id = ?2 WHERE id = ?1",
-                (media, kept.id),
-            )?;
-        }
+        messages::Sent::Kept(kept) => tx.run(
+            "UPDATE media SET message_id = ?2 WHERE id = ?1",
+            (media, kept.id),
+        )?,
         _ => tx.purge_soon(),
     }
     tx.cache.uploading.remove(&media);

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::chats;
-use super::{StoreError, Tx};
+use super::{Result, StoreError, Tx};
 use crate::guard::log_limit::log_limited;
 use crate::ids::{ChatId, Lane, MediaId, MessageId, UserId};
 use crate::store::chats::Access;
@@ -51,7 +51,7 @@ pub(crate) fn send(
 pub(crate) struct Insert<'c>(rusqlite::CachedStatement<'c>);
 
 impl<'c> Insert<'c> {
-    pub(crate) fn new(tx: &Tx<'c>) -> rusqlite::Result<Insert<'c>> {
+    pub(crate) fn new(tx: &Tx<'c>) -> Result<Insert<'c>> {
         tx.connection
             .prepare_cached(
                 "INSERT INTO message (id, lane, timestamp, body, media_id)
@@ -99,7 +99,7 @@ pub(crate) fn send_by(
         chats::list(tx, recipient, chat)?;
         known.listed[theirs] = true;
     }
-    let id = tx.next_message();
+    let id = tx.cache.ids.take();
     let timestamp = tx.now().max(known.last_timestamp + 1);
     if timestamp > tx.now().saturating_add(AHEAD) {
         log_limited!(
@@ -142,7 +142,7 @@ pub(crate) fn backlog(
     user: UserId,
     after: MessageId,
     mut each: impl FnMut(Stored<'_>) -> bool,
-) -> rusqlite::Result<bool> {
+) -> Result<bool> {
     let mut heads = BinaryHeap::new();
     for (lane, cleared) in chats::lanes_to(view, user)? {
         if let Some(head) = view.first(lane, after.max(cleared).next())? {
@@ -170,7 +170,7 @@ pub(crate) fn backlog(
 }
 
 /// A row as [`View::up`] has it.
-fn stored<'r>(row: &'r rusqlite::Row<'_>) -> rusqlite::Result<Stored<'r>> {
+fn stored<'r>(row: &'r rusqlite::Row<'_>) -> Result<Stored<'r>> {
     let lane: Lane = row.get(4)?;
     Ok(Stored {
         id: row.get(0)?,
@@ -190,7 +190,7 @@ pub(crate) fn history(
     before: i64,
     count: u32,
     cleared: MessageId,
-) -> rusqlite::Result<Vec<MessageId>> {
+) -> Result<Vec<MessageId>> {
     let count = count as usize;
     let mut ids = Vec::new();
     for to_creator in [true, false] {
@@ -217,11 +217,7 @@ pub(crate) fn history(
 }
 
 /// One message of a chat by its id, handed to `f`; an error when it is gone.
-pub(crate) fn one<T>(
-    view: &View<'_>,
-    id: MessageId,
-    f: impl FnOnce(Stored<'_>) -> T,
-) -> rusqlite::Result<T> {
+pub(crate) fn one<T>(view: &View<'_>, id: MessageId, f: impl FnOnce(Stored<'_>) -> T) -> Result<T> {
     view.message(id, |row| Ok(f(stored(row)?)))?
         .ok_or(rusqlite::Error::QueryReturnedNoRows)
 }
@@ -232,7 +228,7 @@ pub(crate) fn newest_upto(
     user: UserId,
     chat: ChatId,
     timestamp: i64,
-) -> rusqlite::Result<Result<Option<MessageId>, Access>> {
+) -> Result<Result<Option<MessageId>, Access>> {
     let access = chats::access(view, user, chat)?;
     let Access::Member { creator, .. } = access else {
         return Ok(Err(access));
@@ -247,8 +243,8 @@ pub(crate) fn newest_upto(
 ///
 /// Within a lane TimeStamps grow with ids, so a bisection over ids finds the place in some forty
 /// steps, however long the chat; a second index would cost every message instead.
-pub(crate) fn first_at(view: &View<'_>, lane: Lane, timestamp: i64) -> rusqlite::Result<MessageId> {
-    let at = |from: MessageId| -> rusqlite::Result<Option<(MessageId, i64)>> {
+pub(crate) fn first_at(view: &View<'_>, lane: Lane, timestamp: i64) -> Result<MessageId> {
+    let at = |from: MessageId| -> Result<Option<(MessageId, i64)>> {
         let mut found = None;
         view.up(lane, from, |row| {
             found = Some((row.get(0)?, row.get(1)?));

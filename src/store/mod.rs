@@ -36,10 +36,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::MessageId;
-use crate::sync::lock;
+use crate::sync::thread::JoinHandle;
+use crate::sync::{Mutex, lock};
 use admin::orders;
 pub(crate) use commit::cache::Newest;
-use commit::maintenance::{self, Maintenance};
+use commit::maintenance;
 use commit::queue::WriteQueue;
 pub use commit::quota::Limits;
 pub(crate) use commit::tx::Tx;
@@ -53,7 +54,6 @@ pub(crate) use removal::pin::Pin;
 use removal::pin::Pins;
 use source::{Moment, Source};
 
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// How a database is opened.
@@ -91,7 +91,7 @@ struct Inner {
     pool: Pool,
     jobs: Arc<WriteQueue>,
     shared: Arc<Shared>,
-    maintenance: Mutex<Option<Maintenance>>,
+    maintenance: Mutex<Option<JoinHandle<()>>>,
     texts: text_quota::Texts,
     /// Keep other servers away. Last, since closing the first gives up SQLite's locks of this process
     /// too.
@@ -123,35 +123,21 @@ impl Store {
     /// When the file cannot be opened, is no database of Plausch, is damaged, or was written by a
     /// newer version; nothing is changed then.
     pub fn open(options: &Options) -> Result<Store, StoreError> {
-        let pool::Opened {
-            pool,
-            path,
-            file,
-            log,
-            place,
-        } = pool::open(options)?;
-        let file = Arc::new(file);
+        let opened = pool::open(options)?;
         let shared = Arc::new(Shared::default());
         // Before anybody can log in.
-        orders::forget(&*pool.get()?)?;
-        let worker = WriteConnection::open(
-            &pool,
-            &path,
-            Arc::clone(&file),
-            place,
-            options,
-            Arc::clone(&shared),
-        )?;
-        let (jobs, maintenance) = maintenance::start(&pool, worker)?;
+        orders::forget(&*opened.pool.get()?)?;
+        let worker = WriteConnection::open(&opened, options, Arc::clone(&shared))?;
+        let (jobs, maintenance) = maintenance::start(&opened.pool, worker)?;
         Ok(Store {
             inner: Arc::new(Inner {
-                path,
-                pool,
+                path: opened.path,
+                pool: opened.pool,
                 jobs,
                 shared,
                 maintenance: Mutex::new(Some(maintenance)),
                 texts: text_quota::Texts::new(options.limits.text_quota),
-                _locks: (file, log),
+                _locks: (opened.file, opened.log),
             }),
         })
     }
@@ -166,10 +152,7 @@ impl Store {
     /// Without that, a backlog gathered from several lanes could miss a message committed in
     /// between and yet move past it. Never hold the connection while writing to a socket: read,
     /// return, then write.
-    pub(crate) fn read<T>(
-        &self,
-        f: impl FnOnce(&View<'_>) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
+    pub(crate) fn read<T>(&self, f: impl FnOnce(&View<'_>) -> Result<T>) -> Result<T, StoreError> {
         if self.is_lost() {
             return Err(StoreError::Stopped);
         }
@@ -235,8 +218,9 @@ impl Store {
     /// closing its connections would remove files by their names, which may be another's now.
     pub fn stop(&self) {
         let maintenance = lock(&self.inner.maintenance).take();
-        if let Some(maintenance) = maintenance {
-            maintenance.stop(&self.inner.jobs);
+        if let Some(thread) = maintenance {
+            self.inner.jobs.stop();
+            let _ = thread.join();
         }
     }
 }

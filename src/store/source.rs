@@ -4,9 +4,9 @@
 //! through them. Each statement is prepared once per connection.
 
 use rusqlite::types::FromSql;
-use rusqlite::{Connection, OptionalExtension, Params, Row};
+use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql};
 
-use super::{Tx, View};
+use super::{Result, Tx, View};
 
 /// What a row of columns is read as: a tuple.
 pub(crate) trait Columns: for<'r> TryFrom<&'r Row<'r>, Error = rusqlite::Error> {}
@@ -16,18 +16,23 @@ impl<T: for<'r> TryFrom<&'r Row<'r>, Error = rusqlite::Error>> Columns for T {}
 pub(crate) trait Source {
     fn connection(&self) -> &Connection;
 
-    /// Runs a statement that changes rows; says how many.
-    fn run(&self, sql: &str, parameters: impl Params) -> rusqlite::Result<usize> {
+    /// Runs a statement that gives no rows.
+    fn run(&self, sql: &str, parameters: impl Params) -> Result<()> {
+        self.change(sql, parameters).map(drop)
+    }
+
+    /// The same; says how many rows it has changed.
+    fn change(&self, sql: &str, parameters: impl Params) -> Result<usize> {
         self.connection().prepare_cached(sql)?.execute(parameters)
     }
 
     /// Whether there is a row.
-    fn has(&self, sql: &str, parameters: impl Params) -> rusqlite::Result<bool> {
+    fn has(&self, sql: &str, parameters: impl Params) -> Result<bool> {
         self.connection().prepare_cached(sql)?.exists(parameters)
     }
 
     /// The first row, if there is one.
-    fn row<T: Columns>(&self, sql: &str, parameters: impl Params) -> rusqlite::Result<Option<T>> {
+    fn row<T: Columns>(&self, sql: &str, parameters: impl Params) -> Result<Option<T>> {
         self.connection()
             .prepare_cached(sql)?
             .query_row(parameters, |row| row.try_into())
@@ -35,18 +40,31 @@ pub(crate) trait Source {
     }
 
     /// The first column of the first row, if there is one.
-    fn value<T: FromSql>(&self, sql: &str, parameters: impl Params) -> rusqlite::Result<Option<T>> {
+    fn value<T: FromSql>(&self, sql: &str, parameters: impl Params) -> Result<Option<T>> {
         Ok(self.row(sql, parameters)?.map(|(value,)| value))
     }
 
     /// The one value that a statement always gives.
-    fn one<T: FromSql>(&self, sql: &str, parameters: impl Params) -> rusqlite::Result<T> {
+    fn one<T: FromSql>(&self, sql: &str, parameters: impl Params) -> Result<T> {
         self.connection()
             .prepare_cached(sql)?
             .query_row(parameters, |row| row.get(0))
     }
 
-    fn rows<T: Columns>(&self, sql: &str, parameters: impl Params) -> rusqlite::Result<Vec<T>> {
+    /// What the table of numbers has under a name.
+    fn counter(&self, name: &str) -> Result<Option<i64>> {
+        self.value("SELECT value FROM counter WHERE name = ?1", [name])
+    }
+
+    fn set_counter(&self, name: &str, value: impl ToSql) -> Result<()> {
+        self.run(
+            "INSERT INTO counter (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, value),
+        )
+    }
+
+    fn rows<T: Columns>(&self, sql: &str, parameters: impl Params) -> Result<Vec<T>> {
         self.connection()
             .prepare_cached(sql)?
             .query_map(parameters, |row| row.try_into())?
@@ -54,7 +72,7 @@ pub(crate) trait Source {
     }
 
     /// The first column of all rows.
-    fn values<T: FromSql>(&self, sql: &str, parameters: impl Params) -> rusqlite::Result<Vec<T>> {
+    fn values<T: FromSql>(&self, sql: &str, parameters: impl Params) -> Result<Vec<T>> {
         self.connection()
             .prepare_cached(sql)?
             .query_map(parameters, |row| row.get(0))?

@@ -1,5 +1,6 @@
 //! Identifiers as columns and parameters: integers in the database.
 
+use crate::store::Result;
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 
@@ -8,7 +9,7 @@ use crate::ids::{ChatId, Lane, MediaId, MessageId, UserId};
 macro_rules! integer {
     ($($id:ty),+) => {$(
         impl ToSql for $id {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+            fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
                 Ok(self.number().into())
             }
         }

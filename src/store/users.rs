@@ -1,6 +1,6 @@
 //! Accounts.
 
-use super::{Source, StoreError, Tx};
+use super::{Result, Source, StoreError, Tx};
 use crate::ids::UserId;
 
 /// What a login needs to know of an account.
@@ -23,10 +23,7 @@ pub(crate) struct NewAccount {
 
 /// The account of the first key that one has. A key is a mapped name, or the name itself of an
 /// account that has had to give its mapped name up; see [`names`](super::open::names).
-pub(crate) fn by_name(
-    source: &impl Source,
-    keys: &[impl AsRef<str>],
-) -> rusqlite::Result<Option<Account>> {
+pub(crate) fn by_name(source: &impl Source, keys: &[impl AsRef<str>]) -> Result<Option<Account>> {
     match id_of(source, keys)? {
         Some(user) => by_id(source, user),
         None => Ok(None),
@@ -34,7 +31,7 @@ pub(crate) fn by_name(
 }
 
 /// The account of an id, unless it was deleted.
-pub(crate) fn by_id(source: &impl Source, user: UserId) -> rusqlite::Result<Option<Account>> {
+pub(crate) fn by_id(source: &impl Source, user: UserId) -> Result<Option<Account>> {
     let account = source.row(
         "SELECT name, password FROM user WHERE id = ?1 AND mapped IS NOT NULL",
         [user],
@@ -47,10 +44,7 @@ pub(crate) fn by_id(source: &impl Source, user: UserId) -> rusqlite::Result<Opti
 }
 
 /// The id of the first key that an account has; see [`by_name`].
-pub(crate) fn id_of(
-    source: &impl Source,
-    keys: &[impl AsRef<str>],
-) -> rusqlite::Result<Option<UserId>> {
+pub(crate) fn id_of(source: &impl Source, keys: &[impl AsRef<str>]) -> Result<Option<UserId>> {
     for key in keys {
         let found = source.value("SELECT id FROM user WHERE mapped = ?1", [key.as_ref()])?;
         if found.is_some() {
@@ -61,7 +55,7 @@ pub(crate) fn id_of(
 }
 
 /// Whether the account is there (not a tombstone).
-pub(crate) fn exists(source: &impl Source, user: UserId) -> rusqlite::Result<bool> {
+pub(crate) fn exists(source: &impl Source, user: UserId) -> Result<bool> {
     source.has(
         "SELECT 1 FROM user WHERE id = ?1 AND mapped IS NOT NULL",
         [user],
@@ -70,7 +64,7 @@ pub(crate) fn exists(source: &impl Source, user: UserId) -> rusqlite::Result<boo
 
 /// The name as it is shown to others: a deleted account's has a `~` in front, which no account
 /// can have.
-pub(crate) fn shown_name(source: &impl Source, user: UserId) -> rusqlite::Result<String> {
+pub(crate) fn shown_name(source: &impl Source, user: UserId) -> Result<String> {
     source.one(
         "SELECT CASE WHEN mapped IS NULL THEN '~' || name ELSE name END
          FROM user WHERE id = ?1",
@@ -79,7 +73,7 @@ pub(crate) fn shown_name(source: &impl Source, user: UserId) -> rusqlite::Result
 }
 
 /// All accounts but `user`, in code point order of their mapped names.
-pub(crate) fn others(source: &impl Source, user: UserId) -> rusqlite::Result<Vec<UserId>> {
+pub(crate) fn others(source: &impl Source, user: UserId) -> Result<Vec<UserId>> {
     source.values(
         "SELECT id FROM user WHERE mapped IS NOT NULL AND id <> ?1 ORDER BY mapped",
         [user],
@@ -113,7 +107,7 @@ pub(crate) fn set_password(
     old: &str,
     new: &str,
 ) -> Result<bool, StoreError> {
-    let changed = tx.run(
+    let changed = tx.change(
         "UPDATE user SET password = ?3 WHERE id = ?1 AND password = ?2",
         (user, old, new),
     )?;
@@ -123,7 +117,7 @@ pub(crate) fn set_password(
 /// Deletes an account, if the password's hash is still the one that was checked: the name is free
 /// at once, contacts and chats are taken away in steps.
 pub(crate) fn delete(tx: &mut Tx<'_>, user: UserId, password: &str) -> Result<bool, StoreError> {
-    let deleted = tx.run(
+    let deleted = tx.change(
         "UPDATE user SET mapped = NULL, password = '', email = '', gender = ''
          WHERE id = ?1 AND password = ?2 AND mapped IS NOT NULL",
         (user, password),

@@ -18,7 +18,7 @@ use crate::store::lanes;
 use crate::store::lanes::PendingIndex;
 use crate::store::open::{place, schema};
 use crate::store::removal::purge;
-use crate::store::{Moment, StoreError, Tx, View};
+use crate::store::{Moment, Result, StoreError, Tx, View};
 
 /// How often a lock that a busy server holds is tried for, and how often in all: about a minute.
 ///
@@ -91,7 +91,7 @@ impl AdminAccess {
     /// Runs `f` on one moment of the database.
     pub(crate) fn read<T>(
         &self,
-        f: impl FnOnce(&Moment<'_>) -> rusqlite::Result<T>,
+        f: impl FnOnce(&Moment<'_>) -> Result<T>,
     ) -> Result<T, StoreError> {
         let moment = self.connection.unchecked_transaction()?;
         let value = f(&Moment(&moment))?;
@@ -100,10 +100,7 @@ impl AdminAccess {
     }
 
     /// Like [`AdminAccess::read`], for what reads messages by their lanes.
-    pub(crate) fn view<T>(
-        &self,
-        f: impl FnOnce(&View<'_>) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
+    pub(crate) fn view<T>(&self, f: impl FnOnce(&View<'_>) -> Result<T>) -> Result<T, StoreError> {
         self.read(|Moment(connection)| {
             let pending = PendingIndex::load(connection)?;
             f(&View::new(connection, &pending, &[]))
@@ -197,8 +194,16 @@ impl AdminAccess {
     }
 }
 
-/// Takes the lock that a server takes; false when one has it.
-pub(crate) fn try_exclusive(file: &File) -> Result<bool, StoreError> {
+/// Takes the lock that a server takes; an error when one has it.
+pub(crate) fn expect_unused(file: &File) -> Result<(), StoreError> {
+    if !try_exclusive(file)? {
+        let text = "a server is using it: stop it first";
+        return Err(StoreError::Foreign(text.to_owned()));
+    }
+    Ok(())
+}
+
+fn try_exclusive(file: &File) -> Result<bool, StoreError> {
     match file.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
@@ -225,8 +230,9 @@ pub(crate) fn immutable(path: &Path) -> Result<Option<Connection>, StoreError> {
     let mut uri = "file:".to_owned();
     for byte in path.as_os_str().as_bytes() {
         match byte {
-            b'/' | b'.' | b'_' | b'-' => uri.push(char::from(*byte)),
-            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            b'/' | b'.' | b'_' | b'-' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                uri.push(char::from(*byte))
+            }
             byte => uri.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -243,7 +249,7 @@ pub(crate) fn mark_without_log(file: &File) -> std::io::Result<()> {
 }
 
 /// Makes a connection wait for a lock by many short pauses.
-pub(crate) fn patient(connection: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn patient(connection: &Connection) -> Result<()> {
     connection.busy_handler(Some(|tries| {
         std::thread::sleep(TRY_EVERY);
         tries < TRIES

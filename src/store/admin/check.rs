@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use crate::store::Source;
+use crate::store::{Result, Source};
 
 /// Complaints of one kind that are listed one by one.
 const EACH: usize = 20;
@@ -120,10 +120,7 @@ const INVARIANTS: &[Invariant] = &[
 
 /// Everything that is wrong, one text each; empty when all is well. `each` is told what is being
 /// looked at.
-pub(crate) fn problems(
-    source: &impl Source,
-    mut each: impl FnMut(&str),
-) -> rusqlite::Result<Vec<String>> {
+pub(crate) fn problems(source: &impl Source, mut each: impl FnMut(&str)) -> Result<Vec<String>> {
     let connection = source.connection();
     let mut found = Vec::new();
     each("the file itself");
@@ -138,11 +135,9 @@ pub(crate) fn problems(
         return Ok(found);
     }
     each("references");
-    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let (table, rowid, parent): (String, Option<i64>, String) =
-            (row.get(0)?, row.get(1)?, row.get(2)?);
+    for (table, rowid, parent) in
+        source.rows::<(String, Option<i64>, String)>("PRAGMA foreign_key_check", [])?
+    {
         let rowid = rowid.map_or_else(|| "a row".to_owned(), |id| format!("row {id}"));
         found.push(format!(
             "{rowid} of {table} refers to a {parent} that is not there"
@@ -169,7 +164,7 @@ pub(crate) fn problems(
     Ok(found)
 }
 
-fn texts(connection: &Connection, sql: &str, mut each: impl FnMut(&str)) -> rusqlite::Result<()> {
+fn texts(connection: &Connection, sql: &str, mut each: impl FnMut(&str)) -> Result<()> {
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {

@@ -125,7 +125,7 @@ impl Target {
         }
         let log = beside_it(&path, "-wal");
         loop {
-            let (file, made) = match open_target(&path) {
+            let (file, made) = match File::options().read(true).append(true).open(&path) {
                 Ok(old) => (old, false),
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
                 // It may hold what is nowhere else.
@@ -152,12 +152,9 @@ impl Target {
             if !data.is_file() {
                 return Err(StoreError::Foreign("it is no ordinary file".to_owned()));
             }
-            if !hold && place::has_no_locks(&file) {
-                // Where no server can be, either.
-            } else if !access::try_exclusive(&file)? {
-                return Err(StoreError::Foreign(
-                    "a server is using it: stop it first".to_owned(),
-                ));
+            // Where there are no locks no server can be, either.
+            if hold || !place::has_no_locks(&file) {
+                access::expect_unused(&file)?;
             }
             let mut found = Target {
                 path,
@@ -211,10 +208,6 @@ impl Drop for Target {
             let _ = fs::remove_file(&self.path);
         }
     }
-}
-
-fn open_target(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).open(path)
 }
 
 fn make_target(path: &Path) -> io::Result<File> {

@@ -8,7 +8,7 @@
 use rusqlite::Connection;
 
 use crate::ids::UserId;
-use crate::store::{Source, StoreError, Tx};
+use crate::store::{Result, Source, StoreError, Tx};
 
 /// What a server is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,17 +49,13 @@ impl Order {
 /// Places an order in the open transaction.
 pub(crate) fn place(tx: &mut Tx<'_>, order: Order) -> Result<Placed, StoreError> {
     let name = order.name();
-    let before: Option<i64> = tx.value("SELECT value FROM counter WHERE name = ?1", [&name])?;
-    let token = tx.now().max(before.unwrap_or(0).saturating_add(1));
-    tx.run(
-        "INSERT INTO counter (name, value) VALUES (?1, ?2)
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (&name, token),
-    )?;
+    let before: i64 = tx.counter(&name)?.unwrap_or(0);
+    let token = tx.now().max(before.saturating_add(1));
+    tx.set_counter(&name, token)?;
     Ok(Placed { order, token })
 }
 
-pub(crate) fn waiting(source: &impl Source) -> rusqlite::Result<Vec<Placed>> {
+pub(crate) fn waiting(source: &impl Source) -> Result<Vec<Placed>> {
     let found: Vec<(String, i64)> = source.rows(
         "SELECT name, value FROM counter WHERE name > 'order:' AND name < 'order;'",
         [],
@@ -87,11 +83,10 @@ pub(crate) fn done(tx: &mut Tx<'_>, placed: Placed) -> Result<(), StoreError> {
     if placed.order == Order::Purge {
         tx.purge_soon();
     }
-    tx.run(
+    Ok(tx.run(
         "DELETE FROM counter WHERE name = ?1 AND value = ?2",
         (placed.order.name(), placed.token),
-    )?;
-    Ok(())
+    )?)
 }
 
 #[cfg(test)]

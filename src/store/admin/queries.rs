@@ -6,7 +6,7 @@ use crate::ids::{ChatId, Lane, MediaId, MessageId, UserId};
 use crate::store::clock::milliseconds;
 use crate::store::commit::text_quota;
 use crate::store::lanes::View;
-use crate::store::{Source, StoreError, Tx, chats, deliveries, messages, users};
+use crate::store::{Result, Source, StoreError, Tx, chats, deliveries, messages, users};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {
@@ -19,7 +19,7 @@ pub(crate) struct Listed {
 }
 
 /// All accounts in the order of their mapped names.
-pub(crate) fn accounts(source: &impl Source) -> rusqlite::Result<Vec<Listed>> {
+pub(crate) fn accounts(source: &impl Source) -> Result<Vec<Listed>> {
     source.rows(
         "SELECT id, name, mapped,
            strftime('%Y-%m-%dT%H:%M:%SZ', created / 1000, 'unixepoch')
@@ -49,7 +49,7 @@ pub(crate) struct Details {
 impl TryFrom<&Row<'_>> for Listed {
     type Error = rusqlite::Error;
 
-    fn try_from(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn try_from(row: &Row<'_>) -> Result<Self> {
         Ok(Listed {
             id: row.get(0)?,
             name: row.get(1)?,
@@ -60,10 +60,7 @@ impl TryFrom<&Row<'_>> for Listed {
 }
 
 /// One account by its keys, see [`users::by_name`].
-pub(crate) fn details(
-    view: &View<'_>,
-    keys: &[impl AsRef<str>],
-) -> rusqlite::Result<Option<Details>> {
+pub(crate) fn details(view: &View<'_>, keys: &[impl AsRef<str>]) -> Result<Option<Details>> {
     let Some(id) = users::id_of(view, keys)? else {
         return Ok(None);
     };
@@ -75,7 +72,7 @@ pub(crate) fn details(
              FROM user WHERE id = ?1",
         )?
         .query_row([id], |row| Ok((row.try_into()?, row.get(4)?, row.get(5)?)))?;
-    let number = |sql: &str| -> rusqlite::Result<i64> { view.one(sql, [id]) };
+    let number = |sql: &str| -> Result<i64> { view.one(sql, [id]) };
     Ok(Some(Details {
         listed,
         email,
@@ -90,7 +87,7 @@ pub(crate) fn details(
 }
 
 /// Messages to a user above the saved position.
-pub(crate) fn undelivered(view: &View<'_>, user: UserId) -> rusqlite::Result<i64> {
+pub(crate) fn undelivered(view: &View<'_>, user: UserId) -> Result<i64> {
     let saved = deliveries::saved(view, user)?;
     let mut count = 0;
     for (lane, cleared) in chats::lanes_to(view, user)? {
@@ -112,7 +109,7 @@ pub(crate) fn rename(
             return Ok(false);
         }
     }
-    let renamed = tx.run(
+    let renamed = tx.change(
         "UPDATE user SET name = ?2, mapped = ?3 WHERE id = ?1 AND mapped IS NOT NULL",
         (user, name, mapped),
     )?;
@@ -122,8 +119,7 @@ pub(crate) fn rename(
 /// Old messages of one lane that have arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OldLane {
-    pub(crate) chat: ChatId,
-    to_creator: bool,
+    lane: Lane,
     upto: MessageId,
     pub(crate) messages: i64,
 }
@@ -136,7 +132,7 @@ pub(crate) fn old_lanes(
     after: Option<ChatId>,
     count: u32,
     before: i64,
-) -> rusqlite::Result<(Option<ChatId>, Vec<OldLane>)> {
+) -> Result<(Option<ChatId>, Vec<OldLane>)> {
     let chats: Vec<(ChatId, UserId, UserId)> = view.rows(
         "SELECT id, creator_id, other_id FROM chat WHERE id > ?1 ORDER BY id LIMIT ?2",
         (after.map_or(0, ChatId::number), count),
@@ -150,8 +146,7 @@ pub(crate) fn old_lanes(
             let messages = view.count(lane, MessageId::NONE, upto)?;
             if messages > 0 {
                 old.push(OldLane {
-                    chat,
-                    to_creator,
+                    lane,
                     upto,
                     messages,
                 });
@@ -164,7 +159,7 @@ pub(crate) fn old_lanes(
 /// Up to where messages older than `before` have arrived at a user for good; nothing will arrive any
 /// more at a deleted account, so there nothing waits. Whoever removes what is younger than a day wants
 /// it gone that soon.
-fn arrived(source: &impl Source, user: UserId, before: i64) -> rusqlite::Result<MessageId> {
+fn arrived(source: &impl Source, user: UserId, before: i64) -> Result<MessageId> {
     if users::exists(source, user)? {
         let a_day_ago = milliseconds().saturating_sub(deliveries::GRACE);
         deliveries::surely(source, user, before.max(a_day_ago))
@@ -176,17 +171,8 @@ fn arrived(source: &impl Source, user: UserId, before: i64) -> rusqlite::Result<
 /// Orders that old messages be purged. Arrived for good, they stay so, whatever has happened since.
 pub(crate) fn doom_messages(tx: &mut Tx<'_>, old: &[OldLane]) -> Result<(), StoreError> {
     for lane_of in old {
-        // The newest message may go; TimeStamps must not go back then.
-        let last = chats::last_timestamp(&tx.view(), lane_of.chat)?;
-        tx.run(
-            "UPDATE chat SET last_timestamp = ?2 WHERE id = ?1",
-            (lane_of.chat, last),
-        )?;
-        tx.run(
-            "INSERT INTO purge (lane, upto) VALUES (?1, ?2)
-              ON CONFLICT (lane) DO UPDATE SET upto = max(upto, excluded.upto)",
-            (Lane::of(lane_of.chat, lane_of.to_creator), lane_of.upto),
-        )?;
+        chats::keep_timestamp(tx, lane_of.lane.chat())?;
+        chats::doom(tx, lane_of.lane, lane_of.upto)?;
     }
     Ok(())
 }
@@ -198,7 +184,7 @@ pub(crate) fn old_media(
     after: Option<MediaId>,
     count: u32,
     before: i64,
-) -> rusqlite::Result<(Option<MediaId>, Vec<MediaId>)> {
+) -> Result<(Option<MediaId>, Vec<MediaId>)> {
     let mut last = None;
     let mut old = Vec::new();
     let mut statement = source.connection().prepare_cached(
@@ -229,11 +215,8 @@ pub(crate) fn old_media(
 
 /// Takes media from their messages, so that they are purged; to fetch one is `412` from then on.
 pub(crate) fn doom_media(tx: &mut Tx<'_>, media: &[MediaId]) -> Result<(), StoreError> {
-    let mut statement = tx
-        .connection
-        .prepare_cached("UPDATE media SET message_id = NULL WHERE id = ?1")?;
     for media in media {
-        statement.execute([media])?;
+        tx.run("UPDATE media SET message_id = NULL WHERE id = ?1", [media])?;
     }
     Ok(())
 }

@@ -13,9 +13,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use super::{access, check};
-use crate::store::StoreError;
 use crate::store::admin::copy::{CopyError, Part, Target};
 use crate::store::open::{place, schema};
+use crate::store::{Result, StoreError};
 use pages::{Pages, Use};
 use rows::Row;
 
@@ -198,10 +198,8 @@ pub(crate) fn salvage(
 fn open(damaged: &Path) -> Result<(Pages, File), StoreError> {
     let path = place::resolve(damaged)?;
     let file = File::open(&path)?;
-    if !place::has_no_locks(&file) && !access::try_exclusive(&file)? {
-        return Err(StoreError::Foreign(
-            "a server is using it: stop it first".to_owned(),
-        ));
+    if !place::has_no_locks(&file) {
+        access::expect_unused(&file)?;
     }
     let pages = Pages::open(&path, &place::beside_it(&path, "-wal"))?;
     if let Some((application, version)) = pages.marks {
@@ -350,7 +348,7 @@ fn roots(pages: &Pages) -> Roots {
 }
 
 /// The roots of a new database.
-fn new_roots(connection: &Connection) -> rusqlite::Result<Roots> {
+fn new_roots(connection: &Connection) -> Result<Roots> {
     let mut roots = Roots::new();
     let mut statement =
         connection.prepare("SELECT type = 'table', name, rootpage FROM sqlite_schema")?;

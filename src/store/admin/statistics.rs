@@ -6,6 +6,8 @@ use std::path::Path;
 use super::queries;
 use crate::ids::UserId;
 use crate::store::lanes::View;
+use crate::store::open::place;
+use crate::store::{Result, Source};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Statistics {
@@ -28,14 +30,10 @@ pub(crate) struct Statistics {
 }
 
 /// Counts everything; a server goes on meanwhile.
-pub(crate) fn count(view: &View<'_>, path: &Path) -> rusqlite::Result<Statistics> {
-    let number = |sql: &str| -> rusqlite::Result<i64> {
-        view.connection.query_row(sql, [], |row| row.get(0))
-    };
+pub(crate) fn count(view: &View<'_>, path: &Path) -> Result<Statistics> {
+    let number = |sql: &str| -> Result<i64> { view.one(sql, []) };
     let page = number("PRAGMA page_size")?;
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    let wal = std::fs::metadata(wal).map_or(0, |data| data.len());
+    let wal = place::length(&place::beside_it(path, "-wal"));
     Ok(Statistics {
         users: number("SELECT count(*) FROM user WHERE mapped IS NOT NULL")?,
         chats: number("SELECT count(*) FROM chat")?,
@@ -53,13 +51,11 @@ pub(crate) fn count(view: &View<'_>, path: &Path) -> rusqlite::Result<Statistics
     })
 }
 
-fn undelivered(view: &View<'_>) -> rusqlite::Result<i64> {
+fn undelivered(view: &View<'_>) -> Result<i64> {
     let mut count = 0;
-    let mut users = view
-        .connection
-        .prepare("SELECT id FROM user WHERE mapped IS NOT NULL")?;
-    for user in users.query_map([], |row| row.get::<_, UserId>(0))? {
-        count += queries::undelivered(view, user?)?;
+    let users: Vec<UserId> = view.values("SELECT id FROM user WHERE mapped IS NOT NULL", [])?;
+    for user in users {
+        count += queries::undelivered(view, user)?;
     }
     Ok(count)
 }

@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use super::ids::MessageIds;
 use super::quota::Limits;
 use crate::ids::{ChatId, Lane, MediaId, MessageId, UserId};
+use crate::store::Result;
 use crate::store::clock::milliseconds;
 use crate::store::lanes::{Entry, PendingIndex};
 
@@ -80,7 +81,7 @@ impl WriterCache {
     pub(crate) fn load(
         connection: &Connection,
         pending_index: PendingIndex,
-    ) -> rusqlite::Result<WriterCache> {
+    ) -> Result<WriterCache> {
         Ok(WriterCache {
             ids: MessageIds::load(connection)?,
             pending_index: Arc::new(pending_index),
@@ -91,11 +92,7 @@ impl WriterCache {
 
     /// Begins a transaction. `data_version` tells whether another process has written since the
     /// last one; nothing that is remembered is sure then.
-    pub(super) fn begin(
-        &mut self,
-        connection: &Connection,
-        data_version: i64,
-    ) -> rusqlite::Result<()> {
+    pub(super) fn begin(&mut self, connection: &Connection, data_version: i64) -> Result<()> {
         if data_version != self.data_version {
             self.forget();
             self.ids.reload(connection)?;

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use super::wal_repair;
 use crate::guard::log_limit::log_limited;
 use crate::store::open::pool::Pool;
-use crate::store::{Shared, StoreError};
+use crate::store::{Result, Shared, StoreError};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread;
 use crate::sync::thread::JoinHandle;
@@ -75,24 +75,24 @@ impl Checkpoint {
 }
 
 /// Checkpoints the write-ahead log, unless that is another program's business.
-pub(super) fn run_unless_left(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
+pub(super) fn run_unless_left(connection: &Connection, mode: &str) -> Result<()> {
     if every(connection)? > 0 {
         run(connection, mode)?;
     }
     Ok(())
 }
 
-pub(super) fn run(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
+pub(super) fn run(connection: &Connection, mode: &str) -> Result<()> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
     connection.query_row(&sql, [], |_| Ok(()))
 }
 
 /// After how many pages in the log a COMMIT of this connection makes a checkpoint; 0 for never.
-pub(super) fn every(connection: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn every(connection: &Connection) -> Result<i64> {
     connection.query_row("PRAGMA wal_autocheckpoint", [], |row| row.get(0))
 }
 
-pub(super) fn set_every(connection: &Connection, pages: i64) -> rusqlite::Result<()> {
+pub(super) fn set_every(connection: &Connection, pages: i64) -> Result<()> {
     let sql = format!("PRAGMA wal_autocheckpoint = {pages}");
     connection.query_row(&sql, [], |_| Ok(()))
 }

@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 use crate::ids::MessageId;
-use crate::store::Source;
+use crate::store::{Result, Source};
 
 /// Ids that are reserved at a time.
 const BLOCK: i64 = 65_536;
@@ -21,8 +21,11 @@ pub(crate) struct MessageIds {
 
 impl MessageIds {
     /// Begins above whatever may have been given out before.
-    pub(crate) fn load(connection: &Connection) -> rusqlite::Result<MessageIds> {
-        let mark = high_water(connection)?;
+    pub(crate) fn load(connection: &Connection) -> Result<MessageIds> {
+        let stored: MessageId =
+            connection.one("SELECT value FROM counter WHERE name = 'message'", [])?;
+        let newest: Option<MessageId> = connection.one("SELECT max(id) FROM message", [])?;
+        let mark = stored.max(newest.unwrap_or_default());
         Ok(MessageIds {
             next: mark.next(),
             mark,
@@ -30,7 +33,7 @@ impl MessageIds {
     }
 
     /// Another process has written, and may have given ids out.
-    pub(super) fn reload(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn reload(&mut self, connection: &Connection) -> Result<()> {
         let stored = MessageIds::load(connection)?;
         if stored.mark > self.mark {
             *self = stored;
@@ -40,7 +43,7 @@ impl MessageIds {
 
     /// Raises the stored mark in the open transaction when little is left of the block; the new mark
     /// holds from [`MessageIds::reserved`] on.
-    pub(super) fn reserve(&self, connection: &Connection) -> rusqlite::Result<Option<MessageId>> {
+    pub(super) fn reserve(&self, connection: &Connection) -> Result<Option<MessageId>> {
         // The rows of a job are an estimate, so much more is left than a group can need.
         if self.mark.number() - self.next.number() >= BLOCK / 2 {
             return Ok(None);
@@ -59,7 +62,7 @@ impl MessageIds {
     }
 
     /// Gives out an id, above every other's.
-    pub(super) fn take(&mut self) -> MessageId {
+    pub(crate) fn take(&mut self) -> MessageId {
         let id = self.next;
         self.next = id.next();
         id
@@ -69,16 +72,4 @@ impl MessageIds {
     pub(crate) fn newest(&self) -> MessageId {
         self.next.previous()
     }
-}
-
-/// An id that no message has passed.
-fn high_water(connection: &Connection) -> rusqlite::Result<MessageId> {
-    let stored: MessageId = connection.query_row(
-        "SELECT value FROM counter WHERE name = 'message'",
-        [],
-        |row| row.get(0),
-    )?;
-    let newest: Option<MessageId> =
-        connection.query_row("SELECT max(id) FROM message", [], |row| row.get(0))?;
-    Ok(stored.max(newest.unwrap_or_default()))
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::checkpoint::{self, Checkpoint};
-use super::queue::{Turn, WriteQueue};
+use super::queue::WriteQueue;
 use super::tx::Tx;
 use super::worker::WriteConnection;
 use crate::guard::log_limit::log_limited;
@@ -45,23 +45,10 @@ const FLUSH_STEP: usize = if cfg!(test) { 8 } else { 4_096 };
 /// checkpointed.
 const WAL_WARNING: u64 = 64 << 20;
 
-/// The running thread.
-pub(crate) struct Maintenance {
-    thread: JoinHandle<()>,
-}
-
-impl Maintenance {
-    /// Lets it finish what has been taken, then joins it.
-    pub(crate) fn stop(self, jobs: &WriteQueue) {
-        jobs.stop();
-        let _ = self.thread.join();
-    }
-}
-
 pub(crate) fn start(
     pool: &Pool,
     worker: WriteConnection,
-) -> Result<(Arc<WriteQueue>, Maintenance), StoreError> {
+) -> Result<(Arc<WriteQueue>, JoinHandle<()>), StoreError> {
     let queue = Arc::new(WriteQueue::new(worker));
     let (own, pool) = (Arc::clone(&queue), pool.clone());
     let thread = thread::Builder::new()
@@ -74,17 +61,12 @@ pub(crate) fn start(
                 std::process::exit(70);
             }
         })?;
-    Ok((queue, Maintenance { thread }))
+    Ok((queue, thread))
 }
 
 fn run(queue: &WriteQueue, pool: &Pool) {
     let mut checkpoint = Checkpoint::default();
-    loop {
-        if let Turn::Last = queue.turn() {
-            queue.drain();
-            checkpoint.wait();
-            return queue.worker().finish();
-        }
+    while queue.turn() {
         let idle = queue.is_idle();
         let pause = {
             let mut worker = queue.worker();
@@ -96,6 +78,9 @@ fn run(queue: &WriteQueue, pool: &Pool) {
         };
         queue.end_turn(pause);
     }
+    queue.drain();
+    checkpoint.wait();
+    queue.worker().finish();
 }
 
 impl WriteConnection {

@@ -62,14 +62,6 @@ enum Next {
     Handed,
 }
 
-/// The maintenance thread leads now.
-pub(crate) enum Turn {
-    /// Nothing need be queued.
-    Lead,
-    /// Nothing more is taken.
-    Last,
-}
-
 impl WriteQueue {
     pub(crate) fn new(worker: WriteConnection) -> WriteQueue {
         WriteQueue {
@@ -197,8 +189,9 @@ impl WriteQueue {
         }
     }
 
-    /// For the maintenance thread: waits until a leader hands over to it, or its pause has passed.
-    pub(crate) fn turn(&self) -> Turn {
+    /// For the maintenance thread: waits until a leader hands over to it, or its pause has passed. It
+    /// leads then; false when nothing more is taken, which makes this turn its last.
+    pub(crate) fn turn(&self) -> bool {
         let mut queue = lock(&self.queue);
         if !queue.handed && !queue.stopped {
             let pause = queue.pause;
@@ -223,11 +216,7 @@ impl WriteQueue {
         }
         queue.handed = false;
         queue.wanted = false;
-        if queue.stopped {
-            Turn::Last
-        } else {
-            Turn::Lead
-        }
+        !queue.stopped
     }
 
     /// The connection that writes, for the leader.

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use crate::guard::log_limit::log_limited;
 use crate::ids::UserId;
-use crate::store::{Source, StoreError};
+use crate::store::{Result, Source, StoreError};
 
 /// What an operator allows; the default allows everything and keeps it for ever.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(super) fn has_room(connection: &Connection, limits: &Limits) -> Result<bool,
     }
     // All three are numbers in the header or in memory; inside a transaction they count what
     // it has done so far.
-    let number = |pragma: &str| -> rusqlite::Result<u64> {
+    let number = |pragma: &str| -> Result<u64> {
         connection
             .one::<i64>(pragma, [])
             .map(|number| u64::try_from(number).unwrap_or(0))

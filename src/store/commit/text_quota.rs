@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::ids::{ChatId, Lane, MessageId, UserId};
-use crate::store::{Source, Store, StoreError, View};
+use crate::store::{Result, Source, Store, StoreError, View};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::lock;
@@ -155,7 +155,7 @@ pub(crate) fn waiting(
     view: &View<'_>,
     user: UserId,
     sent: impl Fn(UserId) -> MessageId,
-) -> rusqlite::Result<Waiting> {
+) -> Result<Waiting> {
     type Found = (ChatId, UserId, UserId, MessageId, Option<MessageId>);
     let lanes: Vec<Found> = view.rows(
         "SELECT m.chat_id, c.creator_id, m.other_id, o.cleared_id, d.message_id

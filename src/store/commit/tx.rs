@@ -6,7 +6,7 @@ use super::cache::{Newest, WriterCache};
 use super::quota;
 use crate::ids::{ChatId, Lane, MessageId, UserId};
 use crate::store::lanes::View;
-use crate::store::{Source, StoreError};
+use crate::store::{Result, Source, StoreError};
 
 /// The open transaction, and what the writing connection remembers.
 pub(crate) struct Tx<'c> {
@@ -18,16 +18,6 @@ impl Tx<'_> {
     /// Milliseconds since the epoch, the same for all of one transaction.
     pub(crate) fn now(&self) -> i64 {
         self.cache.now
-    }
-
-    /// A new message's id, above every other's.
-    pub(crate) fn next_message(&mut self) -> MessageId {
-        self.cache.ids.take()
-    }
-
-    /// The newest message id given out so far.
-    pub(crate) fn newest_message(&self) -> MessageId {
-        self.cache.ids.newest()
     }
 
     /// Notes `id` as the newest message to `user` and returns the one before it, where it is known.
@@ -60,19 +50,18 @@ impl Tx<'_> {
     }
 
     /// Removes a message, with its row in the index if it has one.
-    pub(crate) fn remove_message(&mut self, lane: Lane, id: MessageId) -> rusqlite::Result<()> {
+    pub(crate) fn remove_message(&mut self, lane: Lane, id: MessageId) -> Result<()> {
         self.cache.removed = self.cache.removed.max(id);
         self.connection
             .run("DELETE FROM message WHERE id = ?1", [id])?;
         self.connection.run(
             "DELETE FROM lane_message WHERE lane = ?1 AND message_id = ?2",
             (lane, id),
-        )?;
-        Ok(())
+        )
     }
 
     /// The chat of two users, if there is one.
-    pub(crate) fn chat_between(&self, a: UserId, b: UserId) -> rusqlite::Result<Option<ChatId>> {
+    pub(crate) fn chat_between(&self, a: UserId, b: UserId) -> Result<Option<ChatId>> {
         self.connection.value(
             "SELECT chat_id FROM member WHERE user_id = ?1 AND other_id = ?2",
             [a, b],
@@ -80,7 +69,7 @@ impl Tx<'_> {
     }
 
     /// Has the chat of two users looked up again before the next message.
-    pub(crate) fn forget_chat_between(&mut self, a: UserId, b: UserId) -> rusqlite::Result<()> {
+    pub(crate) fn forget_chat_between(&mut self, a: UserId, b: UserId) -> Result<()> {
         if let Some(chat) = self.chat_between(a, b)? {
             self.cache.chats.remove(&chat);
         }

@@ -20,11 +20,10 @@ pub(crate) fn is_needed(error: &StoreError) -> bool {
 /// in a transaction that is not synced. Moving the mark up by one is harmless: it only says which
 /// ids were not given out. (SQLite writes no page for a change to the same value.)
 pub(crate) fn take_back(connection: &Connection) -> Result<(), StoreError> {
-    connection.run(
+    Ok(connection.run(
         "UPDATE counter SET value = value + 1 WHERE name = 'message'",
         [],
-    )?;
-    Ok(())
+    )?)
 }
 
 /// Moves the whole log into the database, which is synced then: after that nothing depends on

@@ -7,7 +7,7 @@
 //! be measured: docs/PERFORMANCE.md.)
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,11 +20,10 @@ use super::tx::Tx;
 use super::wal_repair;
 use crate::guard::log_limit::log_limited;
 use crate::store::lanes::{Flush, PendingIndex};
-use crate::store::open::health;
-use crate::store::open::place::Place;
-use crate::store::open::pool::{Pool, Pooled};
+use crate::store::open::place::{Place, beside_it, length};
+use crate::store::open::pool::{Opened, Pooled};
 use crate::store::removal::retention::Retention;
-use crate::store::{Options, Shared, Source, StoreError, deliveries};
+use crate::store::{Options, Result, Shared, Source, StoreError, deliveries};
 use crate::sync::atomic::Ordering;
 use crate::sync::lock;
 
@@ -66,14 +65,11 @@ pub(crate) struct WriteConnection {
 impl WriteConnection {
     /// Takes a connection of the pool for good, and reads what is remembered from the start.
     pub(crate) fn open(
-        pool: &Pool,
-        path: &Path,
-        file: Arc<File>,
-        place: Place,
+        opened: &Opened,
         options: &Options,
         shared: Arc<Shared>,
     ) -> Result<WriteConnection, StoreError> {
-        let connection = pool.get()?;
+        let connection = opened.pool.get()?;
         connection.execute_batch("PRAGMA cache_size = -8000;")?;
         connection.execute_batch("PRAGMA journal_size_limit = 16777216;")?;
         full_sync(&connection)?;
@@ -93,9 +89,9 @@ impl WriteConnection {
             connection,
             cache,
             shared,
-            file,
-            place,
-            wal: health::log_of(path),
+            file: Arc::clone(&opened.file),
+            place: opened.place.clone(),
+            wal: beside_it(&opened.path, "-wal"),
             wal_warned: false,
             last_purge: Instant::now(),
             last_rest: Instant::now(),
@@ -277,7 +273,7 @@ impl WriteConnection {
 
     /// The length of the write-ahead log, in bytes.
     pub(super) fn log_size(&self) -> u64 {
-        std::fs::metadata(&self.wal).map_or(0, |data| data.len())
+        length(&self.wal)
     }
 }
 
@@ -287,11 +283,11 @@ fn fail(group: &mut [Box<dyn Job>], why: impl Fn() -> StoreError) {
     }
 }
 
-fn full_sync(connection: &Connection) -> rusqlite::Result<()> {
+fn full_sync(connection: &Connection) -> Result<()> {
     connection.execute_batch("PRAGMA synchronous = FULL;")
 }
 
 /// Changes when another connection has committed.
-fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+fn data_version(connection: &Connection) -> Result<i64> {
     connection.one("PRAGMA data_version", [])
 }

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::{Snapshot, Start};
 use crate::ids::{MessageId, UserId};
 use crate::store::clock::milliseconds;
-use crate::store::{Source, StoreError, Tx, asked};
+use crate::store::{Result, Source, StoreError, Tx, asked};
 
 /// Writes positions into the open transaction.
 pub(crate) fn save(connection: &Connection, positions: &Snapshot) -> Result<(), StoreError> {
@@ -33,13 +33,11 @@ pub(crate) fn save(connection: &Connection, positions: &Snapshot) -> Result<(), 
         }
         match unsaved.start {
             Start::Stays => {}
-            Start::Is(start) => {
-                connection.run(
-                    "INSERT OR REPLACE INTO login_start (user_id, message_id, since)
+            Start::Is(start) => connection.run(
+                "INSERT OR REPLACE INTO login_start (user_id, message_id, since)
                      SELECT id, ?2, ?3 FROM user WHERE id = ?1 AND mapped IS NOT NULL",
-                    (user, start, milliseconds()),
-                )?;
-            }
+                (user, start, milliseconds()),
+            )?,
             Start::Goes => forget_start(connection, *user)?,
         }
         if unsaved.plain {
@@ -49,18 +47,16 @@ pub(crate) fn save(connection: &Connection, positions: &Snapshot) -> Result<(), 
     Ok(())
 }
 
-fn set(connection: &Connection, user: UserId, message: MessageId) -> rusqlite::Result<()> {
+fn set(connection: &Connection, user: UserId, message: MessageId) -> Result<()> {
     connection.run(
         "INSERT OR REPLACE INTO delivery (user_id, message_id)
          SELECT id, ?2 FROM user WHERE id = ?1 AND mapped IS NOT NULL",
         (user, message),
-    )?;
-    Ok(())
+    )
 }
 
-fn forget_start(connection: &Connection, user: UserId) -> rusqlite::Result<()> {
-    connection.run("DELETE FROM login_start WHERE user_id = ?1", [user])?;
-    Ok(())
+fn forget_start(connection: &Connection, user: UserId) -> Result<()> {
+    connection.run("DELETE FROM login_start WHERE user_id = ?1", [user])
 }
 
 /// From now on, and in the next login, only `135` counts as received by `user`; everything up to
@@ -72,26 +68,22 @@ pub(super) fn receive_explicitly(
 ) -> Result<(), StoreError> {
     set(tx.connection, user, message)?;
     forget_start(tx.connection, user)?;
-    tx.run(
+    Ok(tx.run(
         "INSERT OR IGNORE INTO explicit_receipt (user_id)
          SELECT id FROM user WHERE id = ?1 AND mapped IS NOT NULL",
         [user],
-    )?;
-    Ok(())
+    )?)
 }
 
 /// Whether the last login of `user` has used `135`, as far as that is saved.
-pub(super) fn is_explicit(source: &impl Source, user: UserId) -> rusqlite::Result<bool> {
+pub(super) fn is_explicit(source: &impl Source, user: UserId) -> Result<bool> {
     source.has("SELECT 1 FROM explicit_receipt WHERE user_id = ?1", [user])
 }
 
 /// At the start of a server nobody is logged in.
-pub(crate) fn forget_starts(connection: &Connection) -> rusqlite::Result<()> {
-    let some = connection
-        .prepare("SELECT 1 FROM login_start LIMIT 1")?
-        .exists([])?;
-    if some {
-        connection.execute("DELETE FROM login_start", [])?;
+pub(crate) fn forget_starts(connection: &Connection) -> Result<()> {
+    if connection.has("SELECT 1 FROM login_start LIMIT 1", [])? {
+        connection.run("DELETE FROM login_start", [])?;
     }
     Ok(())
 }
@@ -101,11 +93,7 @@ pub(crate) fn forget_starts(connection: &Connection) -> rusqlite::Result<()> {
 ///
 /// A login that has had something since before `settled` (milliseconds since 1970) holds nothing any
 /// more: whoever wants to count by `135` has begun by then, and a person may stay logged in for years.
-pub(crate) fn surely(
-    source: &impl Source,
-    user: UserId,
-    settled: i64,
-) -> rusqlite::Result<MessageId> {
+pub(crate) fn surely(source: &impl Source, user: UserId, settled: i64) -> Result<MessageId> {
     let start = source.value(
         "SELECT message_id FROM login_start WHERE user_id = ?1 AND since > ?2",
         (user, settled),
@@ -114,7 +102,7 @@ pub(crate) fn surely(
 }
 
 /// The saved position.
-pub(crate) fn saved(source: &impl Source, user: UserId) -> rusqlite::Result<MessageId> {
+pub(crate) fn saved(source: &impl Source, user: UserId) -> Result<MessageId> {
     Ok(source
         .value("SELECT message_id FROM delivery WHERE user_id = ?1", [user])?
         .unwrap_or_default())

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::{Entry, PendingIndex};
 use crate::ids::MessageId;
-use crate::store::StoreError;
+use crate::store::{Result, Source, StoreError};
 
 /// Pending messages from which on a flush begins: with 10,000 chats each page of the index takes in
 /// a few dozen messages at a time then. It is also what a start may have to read after a crash, and
@@ -90,9 +90,7 @@ impl Flush {
             insert(connection, entries)?;
         }
         if end == self.run.len() {
-            connection
-                .prepare_cached("UPDATE counter SET value = ?1 WHERE name = 'indexed'")?
-                .execute([self.upto])?;
+            connection.set_counter("indexed", self.upto)?;
         }
         self.stepped = end - self.done;
         Ok(())
@@ -145,7 +143,7 @@ static INSERT_ALL: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Puts messages into the index, without those that are gone.
-fn insert(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()> {
+fn insert(connection: &Connection, entries: &[Entry]) -> Result<()> {
     let mut insert = connection.prepare_cached(&INSERT)?;
     for entries in entries.chunks(AT_ONCE) {
         let ids = entries.iter().map(|(_, id)| Some(*id));
@@ -156,7 +154,7 @@ fn insert(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()> {
 }
 
 /// Puts messages into the index that are all there, which spares looking for each.
-fn insert_all(connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()> {
+fn insert_all(connection: &Connection, entries: &[Entry]) -> Result<()> {
     let (many, few) = entries.as_chunks::<AT_ONCE>();
     let mut insert_all = connection.prepare_cached(&INSERT_ALL)?;
     for entries in many {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use crate::ids::{Lane, MessageId};
-use crate::store::Source;
+use crate::store::{Result, Source};
 
 /// A lane, and a message in it.
 pub(crate) type Entry = (Lane, MessageId);
@@ -24,7 +24,7 @@ pub(crate) struct PendingIndex {
 
 impl PendingIndex {
     /// What the database has above the index.
-    pub(crate) fn load(connection: &Connection) -> rusqlite::Result<PendingIndex> {
+    pub(crate) fn load(connection: &Connection) -> Result<PendingIndex> {
         let indexed = connection.one("SELECT value FROM counter WHERE name = 'indexed'", [])?;
         let nothing = PendingIndex {
             indexed,
@@ -35,7 +35,7 @@ impl PendingIndex {
 
     /// The same with what has come since it was loaded. How far the index has come since then does
     /// not matter to it.
-    pub(crate) fn caught_up(&self, connection: &Connection) -> rusqlite::Result<PendingIndex> {
+    pub(crate) fn caught_up(&self, connection: &Connection) -> Result<PendingIndex> {
         let newest = self.entries().iter().map(|(_, id)| *id).max();
         let mut entries = connection.rows(
             "SELECT lane, id FROM message WHERE id > ?1 ORDER BY id",

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{Entry, PendingIndex};
 use crate::ids::{Lane, MessageId};
-use crate::store::Source;
+use crate::store::{Result, Source};
 
 /// The database and the messages that its index does not name yet, at one moment.
 #[derive(Clone, Copy)]
@@ -41,7 +41,7 @@ impl<'c> View<'c> {
     }
 
     /// The first id of a lane at or above `from`; its message may be gone by now.
-    pub(crate) fn first(&self, lane: Lane, from: MessageId) -> rusqlite::Result<Option<MessageId>> {
+    pub(crate) fn first(&self, lane: Lane, from: MessageId) -> Result<Option<MessageId>> {
         let indexed = match from <= self.pending.indexed {
             true => self.connection.value(
                 "SELECT message_id FROM lane_message
@@ -60,8 +60,8 @@ impl<'c> View<'c> {
         &self,
         lane: Lane,
         from: MessageId,
-        mut each: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<bool>,
-    ) -> rusqlite::Result<()> {
+        mut each: impl FnMut(&rusqlite::Row<'_>) -> Result<bool>,
+    ) -> Result<()> {
         if from <= self.pending.indexed {
             let mut statement = self.connection.prepare_cached(
                 "SELECT m.id, m.timestamp, m.body, m.media_id, m.lane
@@ -90,7 +90,7 @@ impl<'c> View<'c> {
         lane: Lane,
         below: MessageId,
         mut each: impl FnMut(MessageId, i64) -> bool,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<()> {
         for id in self.fresh(lane, MessageId::NONE).rev() {
             if id < below
                 && let Some(timestamp) = self.timestamp(id)?
@@ -115,11 +115,7 @@ impl<'c> View<'c> {
     }
 
     /// The newest message of a lane below `below`, and its TimeStamp.
-    pub(crate) fn newest(
-        &self,
-        lane: Lane,
-        below: MessageId,
-    ) -> rusqlite::Result<Option<(MessageId, i64)>> {
+    pub(crate) fn newest(&self, lane: Lane, below: MessageId) -> Result<Option<(MessageId, i64)>> {
         let mut newest = None;
         self.down(lane, below, |id, timestamp| {
             newest = Some((id, timestamp));
@@ -130,28 +126,19 @@ impl<'c> View<'c> {
 
     /// How many messages a lane has above `after`, up to `upto`; those that another process has
     /// removed just now may be among them.
-    pub(crate) fn count(
-        &self,
-        lane: Lane,
-        after: MessageId,
-        upto: MessageId,
-    ) -> rusqlite::Result<i64> {
-        let indexed: i64 = self
-            .connection
-            .prepare_cached(
-                "SELECT count(*) FROM lane_message
-                 WHERE lane = ?1 AND message_id > ?2 AND message_id <= ?3",
-            )?
-            .query_row((lane, after, upto.min(self.pending.indexed)), |row| {
-                row.get(0)
-            })?;
+    pub(crate) fn count(&self, lane: Lane, after: MessageId, upto: MessageId) -> Result<i64> {
+        let indexed: i64 = self.connection.one(
+            "SELECT count(*) FROM lane_message
+             WHERE lane = ?1 AND message_id > ?2 AND message_id <= ?3",
+            (lane, after, upto.min(self.pending.indexed)),
+        )?;
         let fresh = self.fresh(lane, after.next());
         let fresh = fresh.take_while(|id| *id <= upto).count();
         Ok(indexed + i64::try_from(fresh).unwrap_or(i64::MAX))
     }
 
     /// Bytes of the text of a lane's messages above `after`. The text itself is not read.
-    pub(crate) fn text(&self, lane: Lane, after: MessageId) -> rusqlite::Result<u64> {
+    pub(crate) fn text(&self, lane: Lane, after: MessageId) -> Result<u64> {
         let indexed: i64 = match after < self.pending.indexed {
             true => self.connection.one(
                 "SELECT coalesce(sum(octet_length(m.body)), 0)
@@ -176,8 +163,8 @@ impl<'c> View<'c> {
     pub(crate) fn message<T>(
         &self,
         id: MessageId,
-        each: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<Option<T>> {
+        each: impl FnOnce(&rusqlite::Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
         self.connection
             .prepare_cached(
                 "SELECT id, timestamp, body, media_id, lane FROM message WHERE id = ?1",
@@ -186,7 +173,7 @@ impl<'c> View<'c> {
             .optional()
     }
 
-    fn timestamp(&self, id: MessageId) -> rusqlite::Result<Option<i64>> {
+    fn timestamp(&self, id: MessageId) -> Result<Option<i64>> {
         self.message(id, |row| row.get(1))
     }
 }

@@ -1,17 +1,18 @@
 //! Whether a database is whole, looked at before a server starts on it.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use rusqlite::{Connection, ErrorCode};
 
-use crate::store::StoreError;
+use super::place;
+use crate::store::clock::milliseconds;
 use crate::store::error::is_damage;
+use crate::store::{Result, Source, StoreError};
 
 /// Steps of SQLite's between two looks at the clock; some ten microseconds.
 pub(crate) const STEPS: i32 = 1_000;
@@ -29,7 +30,7 @@ const LARGE: i64 = 64 << 20;
 
 /// Says what may take long before it begins.
 pub(crate) fn announce(path: &Path) {
-    let log = std::fs::metadata(log_of(path)).map_or(0, |data| data.len());
+    let log = place::length(&place::beside_it(path, "-wal"));
     if i64::try_from(log).is_ok_and(|log| log >= LARGE) {
         log::info!("reading a write-ahead log of {} MiB first", log >> 20);
     }
@@ -45,8 +46,7 @@ pub(crate) fn examine(
     if limit.is_zero() {
         return Ok(Examined::Partly);
     }
-    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-    let size = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
+    let size = place::size(connection)?;
     if size >= LARGE {
         log::info!(
             "looking through the database, {} MiB, for {} s at most",
@@ -58,8 +58,7 @@ pub(crate) fn examine(
     let asked = Arc::clone(stop);
     let is_over = move || Instant::now() > end || asked.load(Ordering::Relaxed);
     connection.progress_handler(STEPS, Some(is_over))?;
-    let found: rusqlite::Result<String> =
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    let found: Result<String> = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
     connection.progress_handler(0, None::<fn() -> bool>)?;
     if stop.load(Ordering::Relaxed) {
         return Err(StoreError::Stopped);
@@ -81,13 +80,8 @@ pub(crate) fn examine(
 /// Notes in the database the time that its file is to carry after an orderly end, in milliseconds
 /// since 1970; [`seal`] gives it to the file when nothing is written any more.
 pub(crate) fn note_end(connection: &Connection) -> Result<i64, StoreError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0));
-    connection.execute(
-        "INSERT INTO counter (name, value) VALUES ('ended', ?1)
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        [now],
-    )?;
+    let now = milliseconds();
+    connection.set_counter("ended", now)?;
     Ok(now)
 }
 
@@ -100,21 +94,19 @@ pub(crate) fn seal(file: &File, ended: i64) -> io::Result<()> {
 /// Whether the database is as the last orderly end left it: no log, of the noted time, as long as
 /// it says. Anything that is in the way of finding out means no.
 pub(crate) fn is_sealed(connection: &Connection, path: &Path) -> bool {
-    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let Ok(file) = std::fs::metadata(path) else {
         return false;
     };
-    if std::fs::metadata(log_of(path)).is_ok_and(|log| log.len() > 0) {
+    if place::length(&place::beside_it(path, "-wal")) > 0 {
         return false;
     }
     let modified = file.modified().ok();
     let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let ended = number("SELECT value FROM counter WHERE name = 'ended'");
-    let (pages, size) = (number("PRAGMA page_count"), number("PRAGMA page_size"));
-    match (modified, ended, pages, size) {
-        (Some(modified), Ok(ended), Ok(pages), Ok(size)) => {
+    let ended = connection.counter("ended");
+    match (modified, ended, place::size(connection)) {
+        (Some(modified), Ok(Some(ended)), Ok(size)) => {
             u64::try_from(ended).is_ok_and(|ended| modified == Duration::from_millis(ended))
-                && u64::try_from(pages.saturating_mul(size)).is_ok_and(|size| size == file.len())
+                && u64::try_from(size) == Ok(file.len())
         }
         _ => false,
     }
@@ -131,21 +123,13 @@ pub(crate) fn damaged(error: StoreError) -> StoreError {
 /// Refuses an empty or missing database beside which a write-ahead log lies: SQLite would delete
 /// the log, and with it perhaps all that is left.
 pub(crate) fn log_without_database(path: &Path) -> Result<(), StoreError> {
-    let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
-    let log = size(&log_of(path));
-    if size(path) == 0 && log > 0 {
+    let log = place::length(&place::beside_it(path, "-wal"));
+    if place::length(path) == 0 && log > 0 {
         return Err(StoreError::Damaged(format!(
             "the file is missing or empty, but beside it lies a write-ahead log of {log} bytes"
         )));
     }
     Ok(())
-}
-
-/// The write-ahead log of a database.
-pub(crate) fn log_of(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push("-wal");
-    name.into()
 }
 
 #[cfg(test)]

@@ -9,13 +9,9 @@ use super::place;
 use crate::store::StoreError;
 
 /// The file of `--marker`.
-pub(crate) struct Marker<'m>(&'m Path);
+pub(crate) struct Marker<'m>(pub(super) &'m Path);
 
 impl Marker<'_> {
-    pub(crate) fn at(path: &Path) -> Marker<'_> {
-        Marker(path)
-    }
-
     /// Refuses to go on where a database was and none is.
     pub(crate) fn expect(&self, database: &Path) -> Result<(), StoreError> {
         let is_there = fs::metadata(database).is_ok_and(|data| data.len() > 0);
@@ -41,8 +37,8 @@ impl Marker<'_> {
                 self.named(file.write_all(text.as_bytes()))?;
                 self.named(file.sync_all())?;
                 let directory = std::path::absolute(self.0)?.parent().map(PathBuf::from);
-                self.named(place::sync_directory(&directory.unwrap_or_default()))?;
-                Ok(())
+                self.named(place::sync_directory(&directory.unwrap_or_default()))
+                    .map(drop)
             }
             Err(error) if self.0.exists() => {
                 log::debug!("{error}");

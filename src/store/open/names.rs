@@ -8,10 +8,10 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use crate::ids::UserId;
-use crate::store::{Source, Store, StoreError};
+use crate::store::{Result, Source, Store, StoreError};
 
 /// The row of `counter` with the number of the rules that the database was mapped by.
 const COUNTER: &str = "name_rules";
@@ -42,77 +42,45 @@ impl Store {
         rules: i64,
         map: fn(&str) -> Option<String>,
     ) -> Result<Remapped, StoreError> {
-        let by = self.read(|connection| mapped_by(connection))?;
-        if by == Some(rules) {
+        if self.read(|view| view.counter(COUNTER))? == Some(rules) {
             return Ok(Remapped::default());
         }
         self.write(1, move |tx| Ok(map_all(tx.connection, rules, map)?))
     }
 }
 
-fn mapped_by(source: &impl Source) -> rusqlite::Result<Option<i64>> {
-    source
-        .connection()
-        .query_row(
-            "SELECT value FROM counter WHERE name = ?1",
-            [COUNTER],
-            |row| row.get(0),
-        )
-        .optional()
-}
-
-struct Moving {
-    user: UserId,
-    name: String,
-}
+/// An account whose key changes, and its name.
+type Moving = (UserId, String);
 
 fn map_all(
     connection: &Connection,
     rules: i64,
     map: fn(&str) -> Option<String>,
-) -> rusqlite::Result<Remapped> {
+) -> Result<Remapped> {
     let moving = moving(connection, map)?;
     // Keys are unique, and one account may get what another one still has.
-    set_keys(
-        connection,
-        moving
-            .values()
-            .flatten()
-            .map(|account| (account.user, None)),
-    )?;
+    let all = moving.values().flatten();
+    set_keys(connection, all.map(|(user, _)| (*user, None)))?;
     let mut remapped = Remapped::default();
     for (mapped, mut accounts) in moving {
         remapped.changed += accounts.len();
-        let there = connection
-            .prepare_cached("SELECT id, name FROM user WHERE mapped = ?1")?
-            .query_row([&mapped], |row| {
-                Ok(Moving {
-                    user: row.get(0)?,
-                    name: row.get(1)?,
-                })
-            })
-            .optional()?;
-        if let Some(there) = &there {
-            set_keys(connection, [(there.user, None)])?;
+        let there: Option<Moving> =
+            connection.row("SELECT id, name FROM user WHERE mapped = ?1", [&mapped])?;
+        if let Some((user, _)) = there {
+            set_keys(connection, [(user, None)])?;
         }
         accounts.splice(0..0, there);
         // Who is called so to the letter could not be found by another key.
-        let holder = accounts.iter().position(|account| account.name == mapped);
-        let holder = accounts.remove(holder.unwrap_or(0));
-        set_keys(connection, [(holder.user, Some(mapped.as_str()))])?;
-        for account in accounts {
-            set_keys(connection, [(account.user, Some(account.name.as_str()))])?;
-            remapped.clashes.push(Clash {
-                holder: holder.name.clone(),
-                other: account.name,
-            });
+        let holder = accounts.iter().position(|(_, name)| *name == mapped);
+        let (user, holder) = accounts.remove(holder.unwrap_or(0));
+        set_keys(connection, [(user, Some(mapped.as_str()))])?;
+        for (user, other) in accounts {
+            set_keys(connection, [(user, Some(other.as_str()))])?;
+            let holder = holder.clone();
+            remapped.clashes.push(Clash { holder, other });
         }
     }
-    connection.execute(
-        "INSERT INTO counter (name, value) VALUES (?1, ?2)
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (COUNTER, rules),
-    )?;
+    connection.set_counter(COUNTER, rules)?;
     Ok(remapped)
 }
 
@@ -121,7 +89,7 @@ fn map_all(
 fn moving(
     connection: &Connection,
     map: fn(&str) -> Option<String>,
-) -> rusqlite::Result<BTreeMap<String, Vec<Moving>>> {
+) -> Result<BTreeMap<String, Vec<Moving>>> {
     let mut moving = BTreeMap::<String, Vec<Moving>>::new();
     let mut statement =
         connection.prepare("SELECT id, name, mapped FROM user WHERE mapped IS NOT NULL")?;
@@ -131,15 +99,12 @@ fn moving(
         if let Some(mapped) = map(name)
             && mapped != row.get_ref(2)?.as_str()?
         {
-            let account = Moving {
-                user: row.get(0)?,
-                name: name.to_owned(),
-            };
+            let account = (row.get(0)?, name.to_owned());
             moving.entry(mapped).or_default().push(account);
         }
     }
     for accounts in moving.values_mut() {
-        accounts.sort_by_key(|account| account.user);
+        accounts.sort_by_key(|(user, _)| *user);
     }
     Ok(moving)
 }
@@ -147,7 +112,7 @@ fn moving(
 fn set_keys<'a>(
     connection: &Connection,
     keys: impl IntoIterator<Item = (UserId, Option<&'a str>)>,
-) -> rusqlite::Result<()> {
+) -> Result<()> {
     let mut statement = connection.prepare_cached("UPDATE user SET mapped = ?2 WHERE id = ?1")?;
     for key in keys {
         statement.execute(key)?;
@@ -242,7 +207,7 @@ mod tests {
                 (*changed, *clashes),
                 "{before:?}"
             );
-            assert_eq!(mapped_by(&connection).unwrap(), Some(2));
+            assert_eq!(connection.counter(COUNTER).unwrap(), Some(2));
             // Once more, and with the names kept apart still apart.
             map_all(&connection, 3, dotless).unwrap();
             assert_eq!(keys(&connection), pairs(after), "{before:?}");

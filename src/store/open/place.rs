@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::store::StoreError;
+use crate::store::{Result, StoreError};
 use crate::sys;
 use crate::sys::FileIdentity;
 
@@ -172,11 +172,8 @@ fn file_system(path: &Path) -> Option<String> {
 /// Takes the same lock of the write-ahead log, if there is one. It outlives the database where only
 /// that is replaced, and the server that writes it must be the only one.
 pub(crate) fn own_log(database: &Path) -> Result<Option<File>, StoreError> {
-    match OpenOptions::new()
-        .read(true)
-        .append(true)
-        .open(beside_it(database, "-wal"))
-    {
+    let log = beside_it(database, "-wal");
+    match File::options().read(true).append(true).open(log) {
         Ok(log) => {
             lock(&log, || std::thread::sleep(LOCK_EVERY))?;
             Ok(Some(log))
@@ -204,20 +201,16 @@ fn lock(file: &File, mut pause: impl FnMut()) -> Result<(), StoreError> {
 }
 
 /// The files of an open database, by the names that a restart will look for.
+#[derive(Clone)]
 pub(crate) struct Place {
     files: Vec<(CString, FileIdentity)>,
     /// The length of the database when it was last looked at.
     length: u64,
-    lost: Option<(PathBuf, Loss)>,
+    lost: Option<Loss>,
 }
 
-/// What has become of a file, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Loss {
-    Gone,
-    Replaced,
-    Shorter,
-}
+/// The fields of [`StoreError::Lost`].
+type Loss = (PathBuf, &'static str, bool);
 
 impl Place {
     /// Notes the files of the database that is `given` on the command line and lies at `real`, which
@@ -255,47 +248,50 @@ impl Place {
         }
         match &self.lost {
             None => Ok(()),
-            Some((file, loss)) => Err(StoreError::Lost {
+            Some((file, how, whole)) => Err(StoreError::Lost {
                 file: file.clone(),
-                how: match loss {
-                    Loss::Gone => "was removed or moved away",
-                    Loss::Replaced => "was replaced by another file",
-                    Loss::Shorter => "was cut short or overwritten",
-                },
-                whole: *loss != Loss::Shorter,
+                how,
+                whole: *whole,
             }),
         }
     }
 
-    fn find_loss(&mut self, connection: &Connection) -> Option<(PathBuf, Loss)> {
+    fn find_loss(&mut self, connection: &Connection) -> Option<Loss> {
         for (number, (name, open)) in self.files.iter().enumerate() {
-            let loss = match sys::file_identity(name) {
-                Ok(now) if (now.device, now.inode) != (open.device, open.inode) => Loss::Replaced,
+            let (how, whole) = match sys::file_identity(name) {
+                Ok(now) if (now.device, now.inode) != (open.device, open.inode) => {
+                    ("was replaced by another file", true)
+                }
                 Ok(now) if number == 0 => {
                     // A VACUUM makes it shorter as well, but never shorter than its pages.
-                    if now.length >= self.length || now.length >= pages(connection) {
+                    // A file that is too short for its pages is not read any more.
+                    let holds =
+                        |pages: i64| u64::try_from(pages).is_ok_and(|pages| now.length >= pages);
+                    if now.length >= self.length || size(connection).is_ok_and(holds) {
                         self.length = now.length;
                         continue;
                     }
-                    Loss::Shorter
+                    ("was cut short or overwritten", false)
                 }
-                Err(error) if is_gone(&error) => Loss::Gone,
+                Err(error) if is_gone(&error) => ("was removed or moved away", true),
                 _ => continue,
             };
-            return Some((PathBuf::from(OsStr::from_bytes(name.to_bytes())), loss));
+            let file = PathBuf::from(OsStr::from_bytes(name.to_bytes()));
+            return Some((file, how, whole));
         }
         None
     }
 }
 
 /// Bytes of all pages of the database, in its file or still in its log.
-fn pages(connection: &Connection) -> u64 {
+pub(super) fn size(connection: &Connection) -> Result<i64> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-    match (number("PRAGMA page_count"), number("PRAGMA page_size")) {
-        (Ok(count), Ok(size)) => u64::try_from(count.saturating_mul(size)).unwrap_or(0),
-        // A file that is too short for its pages is not read any more.
-        _ => u64::MAX,
-    }
+    Ok(number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?))
+}
+
+/// Bytes of a file; 0 where there is none.
+pub(crate) fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |data| data.len())
 }
 
 fn is_gone(error: &io::Error) -> bool {

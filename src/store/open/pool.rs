@@ -17,7 +17,7 @@ use super::schema;
 use crate::store::open::health::Examined;
 use crate::store::open::marker::Marker;
 use crate::store::open::place::Place;
-use crate::store::{Options, StoreError};
+use crate::store::{Options, Result, StoreError};
 
 pub(crate) type Pool = r2d2::Pool<SqliteConnectionManager>;
 pub(crate) type Pooled = r2d2::PooledConnection<SqliteConnectionManager>;
@@ -31,7 +31,7 @@ pub(crate) struct Opened {
     /// Its name without links.
     pub(crate) path: PathBuf,
     /// The database file and its write-ahead log, with the locks that keep other servers away.
-    pub(crate) file: File,
+    pub(crate) file: Arc<File>,
     pub(crate) log: Option<File>,
     pub(crate) place: Place,
 }
@@ -41,7 +41,7 @@ pub(crate) struct Opened {
 pub(crate) fn open(options: &Options) -> Result<Opened, StoreError> {
     let path = place::resolve(&options.path)?;
     health::log_without_database(&path)?;
-    let marker = options.marker.as_deref().map(Marker::at);
+    let marker = options.marker.as_deref().map(Marker);
     if let Some(marker) = &marker {
         marker.expect(&path)?;
     }
@@ -58,7 +58,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened, StoreError> {
         Ok((pool, log, place)) => Ok(Opened {
             pool,
             path,
-            file,
+            file: Arc::new(file),
             log,
             place,
         }),
@@ -128,7 +128,7 @@ fn open_files(
 }
 
 /// What is in a database, roughly: whoever counts a million rows keeps everybody waiting.
-fn contents(connection: &Connection) -> rusqlite::Result<String> {
+fn contents(connection: &Connection) -> Result<String> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let accounts =
         number("SELECT count(*) FROM (SELECT 1 FROM user WHERE mapped IS NOT NULL LIMIT 10001)")?;
@@ -176,7 +176,7 @@ fn prepare(path: &Path, options: &Options) -> Result<Connection, StoreError> {
 
 /// Switches off what SQLite does to the write-ahead log by itself: checkpoints after commits, and
 /// the one when the last connection closes. Those are the writing connection's.
-fn leave_log(connection: &Connection, leave_checkpoints: bool) -> rusqlite::Result<()> {
+fn leave_log(connection: &Connection, leave_checkpoints: bool) -> Result<()> {
     if leave_checkpoints {
         connection.execute_batch("PRAGMA wal_autocheckpoint = 0;")?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::store::StoreError;
+use crate::store::{Result, StoreError};
 
 /// The newest schema, as a new database gets it.
 const SCHEMA: &str = include_str!("../../../schema.sql");
@@ -92,7 +92,7 @@ fn expect_known(version: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn count_tables(connection: &Connection) -> rusqlite::Result<i64> {
+fn count_tables(connection: &Connection) -> Result<i64> {
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
 }
 
@@ -172,7 +172,7 @@ fn upgrade(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+fn pragma(connection: &Connection, name: &str) -> Result<i64> {
     connection.pragma_query_value(None, name, |row| row.get(0))
 }
 

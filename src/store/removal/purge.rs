@@ -126,18 +126,14 @@ fn media(
 /// left.
 fn account(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
     let connection = tx.connection;
-    let contacts: Vec<UserId> = connection
-        .prepare_cached("SELECT contact_id FROM contact WHERE user_id = ?1 LIMIT ?2")?
-        .query_map((user, BATCH), |row| row.get(0))?
-        .chain(
-            connection
-                .prepare_cached(
-                    "SELECT user_id FROM contact
-                     WHERE contact_id = ?1 AND since IS NULL LIMIT ?2",
-                )?
-                .query_map((user, BATCH), |row| row.get(0))?,
-        )
-        .collect::<Result<_, _>>()?;
+    let mut contacts: Vec<UserId> = connection.values(
+        "SELECT contact_id FROM contact WHERE user_id = ?1 LIMIT ?2",
+        (user, BATCH),
+    )?;
+    contacts.extend(connection.values::<UserId>(
+        "SELECT user_id FROM contact WHERE contact_id = ?1 AND since IS NULL LIMIT ?2",
+        (user, BATCH),
+    )?);
     for contact in &contacts {
         crate::store::contacts::remove(tx, user, *contact)?;
     }
@@ -148,7 +144,7 @@ fn account(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
     for chat in &chats {
         chats::leave(tx, user, *chat)?;
     }
-    let events = connection.run(
+    let events = connection.change(
         "DELETE FROM contact_event WHERE id IN
          (SELECT id FROM contact_event WHERE user_id = ?1 LIMIT ?2)",
         (user, BATCH),
@@ -173,12 +169,13 @@ fn messages(tx: &mut Tx<'_>, lane: Lane, upto: MessageId) -> Result<bool, StoreE
         Ok(id < upto && rows.len() < BATCH as usize)
     })?;
     let connection = tx.connection;
-    let mut media =
-        connection.prepare_cached("UPDATE media SET message_id = NULL WHERE id = ?1")?;
     for (id, attached) in &rows {
         tx.remove_message(lane, *id)?;
         if let Some(attached) = attached {
-            media.execute([attached])?;
+            connection.run(
+                "UPDATE media SET message_id = NULL WHERE id = ?1",
+                [attached],
+            )?;
         }
     }
     if let Some((last, _)) = rows.last() {
@@ -189,15 +186,10 @@ fn messages(tx: &mut Tx<'_>, lane: Lane, upto: MessageId) -> Result<bool, StoreE
 
 /// Removes one part of loose media; false when there are none left.
 fn part(connection: &Connection, media: MediaId) -> Result<bool, StoreError> {
-    let part: Option<u32> = connection.value(
-        "SELECT part FROM media_part WHERE media_id = ?1 ORDER BY part LIMIT 1",
+    let removed = connection.change(
+        "DELETE FROM media_part WHERE media_id = ?1
+         AND part = (SELECT min(part) FROM media_part WHERE media_id = ?1)",
         [media],
     )?;
-    if let Some(part) = part {
-        connection.run(
-            "DELETE FROM media_part WHERE media_id = ?1 AND part = ?2",
-            (media, part),
-        )?;
-    }
-    Ok(part.is_some())
+    Ok(removed > 0)
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::guard::log_limit::log_limited;
 use crate::ids::{ChatId, Lane, MediaId};
-use crate::store::{Limits, Source, StoreError, Tx};
+use crate::store::{Limits, Result, Source, StoreError, Tx};
 use clock::{Clock, Doubt};
 use slice::Slice;
 
@@ -220,18 +220,8 @@ impl Retention {
     }
 }
 
-/// When what is old was last removed, in milliseconds since 1970.
-pub(crate) fn retained(source: &impl Source) -> rusqlite::Result<Option<i64>> {
-    source.value("SELECT value FROM counter WHERE name = 'retained'", [])
-}
-
 /// Notes that what was old at `now` has been removed, by the server or by a person who believes the
 /// clock: what has become old since may be removed without one.
-pub(crate) fn note_retained(source: &impl Source, now: i64) -> rusqlite::Result<()> {
-    source.run(
-        "INSERT INTO counter (name, value) VALUES ('retained', ?1)
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        [now],
-    )?;
-    Ok(())
+pub(crate) fn note_retained(source: &impl Source, now: i64) -> Result<()> {
+    source.set_counter("retained", now)
 }

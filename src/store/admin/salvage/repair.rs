@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::{Found, Kind, Salvaged};
-use crate::store::{StoreError, lanes};
+use crate::store::{Result, StoreError, lanes};
 
 /// Tables whose ids clients know, and which are never to be used again.
 pub(crate) const NUMBERED: [&str; 4] = ["user", "chat", "media", "contact_event"];
@@ -188,7 +188,7 @@ pub(crate) fn repair(connection: &Connection, found: &mut Found) -> Result<Salva
 
 /// TimeStamps grow within a chat, and none is far ahead of the clock. What breaks that is dated
 /// right behind the message before it.
-fn date_anew(connection: &Connection) -> rusqlite::Result<()> {
+fn date_anew(connection: &Connection) -> Result<()> {
     let ahead: i64 = connection.query_row("SELECT unixepoch() * 1000", [], |row| row.get(0))?;
     let ahead = ahead + DAY;
     let mut wrong = Vec::new();

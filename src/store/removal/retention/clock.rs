@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use rusqlite::Connection;
 
-use super::{note_retained, retained};
-use crate::store::{Source, StoreError, Tx};
+use super::note_retained;
+use crate::store::{Result, Source, StoreError, Tx};
 
 const HOUR: i64 = 3_600 * 1_000;
 const DAY: i64 = 24 * HOUR;
@@ -61,7 +61,7 @@ impl Clock {
                 return Ok(Some(Doubt::Jumped));
             }
         }
-        let since = match retained(tx.connection)? {
+        let since = match tx.counter("retained")? {
             None => 0,
             // It was ahead then, and nothing was removed because of it.
             Some(last) if last > now => {
@@ -108,7 +108,7 @@ impl Clock {
 }
 
 /// The TimeStamp of the newest message.
-fn newest(connection: &Connection) -> rusqlite::Result<i64> {
+fn newest(connection: &Connection) -> Result<i64> {
     let newest = connection.value(
         "SELECT timestamp FROM message WHERE id = (SELECT max(id) FROM message)",
         [],
@@ -149,7 +149,7 @@ mod tests {
             // The one that was ahead is forgotten.
             fresh.last = None;
             fresh.look(tx, now - 50 * DAY)?;
-            Ok((found, spans, retained(tx.connection)?, now))
+            Ok((found, spans, tx.counter("retained")?, now))
         };
         let (found, spans, retained, now) = scratch.write(1, looks).unwrap();
         let (behind, jumped) = (Some(Doubt::Behind), Some(Doubt::Jumped));

@@ -7,7 +7,7 @@ use rusqlite::types::FromSql;
 use rusqlite::{Row, ToSql};
 
 use crate::ids::{ChatId, Lane, MediaId, MessageId, UserId};
-use crate::store::{Source, StoreError, Tx, chats, deliveries, users};
+use crate::store::{Result, Source, StoreError, Tx, chats, deliveries, users};
 
 mod held;
 
@@ -90,12 +90,12 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         &mut self,
         mark: &str,
         find: &str,
-        read: impl Fn(&Row<'_>) -> rusqlite::Result<(I, R)>,
+        read: impl Fn(&Row<'_>) -> Result<(I, R)>,
         take: impl Fn(&mut Self, I, R) -> Result<Verdict, StoreError>,
     ) -> Result<bool, StoreError> {
         let connection = self.tx.connection;
         let mut find = connection.prepare_cached(find)?;
-        let mut upto: I = self.mark(mark)?;
+        let mut upto: I = connection.one("SELECT value FROM counter WHERE name = ?1", [mark])?;
         let began = upto;
         let more = 'walk: loop {
             let rows: Vec<(I, R)> = find
@@ -115,7 +115,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
             }
         };
         if upto > began {
-            self.set_mark(mark, upto)?;
+            connection.set_counter(mark, upto)?;
         }
         Ok(more)
     }
@@ -132,14 +132,12 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
                 match verdict {
                     Verdict::Stop => {}
                     Verdict::Remove => slice.remove(id, lane, timestamp, media)?,
-                    Verdict::Hold => {
-                        slice.tx.run(
-                            "INSERT INTO held_lane (lane, upto) VALUES (?1, ?2)
+                    Verdict::Hold => slice.tx.run(
+                        "INSERT INTO held_lane (lane, upto) VALUES (?1, ?2)
                              ON CONFLICT (lane) DO UPDATE
                              SET upto = max(upto, excluded.upto), arrived = NULL",
-                            (lane, id),
-                        )?;
-                    }
+                        (lane, id),
+                    )?,
                 }
                 Ok(verdict)
             },
@@ -157,12 +155,10 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
                 match verdict {
                     Verdict::Stop => {}
                     Verdict::Remove => slice.loosen(id)?,
-                    Verdict::Hold => {
-                        slice.tx.run(
-                            "INSERT OR IGNORE INTO held_media (media_id) VALUES (?1)",
-                            [id],
-                        )?;
-                    }
+                    Verdict::Hold => slice.tx.run(
+                        "INSERT OR IGNORE INTO held_media (media_id) VALUES (?1)",
+                        [id],
+                    )?,
                 }
                 Ok(verdict)
             },
@@ -294,7 +290,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
 
     /// Leaves media for purging, if there are any.
     fn unlink(&mut self, media: MediaId) -> Result<bool, StoreError> {
-        let unlinked = self.tx.run(
+        let unlinked = self.tx.change(
             "UPDATE media SET message_id = NULL WHERE id = ?1 AND message_id IS NOT NULL",
             [media],
         )?;
@@ -302,20 +298,5 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
             self.tx.purge_soon();
         }
         Ok(unlinked > 0)
-    }
-
-    /// How far a walk has come.
-    fn mark<I: FromSql>(&self, name: &str) -> Result<I, StoreError> {
-        Ok(self
-            .tx
-            .one("SELECT value FROM counter WHERE name = ?1", [name])?)
-    }
-
-    fn set_mark(&self, name: &str, value: impl ToSql) -> Result<(), StoreError> {
-        self.tx.run(
-            "UPDATE counter SET value = ?2 WHERE name = ?1",
-            (name, value),
-        )?;
-        Ok(())
     }
 }
