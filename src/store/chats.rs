@@ -5,7 +5,6 @@ use crate::ids::{ChatId, Lane, MessageId, UserId};
 use crate::store::commit::cache::CachedChat;
 use crate::store::lanes::View;
 
-/// What a chat is to a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     /// No such chat, or the user has deleted it.
@@ -19,7 +18,6 @@ pub(crate) enum Access {
     },
 }
 
-/// What `chat` is to `user`.
 pub(crate) fn access(source: &impl Source, user: UserId, chat: ChatId) -> Result<Access> {
     let Some((creator, other)) = members(source, chat)? else {
         return Ok(Access::NotFound);
@@ -59,7 +57,7 @@ pub(crate) fn lanes_to(source: &impl Source, user: UserId) -> Result<Vec<(Lane, 
     Ok(chats.into_iter().map(lane).collect())
 }
 
-/// The names of a chat's creator and other member, as shown.
+/// Shown names of a chat's creator and other member.
 pub(crate) fn names(source: &impl Source, chat: ChatId) -> Result<(String, String)> {
     let (creator, other) = members(source, chat)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     Ok((
@@ -68,7 +66,7 @@ pub(crate) fn names(source: &impl Source, chat: ChatId) -> Result<(String, Strin
     ))
 }
 
-/// The ids of a chat's creator and other member.
+/// Creator and other member.
 pub(crate) fn members(source: &impl Source, chat: ChatId) -> Result<Option<(UserId, UserId)>> {
     source.row(
         "SELECT creator_id, other_id FROM chat WHERE id = ?1",
@@ -113,7 +111,6 @@ pub(crate) fn create(
     Ok(Created::Listed)
 }
 
-/// Puts a chat (back) into a member's list.
 pub(crate) fn list(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), StoreError> {
     tx.run(
         "UPDATE member SET listed = 1 WHERE user_id = ?1 AND chat_id = ?2",
@@ -124,7 +121,7 @@ pub(crate) fn list(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<(), St
 }
 
 /// Takes a chat out of a member's list, with its messages up to now; ends it when the other side
-/// is gone too. The caller has no claim on the chat unless this returns [`Access::Member`].
+/// is gone too. Nothing is done unless this returns [`Access::Member`].
 pub(crate) fn delete(tx: &mut Tx<'_>, user: UserId, chat: ChatId) -> Result<Access, StoreError> {
     let access = access(tx.connection, user, chat)?;
     if matches!(access, Access::Member { .. }) {
@@ -203,7 +200,6 @@ pub(crate) fn last_timestamp(view: &View<'_>, chat: ChatId) -> Result<i64> {
     Ok(last)
 }
 
-/// Reads what [`CachedChat`] keeps; None when there is no such chat.
 pub(crate) fn load(view: &View<'_>, chat: ChatId) -> Result<Option<CachedChat>> {
     let Some((creator, other)) = members(view, chat)? else {
         return Ok(None);

@@ -15,15 +15,14 @@ pub(crate) struct Contact {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Requested {
-    /// The account of the other side is gone.
+    /// Deleted account.
     Nobody,
     NoRoom,
     Unchanged,
-    /// The other side is to be told by a `233`.
     Recorded,
-    /// It was recorded, and the other side is not to be told: see `asked`.
+    /// Recorded, and the other side is not told: see `asked`.
     Quietly,
-    /// The user has too many requests without an answer.
+    /// Limit of requests without an answer.
     TooMany,
 }
 
@@ -83,7 +82,7 @@ fn wants(connection: &Connection, user: UserId, contact: UserId) -> Result<bool>
     )
 }
 
-/// How many requests of a user have no answer. It reads all of the user's contacts, a few pages.
+/// Open requests of a user. It reads all of the user's contacts, a few pages.
 fn open(connection: &Connection, user: UserId) -> Result<u32> {
     connection.one(
         "SELECT count(*) FROM contact WHERE user_id = ?1 AND since IS NULL",
@@ -115,7 +114,7 @@ pub(crate) fn end(
     Ok(true)
 }
 
-/// Takes whatever relation there is between two users away; false when there is none.
+/// Takes away what is between two users; false when nothing is.
 pub(crate) fn remove(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<bool, StoreError> {
     let removed = tx.change(
         "DELETE FROM contact
@@ -135,7 +134,6 @@ pub(crate) fn remove(tx: &mut Tx<'_>, user: UserId, contact: UserId) -> Result<b
     Ok(true)
 }
 
-/// Whether both sides want it.
 pub(crate) fn confirmed(source: &impl Source, a: UserId, b: UserId) -> Result<bool> {
     source.has(
         "SELECT 1 FROM contact WHERE user_id = ?1 AND contact_id = ?2 AND since IS NOT NULL",
@@ -243,7 +241,7 @@ pub(crate) fn open_requests(
     )
 }
 
-/// The newest contact event of a user, 0 when there is none.
+/// 0 when there is none.
 pub(crate) fn newest_event(source: &impl Source, user: UserId) -> Result<i64> {
     Ok(source
         .value(

@@ -45,7 +45,7 @@ struct Login {
     noted: bool,
 }
 
-/// What becomes of a user's row of `login_start`.
+/// Change of a user's row of `login_start`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Start {
     #[default]
@@ -54,7 +54,6 @@ enum Start {
     Goes,
 }
 
-/// What of a user is not saved yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Unsaved {
     position: Position,
@@ -74,7 +73,6 @@ impl From<Position> for Unsaved {
     }
 }
 
-/// The positions that are not saved yet, and the logins that they are of.
 #[derive(Default)]
 pub(crate) struct Deliveries {
     unsaved: HashMap<UserId, Unsaved>,
@@ -83,7 +81,6 @@ pub(crate) struct Deliveries {
     last: LoginNumber,
 }
 
-/// What one transaction saves.
 pub(crate) type Snapshot = Vec<(UserId, Unsaved)>;
 
 impl Deliveries {
@@ -194,7 +191,6 @@ impl Deliveries {
 }
 
 impl Unsaved {
-    /// How a user stands who is saved so.
     pub(crate) fn on(self, saved: MessageId, explicit: bool) -> Standing {
         let message = match self.back {
             true => self.position.message,
@@ -236,7 +232,6 @@ impl Store {
         self.inner.shared.urgent.store(true, Ordering::Release);
     }
 
-    /// Notes that messages to `user` up to `message` have been written to a connection.
     pub(crate) fn note_sent(&self, user: UserId, message: MessageId) {
         lock(&self.inner.shared.deliveries).note_sent(user, message);
     }
@@ -247,7 +242,6 @@ impl Store {
         lock(&self.inner.shared.deliveries).sent(user)
     }
 
-    /// Where a login of `user` goes on.
     pub(crate) fn standing(&self, user: UserId) -> Result<Standing, StoreError> {
         // What is not saved is read first: it leaves that map only after it was committed, so
         // the read that follows sees it then.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use rusqlite::{ErrorCode, ffi};
 
-/// Where it says what to do with a damaged database.
 const ADVICE: &str = "docs/RELIABILITY.md, \"A damaged database\"";
 
 /// Why a read or a write failed. Display is for the log, never for the wire.
@@ -73,7 +72,6 @@ impl fmt::Display for StoreError {
     }
 }
 
-/// Whether SQLite says that the file is malformed.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),

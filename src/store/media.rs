@@ -11,7 +11,6 @@ use crate::store::commit::quota;
 /// Bytes of one part, a little less where a character would be cut.
 pub(crate) const PART: usize = 64 << 10;
 
-/// What is known of media before any of it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Media {
     pub(crate) id: MediaId,
@@ -23,7 +22,7 @@ pub(crate) struct Media {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lookup {
     Found(Media),
-    /// There is none, or its message is gone for the user.
+    /// None, or its message is gone for the user.
     NotFound,
     /// It was sent into a chat of two others.
     Denied,
@@ -129,7 +128,6 @@ pub(crate) fn finish(
     Ok(sent)
 }
 
-/// Gives an upload up; its parts are purged.
 pub(crate) fn abandon(tx: &mut Tx<'_>, media: MediaId) {
     tx.cache.uploading.remove(&media);
     tx.purge_soon();

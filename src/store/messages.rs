@@ -17,7 +17,7 @@ const AHEAD: i64 = 24 * 3_600 * 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
     Kept(Kept),
-    /// No such chat, or deleted by the sender.
+    /// No chat, or deleted by the sender.
     NotFound,
     /// A chat of two others.
     Denied,
@@ -35,7 +35,6 @@ pub(crate) struct Kept {
     pub(crate) previous: Option<MessageId>,
 }
 
-/// Puts a message into a chat, if its sender may.
 pub(crate) fn send(
     tx: &mut Tx<'_>,
     sender: UserId,
@@ -61,7 +60,6 @@ impl<'c> Insert<'c> {
     }
 }
 
-/// Like [`send`], by a statement prepared before.
 pub(crate) fn send_by(
     tx: &mut Tx<'_>,
     insert: &mut Insert<'_>,

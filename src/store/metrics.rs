@@ -13,7 +13,6 @@ const BUCKETS: usize = (STEPS * POWERS) as usize;
 
 #[derive(Default)]
 pub(crate) struct Figures {
-    /// Messages that were kept.
     messages: AtomicU64,
     /// Begins and ends of transactions together: odd while one is being carried out.
     steps: AtomicU64,
@@ -38,13 +37,12 @@ impl Figures {
         self.commits.note(took);
     }
 
-    /// The number of the transaction that is being carried out just now.
+    /// Number of the open transaction.
     pub(crate) fn running(&self) -> Option<u64> {
         let steps = self.steps.load(Ordering::Relaxed);
         (steps % 2 == 1).then_some(steps)
     }
 
-    /// Whether the last transaction was not kept.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
     }
@@ -53,7 +51,6 @@ impl Figures {
         self.messages.load(Ordering::Relaxed)
     }
 
-    /// How long transactions took since the start.
     pub(crate) fn commits(&self) -> Times {
         self.commits.read()
     }
@@ -88,7 +85,6 @@ impl Histogram {
     }
 }
 
-/// A histogram at one moment.
 pub(crate) struct Times {
     counts: Vec<u64>,
 }
@@ -122,7 +118,6 @@ fn bucket(micros: u64) -> usize {
     (index as usize).min(BUCKETS - 1)
 }
 
-/// The largest number of a bucket.
 fn upper(index: u64) -> u64 {
     if index < STEPS {
         return index;

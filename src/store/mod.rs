@@ -61,15 +61,13 @@ use crate::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 pub struct Options {
     /// The database file; created, readable by its owner alone, when it does not exist.
     pub path: PathBuf,
-    /// A file that is made along with the database. Where it is and the database is not, none is made:
-    /// its disk is not mounted, say.
+    /// Marker file, see `open::marker`.
     pub marker: Option<PathBuf>,
     /// Connections for reading; there is one more that writes.
     pub readers: u32,
-    /// How long the database is looked through for damage at the start, at most; zero for not.
+    /// Time limit of the check for damage at the start; zero for none.
     pub check: Duration,
-    /// Whether checkpoints of the write-ahead log, the last one included, are left to another
-    /// program.
+    /// Checkpoints of the write-ahead log, the last one included, are another program's.
     pub leave_checkpoints: bool,
     /// How much is kept, and for how long.
     pub limits: Limits,
@@ -80,7 +78,7 @@ pub struct Options {
 /// What a statement gives; other rooms need not know whose error it is.
 pub(crate) type Result<T, E = rusqlite::Error> = std::result::Result<T, E>;
 
-/// The database of one server: a cheap handle, shared by all threads.
+/// Cheap handle on the database of one server, shared by all threads.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -101,7 +99,7 @@ struct Inner {
 /// What the writing connection shares with all threads.
 #[derive(Default)]
 pub(crate) struct Shared {
-    /// All messages up to this id are either visible to a read that begins now, or never will be.
+    /// See [`Store::committed`].
     committed: AtomicI64,
     deliveries: Mutex<Deliveries>,
     /// What is committed and not in the index of the lanes. Replaced before `committed` moves.
@@ -142,7 +140,7 @@ impl Store {
         })
     }
 
-    /// The database file, by its absolute name without links.
+    /// Absolute, without links.
     pub(crate) fn path(&self) -> &Path {
         &self.inner.path
     }
@@ -195,7 +193,6 @@ impl Store {
         self.inner.shared.lost.load(Ordering::Acquire)
     }
 
-    /// What is counted since the start.
     pub(crate) fn figures(&self) -> &metrics::Figures {
         &self.inner.shared.figures
     }
@@ -206,7 +203,6 @@ impl Store {
         MessageId::new(self.inner.shared.committed.load(Ordering::Acquire))
     }
 
-    /// Jobs that wait, for figures.
     pub(crate) fn queue_depth(&self) -> usize {
         self.inner.jobs.waiting()
     }

@@ -26,12 +26,10 @@ pub(crate) trait Source {
         self.connection().prepare_cached(sql)?.execute(parameters)
     }
 
-    /// Whether there is a row.
     fn has(&self, sql: &str, parameters: impl Params) -> Result<bool> {
         self.connection().prepare_cached(sql)?.exists(parameters)
     }
 
-    /// The first row, if there is one.
     fn row<T: Columns>(&self, sql: &str, parameters: impl Params) -> Result<Option<T>> {
         self.connection()
             .prepare_cached(sql)?
@@ -39,12 +37,12 @@ pub(crate) trait Source {
             .optional()
     }
 
-    /// The first column of the first row, if there is one.
+    /// First column of the first row.
     fn value<T: FromSql>(&self, sql: &str, parameters: impl Params) -> Result<Option<T>> {
         Ok(self.row(sql, parameters)?.map(|(value,)| value))
     }
 
-    /// The one value that a statement always gives.
+    /// First column of a statement that always gives a row.
     fn one<T: FromSql>(&self, sql: &str, parameters: impl Params) -> Result<T> {
         self.connection()
             .prepare_cached(sql)?
@@ -71,7 +69,7 @@ pub(crate) trait Source {
             .collect()
     }
 
-    /// The first column of all rows.
+    /// First columns of all rows.
     fn values<T: FromSql>(&self, sql: &str, parameters: impl Params) -> Result<Vec<T>> {
         self.connection()
             .prepare_cached(sql)?

@@ -7,6 +7,8 @@ use super::messages;
 use super::users;
 use super::{Options, Store, StoreError, Tx, chats, contacts};
 use crate::ids::{ChatId, MessageId, UserId};
+use crate::store::Source;
+use crate::store::admin::check;
 use crate::store::commit::quota::Limits;
 use crate::store::messages::Sent;
 use crate::store::users::NewAccount;
@@ -34,17 +36,40 @@ fn account(tx: &mut Tx<'_>, name: &str) -> Result<UserId, StoreError> {
     Ok(id.unwrap())
 }
 
+/// Runs a job that does not fail.
+fn done<T: Send + 'static>(
+    store: &Store,
+    job: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+) -> T {
+    store.write(1, job).unwrap()
+}
+
+/// Makes two users contacts and creates their chat, the newest of the first one.
+fn befriend(tx: &mut Tx<'_>, a: UserId, b: UserId) -> Result<ChatId, StoreError> {
+    contacts::request(tx, a, b, 0, false)?;
+    contacts::request(tx, b, a, 0, false)?;
+    chats::create(tx, a, b)?;
+    Ok(*chats::of(tx.connection, a)?.last().unwrap())
+}
+
 /// Two contacts and their chat.
 fn pair(store: &Store) -> (UserId, UserId, ChatId) {
-    store
-        .write(1, |tx| {
-            let (a, b) = (account(tx, "a")?, account(tx, "b")?);
-            contacts::request(tx, a, b, 0, false)?;
-            contacts::request(tx, b, a, 0, false)?;
-            chats::create(tx, a, b)?;
-            Ok((a, b, chats::of(tx.connection, a)?[0]))
-        })
-        .unwrap()
+    done(store, |tx| {
+        let (a, b) = (account(tx, "a")?, account(tx, "b")?);
+        Ok((a, b, befriend(tx, a, b)?))
+    })
+}
+
+/// The one number that a statement gives.
+fn number(store: &Store, sql: &str) -> i64 {
+    store.read(|view| view.one(sql, [])).unwrap()
+}
+
+/// Checks a database that nobody has open.
+fn assert_sound(path: &std::path::Path) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let problems = check::problems(&connection, |_| {}).unwrap();
+    assert_eq!(problems, Vec::<String>::new());
 }
 
 fn send(store: &Store, from: UserId, chat: ChatId, body: &str) -> Result<Sent, StoreError> {
@@ -73,19 +98,15 @@ fn ids_and_timestamps_only_grow_whatever_is_removed() {
         panic!("not sent")
     };
     // Deleted by the one, back by a later message, deleted by the other: the first is purged.
-    scratch
-        .write(1, move |tx| {
-            chats::delete(tx, b, chat)?;
-            chats::delete(tx, a, chat)
-        })
-        .unwrap();
+    done(&scratch, move |tx| {
+        chats::delete(tx, b, chat)?;
+        chats::delete(tx, a, chat)
+    });
     scratch.reopen();
-    let again = scratch
-        .write(1, move |tx| {
-            chats::create(tx, a, b)?;
-            Ok(chats::of(tx.connection, a)?)
-        })
-        .unwrap();
+    let again = done(&scratch, move |tx| {
+        chats::create(tx, a, b)?;
+        Ok(chats::of(tx.connection, a)?)
+    });
     assert!(again[0] > chat, "the chat's id was used again");
     let Ok(Sent::Kept(second)) = send(&scratch, a, again[0], "two") else {
         panic!("not sent")
@@ -122,17 +143,10 @@ fn a_backlog_gathered_amid_new_messages_has_no_hole() {
     let (a, b, chat) = pair(&scratch);
     let mut others = Vec::new();
     for name in ["c", "d"] {
-        others.push(
-            scratch
-                .write(1, move |tx| {
-                    let other = account(tx, name)?;
-                    contacts::request(tx, other, b, 0, false)?;
-                    contacts::request(tx, b, other, 0, false)?;
-                    chats::create(tx, other, b)?;
-                    Ok((other, chats::of(tx.connection, other)?[0]))
-                })
-                .unwrap(),
-        );
+        others.push(done(&scratch, move |tx| {
+            let other = account(tx, name)?;
+            Ok((other, befriend(tx, other, b)?))
+        }));
     }
     let ((c, with_c), (d, with_d)) = (others[0], others[1]);
     let kept = |from, chat, body| {

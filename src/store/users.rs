@@ -21,8 +21,8 @@ pub(crate) struct NewAccount {
     pub(crate) gender: String,
 }
 
-/// The account of the first key that one has. A key is a mapped name, or the name itself of an
-/// account that has had to give its mapped name up; see [`names`](super::open::names).
+/// Account of the first key that one has. A key is a mapped name, or the name itself where another
+/// account has the mapped one, see [`names`](super::open::names).
 pub(crate) fn by_name(source: &impl Source, keys: &[impl AsRef<str>]) -> Result<Option<Account>> {
     match id_of(source, keys)? {
         Some(user) => by_id(source, user),
@@ -30,7 +30,6 @@ pub(crate) fn by_name(source: &impl Source, keys: &[impl AsRef<str>]) -> Result<
     }
 }
 
-/// The account of an id, unless it was deleted.
 pub(crate) fn by_id(source: &impl Source, user: UserId) -> Result<Option<Account>> {
     let account = source.row(
         "SELECT name, password FROM user WHERE id = ?1 AND mapped IS NOT NULL",
@@ -43,7 +42,7 @@ pub(crate) fn by_id(source: &impl Source, user: UserId) -> Result<Option<Account
     }))
 }
 
-/// The id of the first key that an account has; see [`by_name`].
+/// Id of the first key that an account has; see [`by_name`].
 pub(crate) fn id_of(source: &impl Source, keys: &[impl AsRef<str>]) -> Result<Option<UserId>> {
     for key in keys {
         let found = source.value("SELECT id FROM user WHERE mapped = ?1", [key.as_ref()])?;
@@ -54,7 +53,7 @@ pub(crate) fn id_of(source: &impl Source, keys: &[impl AsRef<str>]) -> Result<Op
     Ok(None)
 }
 
-/// Whether the account is there (not a tombstone).
+/// False for a tombstone.
 pub(crate) fn exists(source: &impl Source, user: UserId) -> Result<bool> {
     source.has(
         "SELECT 1 FROM user WHERE id = ?1 AND mapped IS NOT NULL",

@@ -28,13 +28,10 @@ use crate::store::{Moment, Result, StoreError, Tx, View};
 const TRY_EVERY: Duration = Duration::from_millis(1);
 const TRIES: i32 = 60_000;
 
-/// How often is looked whether a server has obeyed.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// One transaction of purging without a server.
 const PURGE_SLICE: Duration = Duration::from_millis(200);
 
-/// A database that may be in use by a server.
 pub(crate) struct AdminAccess {
     connection: Connection,
     /// For flock(2). Open as long as the connection and dropped after it: closing any descriptor of
@@ -42,7 +39,6 @@ pub(crate) struct AdminAccess {
     file: File,
 }
 
-/// What became of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Obeyed {
     Yes,
@@ -88,7 +84,6 @@ impl AdminAccess {
         })
     }
 
-    /// Runs `f` on one moment of the database.
     pub(crate) fn read<T>(
         &self,
         f: impl FnOnce(&Moment<'_>) -> Result<T>,
@@ -181,7 +176,7 @@ impl AdminAccess {
         }
     }
 
-    /// Whether a server uses the database: it holds flock(2) on the file, see `pool`.
+    /// Server in use: it holds flock(2) on the file, see `pool`.
     pub(crate) fn is_live(&self) -> Result<bool, StoreError> {
         match self.file.try_lock_shared() {
             Ok(()) => {
@@ -248,7 +243,6 @@ pub(crate) fn mark_without_log(file: &File) -> std::io::Result<()> {
     file.write_all_at(&WITHOUT_LOG, VERSIONS)
 }
 
-/// Makes a connection wait for a lock by many short pauses.
 pub(crate) fn patient(connection: &Connection) -> Result<()> {
     connection.busy_handler(Some(|tries| {
         std::thread::sleep(TRY_EVERY);

@@ -5,17 +5,17 @@ use rusqlite::Connection;
 
 use crate::store::{Result, Source};
 
-/// Complaints of one kind that are listed one by one.
+/// Complaints of one kind that are listed.
 const EACH: usize = 20;
 
-/// A promise of the schema, and a statement that finds what breaks it: one text a row.
+/// Promise of the schema, and what finds it broken: one text a row.
 struct Invariant {
     what: &'static str,
     sql: &'static str,
 }
 
-/// Messages and media may go while something still names them (what was old was removed), and
-/// a deleted account is taken apart in steps; both are left out here.
+/// Messages and media that retention has removed may still be named, and a deleted account is taken
+/// apart in steps: neither breaks anything.
 const INVARIANTS: &[Invariant] = &[
     Invariant {
         what: "a deleted account keeps nothing but its name",
@@ -118,8 +118,7 @@ const INVARIANTS: &[Invariant] = &[
     },
 ];
 
-/// Everything that is wrong, one text each; empty when all is well. `each` is told what is being
-/// looked at.
+/// Everything that is wrong, one text each. `each` is told what is looked at.
 pub(crate) fn problems(source: &impl Source, mut each: impl FnMut(&str)) -> Result<Vec<String>> {
     let connection = source.connection();
     let mut found = Vec::new();

@@ -17,12 +17,10 @@ use crate::store::open::schema;
 /// Pages of one step; after each, `progress` is called.
 const PAGES: i32 = 1_024;
 
-/// Which of the two files was in the way, and how.
+/// Failure by file: the one that is read, or the one that is written.
 #[derive(Debug)]
 pub(crate) enum CopyError {
-    /// The one that is read.
     Source(StoreError),
-    /// The one that is written.
     Target(StoreError),
 }
 
@@ -96,7 +94,6 @@ fn open(source: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// The name that a copy is to get, and what is there now.
 pub(crate) struct Target {
     pub(crate) path: PathBuf,
     /// The file that has the name, locked as a server locks it: as long as this lives, no server
@@ -175,7 +172,7 @@ impl Target {
         }
     }
 
-    /// Whether the file that was locked still has the name.
+    /// The file that was locked still has the name.
     fn is_named(&self) -> bool {
         match (&self.file, fs::metadata(&self.path)) {
             (Some(file), Ok(named)) => file
@@ -236,7 +233,6 @@ fn settle(target: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Copies everything into the empty file `part`.
 fn copy(
     from: &Connection,
     part: &Path,

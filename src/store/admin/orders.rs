@@ -10,7 +10,6 @@ use rusqlite::Connection;
 use crate::ids::UserId;
 use crate::store::{Result, Source, StoreError, Tx};
 
-/// What a server is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     End(UserId),
@@ -46,7 +45,6 @@ impl Order {
     }
 }
 
-/// Places an order in the open transaction.
 pub(crate) fn place(tx: &mut Tx<'_>, order: Order) -> Result<Placed, StoreError> {
     let name = order.name();
     let before: i64 = tx.counter(&name)?.unwrap_or(0);

@@ -18,7 +18,6 @@ pub(crate) struct Listed {
     pub(crate) created: String,
 }
 
-/// All accounts in the order of their mapped names.
 pub(crate) fn accounts(source: &impl Source) -> Result<Vec<Listed>> {
     source.rows(
         "SELECT id, name, mapped,
@@ -33,16 +32,15 @@ pub(crate) struct Details {
     pub(crate) listed: Listed,
     pub(crate) email: String,
     pub(crate) gender: String,
-    /// Contacts that both sides have confirmed.
+    /// Confirmed ones.
     pub(crate) contacts: i64,
-    /// Requests of others that wait for an answer.
+    /// Requests of others, without an answer.
     pub(crate) requests: i64,
     pub(crate) chats: i64,
     /// Messages that have not arrived at the user, as far as that is saved.
     pub(crate) undelivered: i64,
-    /// Bytes of the user's own text that the others have not received.
+    /// Own text that the others have not received.
     pub(crate) text_bytes: u64,
-    /// What the user's media take up, in bytes.
     pub(crate) media_bytes: i64,
 }
 

@@ -31,7 +31,6 @@ const BATCH: usize = 20_000;
 /// No contact and no request was made before, in milliseconds since 1970; no id is above.
 const SINCE: i64 = 1_000_000_000_000;
 
-/// What a row of a table looks like.
 struct Table {
     name: &'static str,
     /// A letter a column: `k` the key of the tree, `i` a number, `t` a text; `n` and `m` the same
@@ -77,7 +76,6 @@ const TABLES: &[Table] = &[
 const COUNTER: &str = "counter";
 const MARK: &str = "message";
 const SEQUENCE: &str = "sqlite_sequence";
-/// SQLite's own table of tables.
 const SCHEMA: Table = table("sqlite_schema", "tttim", Some(|_| true));
 
 const fn table(
@@ -104,12 +102,11 @@ fn is_text(value: &Value, expected: &str) -> bool {
 }
 
 impl Table {
-    /// Whether it is kept in the order of rowids.
+    /// Kept in the order of rowids.
     fn has_rowids(&self) -> bool {
         self.columns.starts_with('k') || [SEQUENCE, SCHEMA.name].contains(&self.name)
     }
 
-    /// Whether a row may be one of this table.
     fn fits(&self, row: &Row) -> bool {
         let fits = |(column, value): (u8, &Value)| match value {
             Value::Null => matches!(column, b'k' | b'n' | b'm'),
@@ -129,7 +126,6 @@ impl Table {
     }
 }
 
-/// What was found and what became of it.
 #[derive(Debug, Default)]
 pub(crate) struct Salvaged {
     /// Accounts, chats and so on, in the order of the list.
@@ -326,7 +322,7 @@ fn keep(
     Ok(insert.execute(params_from_iter(values))? == 1)
 }
 
-/// The roots that the damaged database itself names.
+/// Roots that the damaged database itself names.
 fn roots(pages: &Pages) -> Roots {
     let mut roots = Roots::new();
     for number in 1..=pages.count {
@@ -347,7 +343,6 @@ fn roots(pages: &Pages) -> Roots {
     roots
 }
 
-/// The roots of a new database.
 fn new_roots(connection: &Connection) -> Result<Roots> {
     let mut roots = Roots::new();
     let mut statement =

@@ -20,16 +20,13 @@ pub(crate) struct Statistics {
     /// Messages that have not arrived, as far as that is saved.
     pub(crate) undelivered: i64,
     pub(crate) media: i64,
-    /// What they take up, in bytes of UTF-8.
     pub(crate) media_bytes: i64,
     pub(crate) database_bytes: i64,
-    /// What of it is free for new rows.
     pub(crate) free_bytes: i64,
     pub(crate) wal_bytes: i64,
     pub(crate) schema_version: i64,
 }
 
-/// Counts everything; a server goes on meanwhile.
 pub(crate) fn count(view: &View<'_>, path: &Path) -> Result<Statistics> {
     let number = |sql: &str| -> Result<i64> { view.one(sql, []) };
     let page = number("PRAGMA page_size")?;

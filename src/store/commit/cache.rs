@@ -20,7 +20,6 @@ use crate::store::lanes::{Entry, PendingIndex};
 /// Chats that are remembered, at most; then all are forgotten.
 const MOST_CHATS: usize = 65_536;
 
-/// What sending into a chat depends on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CachedChat {
     pub(crate) creator: UserId,
@@ -49,7 +48,7 @@ impl Newest {
 #[derive(Default)]
 pub(crate) struct WriterCache {
     pub(crate) ids: MessageIds,
-    /// The clock of this transaction.
+    /// Milliseconds since 1970, the same for all of one transaction.
     pub(crate) now: i64,
     /// Jobs that change what is remembered of a chat take it out.
     pub(crate) chats: HashMap<ChatId, CachedChat>,
@@ -57,13 +56,12 @@ pub(crate) struct WriterCache {
     pub(crate) last_to: HashMap<UserId, MessageId>,
     /// The recipients of the open transaction, with the newest message of each of their runs.
     pub(super) recipients: Vec<(UserId, MessageId)>,
-    /// Told of them after the COMMIT.
     pub(super) newest: Newest,
     /// What is committed and not in the index of the lanes, as the readers have it too.
     pub(crate) pending_index: Arc<PendingIndex>,
     /// No message above this one has been removed since the pending index was read.
     pub(crate) removed: MessageId,
-    /// The messages of the open transaction.
+    /// Messages of the open transaction.
     pub(crate) added: Vec<Entry>,
     /// There is, or may be, something to purge.
     pub(crate) purge: bool,
@@ -71,7 +69,6 @@ pub(crate) struct WriterCache {
     pub(crate) purged: Option<(Lane, MessageId)>,
     /// Media whose parts are coming in: loose, but not for purging.
     pub(crate) uploading: HashSet<MediaId>,
-    /// What may be added.
     pub(crate) limits: Limits,
     pub(super) data_version: i64,
 }

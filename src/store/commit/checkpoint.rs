@@ -18,10 +18,9 @@ use crate::sync::thread;
 use crate::sync::thread::JoinHandle;
 use crate::sys;
 
-/// How long between two checkpoints, at least.
+/// Shortest time between two checkpoints.
 const CHECKPOINTS: Duration = Duration::from_millis(50);
 
-/// The thread of the last one.
 #[derive(Default)]
 pub(crate) struct Checkpoint {
     thread: Option<JoinHandle<()>>,
@@ -65,7 +64,6 @@ impl Checkpoint {
         }
     }
 
-    /// Waits until the last one has come to its end.
     pub(crate) fn wait(&mut self) {
         if let Some(thread) = self.thread.take() {
             // It has said what there was to say.

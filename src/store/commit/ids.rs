@@ -8,10 +8,8 @@ use rusqlite::Connection;
 use crate::ids::MessageId;
 use crate::store::{Result, Source};
 
-/// Ids that are reserved at a time.
 const BLOCK: i64 = 65_536;
 
-/// Which ids are next.
 #[derive(Default)]
 pub(crate) struct MessageIds {
     next: MessageId,
@@ -61,14 +59,12 @@ impl MessageIds {
         self.mark = mark.unwrap_or(self.mark);
     }
 
-    /// Gives out an id, above every other's.
     pub(crate) fn take(&mut self) -> MessageId {
         let id = self.next;
         self.next = id.next();
         id
     }
 
-    /// The newest id given out so far.
     pub(crate) fn newest(&self) -> MessageId {
         self.next.previous()
     }

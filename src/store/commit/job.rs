@@ -6,7 +6,6 @@ use super::tx::Tx;
 use crate::store::StoreError;
 use crate::sync::channel::Sender;
 
-/// Jobs of one transaction.
 pub(crate) type Group = Vec<Box<dyn Job>>;
 
 /// What the leader knows of a job; the type of its result is the submitter's alone.

@@ -84,7 +84,6 @@ fn run(queue: &WriteQueue, pool: &Pool) {
 }
 
 impl WriteConnection {
-    /// How soon to look for something to do.
     pub(crate) fn pause(&self) -> Duration {
         if self.cache.purge || (self.flush.is_going_on() && !self.flush_failed) {
             PURGE_PAUSE
@@ -149,7 +148,7 @@ impl WriteConnection {
         }
     }
 
-    /// Does what is due; less of it while jobs wait.
+    /// Less is done while jobs wait.
     fn maintain(&mut self, idle: bool) {
         if self.shared.lost.load(Ordering::Acquire) {
             return;
@@ -223,7 +222,6 @@ impl WriteConnection {
         result.is_ok()
     }
 
-    /// One slice of purging.
     fn purge(&mut self) {
         self.last_purge = Instant::now();
         let deadline = self.last_purge + PURGE_SLICE;

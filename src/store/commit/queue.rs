@@ -25,10 +25,8 @@ use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// hundred pipelining senders got their throughput from when it was measured.
 const GROUP_ROWS: usize = 4_096;
 
-/// The jobs that wait, and the connection that writes.
 pub(crate) struct WriteQueue {
     queue: Mutex<Queue>,
-    /// Locked by the leader alone, so never waited for.
     worker: Mutex<WriteConnection>,
     /// Wakes the maintenance thread: it leads, has something to do soon, or is to end.
     told: Condvar,
@@ -71,7 +69,7 @@ impl WriteQueue {
         }
     }
 
-    /// Runs `f` in a transaction and returns after its COMMIT.
+    /// See [`Store::write`](crate::store::Store::write).
     pub(crate) fn run<T: Send + 'static>(
         &self,
         rows: usize,
@@ -169,7 +167,6 @@ impl WriteQueue {
         }
     }
 
-    /// Takes the next group out of the queue.
     fn take(&self, group: &mut Group) {
         let mut queue = lock(&self.queue);
         let mut rows = 0;
@@ -219,7 +216,7 @@ impl WriteQueue {
         !queue.stopped
     }
 
-    /// The connection that writes, for the leader.
+    /// For the leader alone.
     pub(crate) fn worker(&self) -> MutexGuard<'_, WriteConnection> {
         lock(&self.worker)
     }

@@ -24,7 +24,6 @@ pub struct Limits {
     pub keep_media: Option<Duration>,
 }
 
-/// Whether something may be added to the database.
 pub(super) fn has_room(connection: &Connection, limits: &Limits) -> Result<bool, StoreError> {
     let most = limits.max_database;
     if most == 0 {

@@ -22,7 +22,7 @@ const REST: u32 = 20;
 /// but no longer than this.
 const LONGEST_REST: Duration = Duration::from_secs(5);
 
-/// What of one user's text waits, shared by the user's logins.
+/// Shared by the logins of one user.
 pub(crate) struct Text {
     user: UserId,
     /// Bytes that waited when they were counted last, and all that were sent since.
@@ -30,14 +30,12 @@ pub(crate) struct Text {
     counted: Mutex<Option<Counted>>,
 }
 
-/// How it was when a user's text was counted last.
 struct Counted {
     at: Instant,
     took: Duration,
     waiting: Waiting,
 }
 
-/// What of a user's text waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Waiting {
     /// Bytes of UTF-8.
@@ -46,7 +44,6 @@ pub(crate) struct Waiting {
     most: Option<(UserId, MessageId)>,
 }
 
-/// The senders since the start.
 pub(crate) struct Texts {
     /// Bytes; 0 for no limit.
     quota: u64,
@@ -74,7 +71,6 @@ impl Texts {
 }
 
 impl Text {
-    /// Notes `bytes` more, if all of them fit.
     fn add(&self, bytes: u64, quota: u64) -> bool {
         let now = self.bytes.load(Ordering::Relaxed);
         let fits = now.saturating_add(bytes) <= quota;
@@ -107,7 +103,6 @@ impl Counted {
 }
 
 impl Store {
-    /// What of `user`'s text waits, for a login.
     pub(crate) fn text_of(&self, user: UserId) -> Arc<Text> {
         self.inner.texts.of(user)
     }

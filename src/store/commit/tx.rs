@@ -8,14 +8,12 @@ use crate::ids::{ChatId, Lane, MessageId, UserId};
 use crate::store::lanes::View;
 use crate::store::{Result, Source, StoreError};
 
-/// The open transaction, and what the writing connection remembers.
 pub(crate) struct Tx<'c> {
     pub(in crate::store) connection: &'c Connection,
     pub(in crate::store) cache: &'c mut WriterCache,
 }
 
 impl Tx<'_> {
-    /// Milliseconds since the epoch, the same for all of one transaction.
     pub(crate) fn now(&self) -> i64 {
         self.cache.now
     }
@@ -34,7 +32,6 @@ impl Tx<'_> {
         self.cache.newest.clone()
     }
 
-    /// The database as this transaction sees it.
     pub(crate) fn view(&self) -> View<'_> {
         View::new(
             self.connection,
@@ -60,7 +57,6 @@ impl Tx<'_> {
         )
     }
 
-    /// The chat of two users, if there is one.
     pub(crate) fn chat_between(&self, a: UserId, b: UserId) -> Result<Option<ChatId>> {
         self.connection.value(
             "SELECT chat_id FROM member WHERE user_id = ?1 AND other_id = ?2",

@@ -36,7 +36,6 @@ const LOG_SIZE: u64 = 8 << 20;
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
-/// The one connection that writes, and what it remembers.
 pub(crate) struct WriteConnection {
     pub(super) connection: Pooled,
     pub(super) cache: WriterCache,
@@ -105,7 +104,6 @@ impl WriteConnection {
         })
     }
 
-    /// One transaction for the whole group.
     pub(crate) fn commit(&mut self, group: &mut [Box<dyn Job>]) {
         if self.shared.lost.load(Ordering::Acquire) {
             return fail(group, || StoreError::Stopped);
@@ -271,7 +269,7 @@ impl WriteConnection {
         result
     }
 
-    /// The length of the write-ahead log, in bytes.
+    /// In bytes.
     pub(super) fn log_size(&self) -> u64 {
         length(&self.wal)
     }

@@ -7,7 +7,6 @@ use crate::ids::{MessageId, UserId};
 use crate::store::clock::milliseconds;
 use crate::store::{Result, Source, StoreError, Tx, asked};
 
-/// Writes positions into the open transaction.
 pub(crate) fn save(connection: &Connection, positions: &Snapshot) -> Result<(), StoreError> {
     if positions.is_empty() {
         return Ok(());
@@ -101,7 +100,6 @@ pub(crate) fn surely(source: &impl Source, user: UserId, settled: i64) -> Result
     Ok(saved(source, user)?.min(start.unwrap_or(MessageId::MAX)))
 }
 
-/// The saved position.
 pub(crate) fn saved(source: &impl Source, user: UserId) -> Result<MessageId> {
     Ok(source
         .value("SELECT message_id FROM delivery WHERE user_id = ?1", [user])?

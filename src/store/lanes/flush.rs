@@ -20,7 +20,6 @@ const STEP: usize = if cfg!(test) { 16 } else { 64 };
 /// Messages that one statement puts into the index: that is much faster than one by one.
 const AT_ONCE: usize = 64;
 
-/// The flush that is going on, if one is.
 #[derive(Default)]
 pub(crate) struct Flush {
     /// The sorted run, and how much of it is in the index.
@@ -118,7 +117,6 @@ impl Flush {
         Some(rest)
     }
 
-    /// After a transaction that was rolled back.
     pub(crate) fn abandoned(&mut self) {
         self.stepped = 0;
     }
@@ -142,7 +140,6 @@ static INSERT_ALL: LazyLock<String> = LazyLock::new(|| {
     format!("INSERT OR IGNORE INTO lane_message (lane, message_id) VALUES {pairs}")
 });
 
-/// Puts messages into the index, without those that are gone.
 fn insert(connection: &Connection, entries: &[Entry]) -> Result<()> {
     let mut insert = connection.prepare_cached(&INSERT)?;
     for entries in entries.chunks(AT_ONCE) {
@@ -153,7 +150,7 @@ fn insert(connection: &Connection, entries: &[Entry]) -> Result<()> {
     Ok(())
 }
 
-/// Puts messages into the index that are all there, which spares looking for each.
+/// All messages are there, which spares looking for each.
 fn insert_all(connection: &Connection, entries: &[Entry]) -> Result<()> {
     let (many, few) = entries.as_chunks::<AT_ONCE>();
     let mut insert_all = connection.prepare_cached(&INSERT_ALL)?;

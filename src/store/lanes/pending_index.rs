@@ -9,10 +9,8 @@ use rusqlite::Connection;
 use crate::ids::{Lane, MessageId};
 use crate::store::{Result, Source};
 
-/// A lane, and a message in it.
 pub(crate) type Entry = (Lane, MessageId);
 
-/// The newest messages, which are not in the index yet. It is never changed, only replaced.
 #[derive(Debug, Default)]
 pub(crate) struct PendingIndex {
     /// The index is complete up to this message.
@@ -23,7 +21,6 @@ pub(crate) struct PendingIndex {
 }
 
 impl PendingIndex {
-    /// What the database has above the index.
     pub(crate) fn load(connection: &Connection) -> Result<PendingIndex> {
         let indexed = connection.one("SELECT value FROM counter WHERE name = 'indexed'", [])?;
         let nothing = PendingIndex {
@@ -49,7 +46,6 @@ impl PendingIndex {
         self.len == 0
     }
 
-    /// All of it, level by level.
     pub(super) fn entries(&self) -> Vec<Entry> {
         let all = self.levels.iter().flat_map(|level| level.iter());
         all.copied().collect()

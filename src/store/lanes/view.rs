@@ -6,7 +6,6 @@ use super::{Entry, PendingIndex};
 use crate::ids::{Lane, MessageId};
 use crate::store::{Result, Source};
 
-/// The database and the messages that its index does not name yet, at one moment.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'c> {
     /// Inside a transaction.

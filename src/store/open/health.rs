@@ -17,18 +17,16 @@ use crate::store::{Result, Source, StoreError};
 /// Steps of SQLite's between two looks at the clock; some ten microseconds.
 pub(crate) const STEPS: i32 = 1_000;
 
-/// How far a look has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Examined {
     Whole,
-    /// The time was up; nothing wrong was found until then.
+    /// Nothing wrong was found until the time was up.
     Partly,
 }
 
 /// A database or a log from this size on takes a while, and is named before.
 const LARGE: i64 = 64 << 20;
 
-/// Says what may take long before it begins.
 pub(crate) fn announce(path: &Path) {
     let log = place::length(&place::beside_it(path, "-wal"));
     if i64::try_from(log).is_ok_and(|log| log >= LARGE) {

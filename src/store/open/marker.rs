@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use super::place;
 use crate::store::StoreError;
 
-/// The file of `--marker`.
 pub(crate) struct Marker<'m>(pub(super) &'m Path);
 
 impl Marker<'_> {

@@ -16,19 +16,16 @@ use crate::store::{Result, Source, Store, StoreError};
 /// The row of `counter` with the number of the rules that the database was mapped by.
 const COUNTER: &str = "name_rules";
 
-/// Two accounts with one mapped name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Clash {
-    /// The name of the account that is found by every spelling.
+    /// Found by every spelling.
     pub(crate) holder: String,
-    /// The name of the account that is found by just this spelling.
+    /// Found by just this spelling.
     pub(crate) other: String,
 }
 
-/// What mapping anew has changed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Remapped {
-    /// Accounts whose key is another now.
     pub(crate) changed: usize,
     /// Those that had to share a mapped name, also those that did before.
     pub(crate) clashes: Vec<Clash>,

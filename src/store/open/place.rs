@@ -54,7 +54,7 @@ pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
     Err(io::ErrorKind::NotFound.into())
 }
 
-/// The name of one of the files that SQLite keeps beside a database.
+/// Name of a file that SQLite keeps beside a database.
 pub(crate) fn beside_it(database: &Path, suffix: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(suffix);
@@ -78,7 +78,6 @@ pub(crate) fn sync_directory(directory: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether a file lies on a file system that is mounted read-only.
 pub(crate) fn is_read_only(path: &Path) -> bool {
     OpenOptions::new()
         .append(true)
@@ -86,7 +85,6 @@ pub(crate) fn is_read_only(path: &Path) -> bool {
         .is_err_and(|error| error.kind() == io::ErrorKind::ReadOnlyFilesystem)
 }
 
-/// Whether the file system of a file knows no locks at all.
 pub(crate) fn has_no_locks(file: &File) -> bool {
     match file.try_lock_shared() {
         Ok(()) => file.unlock().is_err(),

@@ -25,10 +25,8 @@ pub(crate) type Pooled = r2d2::PooledConnection<SqliteConnectionManager>;
 /// How long a statement waits for another process (`plauschctl`, a backup) that holds a lock.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A database that is open.
 pub(crate) struct Opened {
     pub(crate) pool: Pool,
-    /// Its name without links.
     pub(crate) path: PathBuf,
     /// The database file and its write-ahead log, with the locks that keep other servers away.
     pub(crate) file: Arc<File>,
@@ -146,7 +144,7 @@ fn contents(connection: &Connection) -> Result<String> {
     ))
 }
 
-/// Looks whether the database can be used, and only then creates or upgrades it.
+/// Creates or upgrades the database, only after it was found usable.
 fn prepare(path: &Path, options: &Options) -> Result<Connection, StoreError> {
     health::announce(path);
     let check = options.check;

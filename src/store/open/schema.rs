@@ -4,10 +4,8 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::store::{Result, StoreError};
 
-/// The newest schema, as a new database gets it.
 const SCHEMA: &str = include_str!("../../../schema.sql");
 
-/// The version of the newest schema.
 pub(crate) const VERSION: i64 = 5;
 
 /// Marks a file as ours ("Plau"), so that another program's database is not taken for an empty one.

@@ -7,7 +7,7 @@ use crate::ids::ChatId;
 use crate::store::{Shared, Store};
 use crate::sync::lock;
 
-/// The pinned chats, with the number of readers.
+/// Readers of each pinned chat.
 pub(crate) type Pins = HashMap<ChatId, u32>;
 
 impl Store {
@@ -21,7 +21,6 @@ impl Store {
     }
 }
 
-/// Keeps a chat's messages and media in place; see [`Store::pin`].
 pub(crate) struct Pin {
     shared: Arc<Shared>,
     chat: ChatId,

@@ -10,7 +10,6 @@ use crate::store::{Source, StoreError, Tx, asked, chats};
 /// Messages looked at in one statement; a step goes on until its deadline.
 const BATCH: u32 = 64;
 
-/// What a step leaves to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Left {
     Nothing,
@@ -122,8 +121,7 @@ fn media(
     Ok(left)
 }
 
-/// Takes a batch of a deleted account's contacts, events and chats away; false when there are none
-/// left.
+/// Takes away a batch of a deleted account's contacts, events and chats; false when none is left.
 fn account(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
     let connection = tx.connection;
     let mut contacts: Vec<UserId> = connection.values(
@@ -184,7 +182,7 @@ fn messages(tx: &mut Tx<'_>, lane: Lane, upto: MessageId) -> Result<bool, StoreE
     Ok(!rows.is_empty())
 }
 
-/// Removes one part of loose media; false when there are none left.
+/// False when no part is left.
 fn part(connection: &Connection, media: MediaId) -> Result<bool, StoreError> {
     let removed = connection.change(
         "DELETE FROM media_part WHERE media_id = ?1

@@ -22,7 +22,7 @@ use slice::Slice;
 mod clock;
 mod slice;
 
-/// From one search for what has become old to the next.
+/// Time between two passes.
 const PASS: Duration = Duration::from_secs(3_600);
 
 /// How long a slice goes on; its COMMIT, and a checkpoint now and then, come on top.
@@ -35,7 +35,6 @@ const MOST: u32 = 96;
 /// The pause after a slice, as a multiple of what the slice took: retention is never urgent.
 const PAUSES: u32 = 4;
 
-/// The pause after a failure.
 const AGAIN: Duration = Duration::from_secs(60);
 
 /// When to look for what is old, and how far the looking has come.
@@ -53,13 +52,11 @@ pub(crate) struct Retention {
     clock: Clock,
     /// Something was older than the days since the last pass explain.
     too_old: bool,
-    /// A pass goes on.
     begun: bool,
     /// The longest that a slice of this pass has held up everybody else, its COMMIT included.
     longest: Duration,
 }
 
-/// The parts of a pass, in order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Stage {
     #[default]
@@ -83,14 +80,12 @@ impl Retention {
         }
     }
 
-    /// How long until the next slice.
     pub(crate) fn pause(&self) -> Duration {
         self.next.map_or(Duration::MAX, |next| {
             next.saturating_duration_since(Instant::now())
         })
     }
 
-    /// Whether it is time for a slice.
     pub(crate) fn is_due(&self) -> bool {
         self.next.is_some_and(|next| Instant::now() >= next)
     }

@@ -8,32 +8,24 @@ use crate::store::contacts::Requested;
 
 /// Two accounts that have nothing to do with each other.
 fn strangers(store: &Store) -> (UserId, UserId) {
-    store
-        .write(1, |tx| Ok((account(tx, "a")?, account(tx, "b")?)))
-        .unwrap()
+    done(store, |tx| Ok((account(tx, "a")?, account(tx, "b")?)))
 }
 
 fn ask(store: &Store, user: UserId, contact: UserId, online: bool) -> Requested {
-    store
-        .write(1, move |tx| contacts::request(tx, user, contact, 0, online))
-        .unwrap()
+    done(store, move |tx| {
+        contacts::request(tx, user, contact, 0, online)
+    })
 }
 
 fn end(store: &Store, user: UserId, contact: UserId, online: bool) -> bool {
-    store
-        .write(1, move |tx| contacts::end(tx, user, contact, online))
-        .unwrap()
+    done(store, move |tx| contacts::end(tx, user, contact, online))
 }
 
 /// Moves everything that was told into the past; the future if negative.
 fn wait(store: &Store, milliseconds: i64) {
-    store
-        .write(1, move |tx| {
-            tx.connection
-                .execute("UPDATE asked SET told = told - ?1", [milliseconds])?;
-            Ok(())
-        })
-        .unwrap();
+    done(store, move |tx| {
+        Ok(tx.run("UPDATE asked SET told = told - ?1", [milliseconds])?)
+    });
 }
 
 /// Who is told of at a login of `user`.
@@ -43,12 +35,7 @@ fn told_at_login(store: &Store, user: UserId) -> Vec<String> {
 }
 
 fn rows(store: &Store) -> i64 {
-    store
-        .read(|view| {
-            view.connection
-                .query_row("SELECT count(*) FROM asked", [], |row| row.get(0))
-        })
-        .unwrap()
+    number(store, "SELECT count(*) FROM asked")
 }
 
 #[test]
@@ -161,11 +148,7 @@ fn what_was_asked_goes_with_an_account() {
     }
     ask(&scratch, b, others[0], true);
     assert_eq!(rows(&scratch), 151);
-    assert!(
-        scratch
-            .write(1, move |tx| users::delete(tx, a, "hash"))
-            .unwrap()
-    );
+    assert!(done(&scratch, move |tx| users::delete(tx, a, "hash")));
     // The purge is done in steps; what the end leaves, the next start goes on with.
     let end = std::time::Instant::now() + Duration::from_secs(30);
     while rows(&scratch) > 1 {

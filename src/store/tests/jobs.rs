@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::{bodies, pair, send};
+use super::{bodies, done, pair, send};
 use crate::ids::MessageId;
 use crate::store::messages;
 use crate::store::messages::Sent;
@@ -121,9 +121,7 @@ fn a_failed_job_of_messages_brings_no_chat_back() {
     let (a, b, chat) = pair(&scratch);
     let listed = || scratch.read(|view| chats::of(view, b)).unwrap();
     // A message brings a chat back into the list of a member who has deleted it.
-    scratch
-        .write(1, move |tx| chats::delete(tx, b, chat))
-        .unwrap();
+    done(&scratch, move |tx| chats::delete(tx, b, chat));
     let failed = scratch.write(1, move |tx| -> Result<(), StoreError> {
         messages::send(tx, a, chat, "not to be kept", None)?;
         Err(StoreError::Stopped)
@@ -154,13 +152,11 @@ fn a_full_disk_keeps_exactly_what_was_answered() {
     let scratch = Scratch::new();
     let (a, b, chat) = pair(&scratch);
     let limit = |pages: i64| {
-        scratch
-            .write(1, move |tx| {
-                tx.connection
-                    .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
-                Ok(())
-            })
-            .unwrap();
+        done(&scratch, move |tx| {
+            tx.connection
+                .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
+            Ok(())
+        });
     };
     limit(300);
     let number = Arc::new(AtomicI64::new(0));

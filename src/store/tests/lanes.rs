@@ -7,29 +7,24 @@ use rusqlite::types::FromSql;
 use super::*;
 
 use crate::store::View;
-use crate::store::admin::check;
 
 /// As many messages as a run begins with, in tests.
 const RUN: usize = 64;
 
 /// Four users who are all contacts, with a chat for each two.
 fn company(store: &Store) -> (Vec<UserId>, Vec<ChatId>) {
-    store
-        .write(1, |tx| {
-            let users: Vec<UserId> = ["a", "b", "c", "d"]
-                .into_iter()
-                .map(|name| account(tx, name))
-                .collect::<Result<_, _>>()?;
-            for (index, &a) in users.iter().enumerate() {
-                for &b in &users[index + 1..] {
-                    contacts::request(tx, a, b, 0, false)?;
-                    contacts::request(tx, b, a, 0, false)?;
-                    chats::create(tx, a, b)?;
-                }
+    done(store, |tx| {
+        let users: Vec<UserId> = ["a", "b", "c", "d"]
+            .into_iter()
+            .map(|name| account(tx, name))
+            .collect::<Result<_, _>>()?;
+        for (index, &a) in users.iter().enumerate() {
+            for &b in &users[index + 1..] {
+                befriend(tx, a, b)?;
             }
-            Ok((users, (1..=6).map(ChatId::new).collect()))
-        })
-        .unwrap()
+        }
+        Ok((users, (1..=6).map(ChatId::new).collect()))
+    })
 }
 
 /// Numbers without a pattern, the same in each run of a test.
@@ -46,12 +41,7 @@ impl Numbers {
 }
 
 fn column<T: FromSql>(view: &View<'_>, sql: &str, values: impl Params) -> Vec<T> {
-    let mut statement = view.connection.prepare(sql).unwrap();
-    statement
-        .query_map(values, |row| row.get(0))
-        .unwrap()
-        .collect::<Result<_, _>>()
-        .unwrap()
+    view.values(sql, values).unwrap()
 }
 
 /// Asks in every way that goes by lanes, and compares with the messages themselves.
@@ -105,27 +95,29 @@ fn compare(store: &Store, users: &[UserId], chats: &[ChatId]) {
 }
 
 fn indexed(store: &Store) -> i64 {
-    store
-        .read(|view| {
-            let sql = "SELECT value FROM counter WHERE name = 'indexed'";
-            Ok(column::<i64>(view, sql, [])[0])
-        })
-        .unwrap()
+    number(store, "SELECT value FROM counter WHERE name = 'indexed'")
 }
 
 /// Whether the index has rows of a run that has not come to its end.
 fn is_unfinished(store: &Store) -> bool {
-    let rows = "SELECT 1 FROM lane_message WHERE message_id >
-                (SELECT value FROM counter WHERE name = 'indexed') LIMIT 1";
-    store
-        .read(|view| Ok(!column::<i64>(view, rows, []).is_empty()))
-        .unwrap()
+    let rows = "SELECT EXISTS (SELECT 1 FROM lane_message WHERE message_id >
+                (SELECT value FROM counter WHERE name = 'indexed'))";
+    number(store, rows) > 0
 }
 
 fn newest(store: &Store) -> i64 {
-    store
-        .read(|view| Ok(column::<i64>(view, "SELECT coalesce(max(id), 0) FROM message", [])[0]))
-        .unwrap()
+    number(store, "SELECT coalesce(max(id), 0) FROM message")
+}
+
+/// So many messages in one transaction.
+fn send_many(store: &Store, from: UserId, chat: ChatId, rows: usize, count: usize) {
+    let sent = store.write(rows, move |tx| {
+        for _ in 0..count {
+            messages::send(tx, from, chat, "x", None)?;
+        }
+        Ok(())
+    });
+    sent.unwrap();
 }
 
 /// A message, or many at once, or one that is not kept, or a chat deleted.
@@ -136,20 +128,16 @@ fn something(store: &Store, users: &[UserId], chats: &[ChatId], numbers: &mut Nu
     );
     match numbers.below(200) {
         0..4 => {
-            store
-                .write(1, move |tx| chats::delete(tx, user, chat))
-                .unwrap();
+            done(store, move |tx| chats::delete(tx, user, chat));
             // It can be used again.
-            store
-                .write(1, move |tx| {
-                    let (creator, other) = chats::members(tx.connection, chat)?.unwrap();
-                    match user {
-                        user if user == creator => chats::create(tx, user, other),
-                        user if user == other => chats::create(tx, user, creator),
-                        _ => Ok(chats::Created::Listed),
-                    }
-                })
-                .unwrap();
+            done(store, move |tx| {
+                let (creator, other) = chats::members(tx.connection, chat)?.unwrap();
+                match user {
+                    user if user == creator => chats::create(tx, user, other),
+                    user if user == other => chats::create(tx, user, creator),
+                    _ => Ok(chats::Created::Listed),
+                }
+            });
         }
         4..8 => {
             let failed = store.write(2, move |tx| -> Result<(), StoreError> {
@@ -160,13 +148,7 @@ fn something(store: &Store, users: &[UserId], chats: &[ChatId], numbers: &mut Nu
         }
         8 => {
             // So many to one lane go into the index at once, if not much is before them.
-            let sent = store.write(30, move |tx| {
-                for _ in 0..30 {
-                    messages::send(tx, user, chat, "one of many", None)?;
-                }
-                Ok(())
-            });
-            sent.unwrap();
+            send_many(store, user, chat, 30, 30);
         }
         _ => {
             send(store, user, chat, "x").unwrap();
@@ -204,10 +186,7 @@ fn a_reader_sees_the_same_however_far_the_index_has_come() {
         "{seen:?}, {behind} times behind, {halves} in the middle of a run"
     );
     scratch.stop();
-    let path = scratch.path().to_owned();
-    let connection = rusqlite::Connection::open(path).unwrap();
-    let problems = check::problems(&connection, |_| {}).unwrap();
-    assert_eq!(problems, Vec::<String>::new());
+    assert_sound(scratch.path());
 }
 
 /// What a crash leaves: messages that the index does not name, and rows of half a run.
@@ -235,9 +214,7 @@ fn a_crash_at_any_moment_costs_the_index_nothing() {
         }
         compare(&crashed, &users, &chats);
         crashed.stop();
-        let connection = rusqlite::Connection::open(crashed.path()).unwrap();
-        let problems = check::problems(&connection, |_| {}).unwrap();
-        assert_eq!(problems, Vec::<String>::new());
+        assert_sound(crashed.path());
         if halves >= 3 && crashes > halves {
             return;
         }
@@ -253,13 +230,7 @@ fn an_orderly_end_indexes_everything() {
     let mut halves = 0;
     for _ in 0..10 {
         for count in [RUN, 2] {
-            let sent = scratch.write(count, move |tx| {
-                for _ in 0..count {
-                    messages::send(tx, a, chat, "x", None)?;
-                }
-                Ok(())
-            });
-            sent.unwrap();
+            send_many(&scratch, a, chat, count, count);
         }
         // The second job has begun the flush; the maintenance thread goes on with it by itself.
         halves += i32::from(is_unfinished(&scratch));
@@ -285,11 +256,6 @@ fn what_has_gone_stays_out_of_the_index() {
         });
         sent.unwrap();
     };
-    let left = |sql: &str| {
-        scratch
-            .read(|view| Ok(column::<i64>(view, sql, [])[0]))
-            .unwrap()
-    };
     let other = rusqlite::Connection::open(scratch.path()).unwrap();
     // The maintenance thread also flushes in its pauses, and looks at each message then: hence some rounds.
     for round in 0..20 {
@@ -297,18 +263,14 @@ fn what_has_gone_stays_out_of_the_index() {
         if round % 2 == 0 {
             // By the server, once both members have deleted the chat.
             for user in [users[0], users[1]] {
-                scratch
-                    .write(1, move |tx| chats::delete(tx, user, ChatId::new(1)))
-                    .unwrap();
+                done(&scratch, move |tx| chats::delete(tx, user, ChatId::new(1)));
             }
             let end = std::time::Instant::now() + Duration::from_secs(30);
-            while left("SELECT count(*) FROM purge") > 0 {
+            while number(&scratch, "SELECT count(*) FROM purge") > 0 {
                 assert!(std::time::Instant::now() < end, "not purged");
             }
             let (user, contact) = (users[0], users[1]);
-            scratch
-                .write(1, move |tx| chats::create(tx, user, contact))
-                .unwrap();
+            done(&scratch, move |tx| chats::create(tx, user, contact));
         } else {
             // By another process.
             let newest = newest(&scratch);
@@ -323,8 +285,7 @@ fn what_has_gone_stays_out_of_the_index() {
         }
     }
     scratch.stop();
-    let problems = check::problems(&other, |_| {}).unwrap();
-    assert_eq!(problems, Vec::<String>::new());
+    assert_sound(scratch.path());
 }
 
 /// Purging, and with it the other maintenance, goes on while jobs come without a pause.
@@ -333,13 +294,7 @@ fn a_crowd_that_never_pauses_does_not_keep_maintenance_from_its_duties() {
     let scratch = Scratch::new();
     let (a, b, chat) = pair(&scratch);
     // More than one slice of purging takes away.
-    let sent = scratch.write(1, move |tx| {
-        for _ in 0..40_000 {
-            messages::send(tx, a, chat, "x", None)?;
-        }
-        Ok(())
-    });
-    sent.unwrap();
+    send_many(&scratch, a, chat, 1, 40_000);
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..6 {

@@ -35,14 +35,12 @@ fn pass(
     later: i64,
     pinned: impl Fn(ChatId) -> bool + Send + 'static,
 ) {
-    store
-        .write(1, move |tx| {
-            let mut retention = Retention::new(&limits);
-            let now = tx.now() + later;
-            while !retention.step(tx, now, &pinned)? {}
-            Ok(())
-        })
-        .unwrap();
+    done(store, move |tx| {
+        let mut retention = Retention::new(&limits);
+        let now = tx.now() + later;
+        while !retention.step(tx, now, &pinned)? {}
+        Ok(())
+    });
 }
 
 fn none(_: ChatId) -> bool {
@@ -57,34 +55,36 @@ fn kept(store: &Store, from: UserId, chat: ChatId, body: &str) -> messages::Kept
 }
 
 fn arrived(store: &Store, user: UserId, message: MessageId) {
-    store
-        .write(1, move |tx| {
-            let position = Position { message, event: 0 };
-            deliveries::save(tx.connection, &vec![(user, position.into())])
-        })
-        .unwrap();
+    done(store, move |tx| {
+        let position = Position { message, event: 0 };
+        deliveries::save(tx.connection, &vec![(user, position.into())])
+    });
 }
 
-fn number(store: &Store, sql: &'static str) -> i64 {
-    store
-        .read(|view| view.connection.query_row(sql, [], |row| row.get(0)))
-        .unwrap()
+/// Messages in the database.
+fn count(store: &Store) -> i64 {
+    number(store, "SELECT count(*) FROM message")
+}
+
+/// Moves the TimeStamps of all messages.
+fn shift(store: &Store, by: i64) {
+    done(store, move |tx| {
+        Ok(tx.run("UPDATE message SET timestamp = timestamp + ?1", [by])?)
+    });
 }
 
 fn send_media(store: &Store, from: UserId, chat: ChatId, data: &str) -> Option<messages::Kept> {
     let data = data.to_owned();
-    store
-        .write(1, move |tx| {
-            let Some(id) = media::begin(tx, from, chat, data.len(), false)? else {
-                return Ok(None);
-            };
-            media::add(tx, id, 0, &data)?;
-            match media::finish(tx, from, chat, "see", id)? {
-                Sent::Kept(kept) => Ok(Some(kept)),
-                other => panic!("{other:?}"),
-            }
-        })
-        .unwrap()
+    done(store, move |tx| {
+        let Some(id) = media::begin(tx, from, chat, data.len(), false)? else {
+            return Ok(None);
+        };
+        media::add(tx, id, 0, &data)?;
+        match media::finish(tx, from, chat, "see", id)? {
+            Sent::Kept(kept) => Ok(Some(kept)),
+            other => panic!("{other:?}"),
+        }
+    })
 }
 
 fn finds(store: &Store, user: UserId, id: MediaId) -> bool {
@@ -113,11 +113,7 @@ fn what_has_arrived_goes_when_it_is_old_and_nothing_else_does() {
     kept(&scratch, b, chat, "not arrived, the other way");
     arrived(&scratch, b, old.id);
     pass(&scratch, keep_messages(), 30 * DAY - 60_000, none);
-    assert_eq!(
-        number(&scratch, "SELECT count(*) FROM message"),
-        3,
-        "not yet"
-    );
+    assert_eq!(count(&scratch), 3, "not yet");
     pass(&scratch, keep_messages(), 31 * DAY, none);
     assert_eq!(bodies(&scratch, b, MessageId::NONE), ["not arrived"]);
     assert_eq!(
@@ -150,15 +146,9 @@ fn timestamps_do_not_go_back_when_the_newest_message_goes() {
     let ahead = kept(&scratch, a, chat, "from a clock that was ahead");
     arrived(&scratch, b, ahead.id);
     // Ahead of today, and yet older than the days by the clock of the pass.
-    scratch
-        .write(1, |tx| {
-            let later = "UPDATE message SET timestamp = timestamp + 864000000";
-            tx.connection.execute(later, [])?;
-            Ok(())
-        })
-        .unwrap();
+    shift(&scratch, 10 * DAY);
     pass(&scratch, keep_messages(), 60 * DAY, none);
-    assert_eq!(number(&scratch, "SELECT count(*) FROM message"), 0);
+    assert_eq!(count(&scratch), 0);
     scratch.reopen();
     let next = kept(&scratch, a, chat, "next");
     assert!(next.timestamp > ahead.timestamp + 10 * DAY);
@@ -171,7 +161,6 @@ fn timestamps_do_not_go_back_when_the_newest_message_goes() {
 fn what_the_first_135_may_take_back_is_held() {
     let mut scratch = Scratch::new();
     let (a, b, chat) = pair(&scratch);
-    let count = |store: &Store| number(store, "SELECT count(*) FROM message");
     let save = |store: &Store| store.write(1, |_| Ok(())).unwrap();
     let arrive = |store: &Store, from: MessageId, message: MessageId| {
         let login = store.begin_login(b, from, true);
@@ -180,11 +169,7 @@ fn what_the_first_135_may_take_back_is_held() {
         save(store);
         login
     };
-    let age = |store: &Store| {
-        let sql = format!("UPDATE message SET timestamp = timestamp - {}", 31 * DAY);
-        let aged = store.write(1, move |tx| Ok(tx.connection.execute_batch(&sql)?));
-        aged.unwrap();
-    };
+    let age = |store: &Store| shift(store, -31 * DAY);
     let message = kept(&scratch, a, chat, "once").id;
     let login = arrive(&scratch, MessageId::NONE, message);
     age(&scratch);
@@ -228,7 +213,7 @@ fn what_was_held_stays_a_day_after_it_has_arrived() {
     let scratch = Scratch::new();
     let (a, b, chat) = pair(&scratch);
     let late = kept(&scratch, a, chat, "for somebody who is away");
-    let count = || number(&scratch, "SELECT count(*) FROM message");
+    let count = || count(&scratch);
     for day in [31, 60, 90] {
         pass(&scratch, keep_messages(), day * DAY, none);
         assert_eq!(count(), 1, "after {day} days");
@@ -251,10 +236,10 @@ fn a_chat_that_is_being_read_stays_until_it_is_not() {
     pass(&scratch, keep_messages(), 31 * DAY, move |pinned| {
         pinned == chat
     });
-    assert_eq!(number(&scratch, "SELECT count(*) FROM message"), 1);
+    assert_eq!(count(&scratch), 1);
     pass(&scratch, keep_messages(), 31 * DAY, none);
     pass(&scratch, keep_messages(), 33 * DAY, none);
-    assert_eq!(number(&scratch, "SELECT count(*) FROM message"), 0);
+    assert_eq!(count(&scratch), 0);
 }
 
 /// Otherwise one message with a TimeStamp of the far future would end retention for ever.
@@ -263,24 +248,13 @@ fn a_timestamp_of_the_future_does_not_end_the_walk() {
     let scratch = Scratch::new();
     let (a, b, chat) = pair(&scratch);
     kept(&scratch, a, chat, "from 2100");
-    scratch
-        .write(1, |tx| {
-            tx.connection
-                .execute("UPDATE message SET timestamp = 4102444800000", [])?;
-            Ok(())
-        })
-        .unwrap();
-    let (c, d) = scratch
-        .write(1, |tx| Ok((account(tx, "c")?, account(tx, "d")?)))
-        .unwrap();
-    let other = scratch
-        .write(1, move |tx| {
-            contacts::request(tx, c, d, 0, false)?;
-            contacts::request(tx, d, c, 0, false)?;
-            chats::create(tx, c, d)?;
-            Ok(chats::of(tx.connection, c)?[0])
-        })
-        .unwrap();
+    done(&scratch, |tx| {
+        Ok(tx.run("UPDATE message SET timestamp = 4102444800000", [])?)
+    });
+    let (c, d, other) = done(&scratch, |tx| {
+        let (c, d) = (account(tx, "c")?, account(tx, "d")?);
+        Ok((c, d, befriend(tx, c, d)?))
+    });
     let old = kept(&scratch, c, other, "of today");
     arrived(&scratch, d, old.id);
     arrived(&scratch, b, old.id);
@@ -298,11 +272,9 @@ fn messages_to_a_deleted_account_go_too() {
     let scratch = Scratch::new();
     let (a, b, chat) = pair(&scratch);
     kept(&scratch, a, chat, "never read");
-    scratch
-        .write(1, move |tx| users::delete(tx, b, "hash"))
-        .unwrap();
+    done(&scratch, move |tx| users::delete(tx, b, "hash"));
     pass(&scratch, keep_messages(), 31 * DAY, none);
-    assert_eq!(number(&scratch, "SELECT count(*) FROM message"), 0);
+    assert_eq!(count(&scratch), 0);
     assert!(matches!(
         send(&scratch, a, chat, "more"),
         Ok(Sent::NoContact)
@@ -357,18 +329,10 @@ fn retention_runs_by_itself() {
     let (a, b, chat) = pair(&scratch);
     let old = kept(&scratch, a, chat, "old");
     arrived(&scratch, b, old.id);
-    scratch
-        .write(1, |tx| {
-            tx.connection
-                .execute("UPDATE message SET timestamp = timestamp - 2678400000", [])?;
-            Ok(())
-        })
-        .unwrap();
+    shift(&scratch, -31 * DAY);
     scratch.limits = keep_messages();
     scratch.reopen();
-    until("the old message is gone", || {
-        number(&scratch, "SELECT count(*) FROM message") == 0
-    });
+    until("the old message is gone", || count(&scratch) == 0);
 }
 
 #[test]

@@ -40,9 +40,7 @@ fn text_waits_until_it_is_received_wherever_it_is_listed() {
     scratch.reopen();
     assert_eq!(bytes(&scratch, a), 7);
     // What the recipient has deleted waits no more; what comes after does.
-    scratch
-        .write(1, move |tx| chats::delete(tx, b, chat))
-        .unwrap();
+    done(&scratch, move |tx| chats::delete(tx, b, chat));
     assert_eq!(bytes(&scratch, a), 0);
     kept(&scratch, a, "again");
     assert_eq!(bytes(&scratch, a), 5);

@@ -27,7 +27,6 @@ pub(crate) struct Log {
     pub(crate) size: Option<usize>,
     /// Pages of the database after its last transaction.
     pub(crate) count: Option<u32>,
-    /// Bytes that could not be read.
     pub(crate) lost: u64,
 }
 
@@ -41,7 +40,7 @@ impl Log {
     }
 }
 
-/// Reads through a log. One that is missing has nothing.
+/// A log that is missing has nothing.
 pub(crate) fn read(path: &Path) -> Log {
     let Ok(file) = File::open(path) else {
         return Log::default();

@@ -15,10 +15,9 @@ use super::log::{self, Log};
 /// The page sizes that databases of ours have had.
 const SIZES: [usize; 2] = [8192, 4096];
 
-/// What the first page begins with.
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
-/// Bytes of the header that the first page begins with.
+/// Header of the first page, in bytes.
 const HEADER: usize = 100;
 
 /// Trees are not that deep.
@@ -35,13 +34,11 @@ pub(crate) enum Use {
     Other,
 }
 
-/// A damaged database, page by page.
 pub(crate) struct Pages {
     file: File,
     /// The newest of each page that the log has.
     log: Log,
     pub(crate) size: usize,
-    /// How many pages there should be.
     pub(crate) count: u32,
     /// The first page has a header that makes sense: `application_id` and `user_version`.
     pub(crate) marks: Option<(u32, u32)>,
@@ -52,7 +49,6 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// Opens a database to read, and its log at `log`, if there is one.
     pub(crate) fn open(path: &Path, log: &Path) -> io::Result<Pages> {
         let file = File::open(path)?;
         let log = log::read(log);
@@ -222,7 +218,6 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// None for a page that is none of a tree.
     pub(crate) fn of(page: &[u8], number: u32) -> Option<Tree> {
         let begin = if number == 1 { HEADER } else { 0 };
         let (rowids, leaf) = match page.get(begin)? {
@@ -246,7 +241,6 @@ impl Tree {
         self.begin + if self.leaf { 8 } else { 12 }
     }
 
-    /// The bytes from a cell on.
     pub(crate) fn cell<'p>(&self, page: &'p [u8], index: usize) -> Option<&'p [u8]> {
         let place = usize::from(be16(page, self.pointers() + 2 * index)?);
         let within = place >= self.pointers() + 2 * self.cells;

@@ -14,7 +14,6 @@ const MESSAGES_AHEAD: i64 = 1 << 24;
 /// The same for ids that people type, when something is missing that would tell of them.
 const NUMBERS_AHEAD: i64 = 10_000;
 
-/// A day, in milliseconds.
 const DAY: i64 = 24 * 3_600 * 1_000;
 
 /// What is counted: its name, its table, which rows of that, and how many more are named elsewhere
@@ -107,7 +106,6 @@ const REPAIRS: &[&str] = &[
     "DELETE FROM media_use WHERE user_id NOT IN (SELECT owner_id FROM media)",
 ];
 
-/// Every id of a message that something names.
 const NAMED_MESSAGES: &str = "SELECT max(0, coalesce(max(id), 0)) FROM (
       SELECT max(id) AS id FROM message UNION ALL SELECT max(message_id) FROM lane_message
       UNION ALL SELECT max(message_id) FROM delivery
@@ -129,7 +127,6 @@ const NAMED: [&str; 4] = [
     "SELECT max(id) FROM contact_event",
 ];
 
-/// Makes what was read sound, and counts what there is then.
 pub(crate) fn repair(connection: &Connection, found: &mut Found) -> Result<Salvaged, StoreError> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
     let mark = number(NAMED_MESSAGES)?.unwrap_or(0).max(found.mark);

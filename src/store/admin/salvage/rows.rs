@@ -35,7 +35,6 @@ pub(crate) fn rows(pages: &Pages, number: u32, page: &[u8]) -> Option<Vec<Option
     Some((0..tree.cells).map(row).collect())
 }
 
-/// Takes a number of variable length.
 fn varint(bytes: &mut &[u8]) -> Option<i64> {
     let mut value = 0_u64;
     for index in 0..9 {

@@ -36,7 +36,6 @@ pub(crate) enum Doubt {
     TooOld,
 }
 
-/// What is known of the clock.
 #[derive(Default)]
 pub(crate) struct Clock {
     /// When it was looked at last.
@@ -107,7 +106,7 @@ impl Clock {
     }
 }
 
-/// The TimeStamp of the newest message.
+/// TimeStamp of the newest message.
 fn newest(connection: &Connection) -> Result<i64> {
     let newest = connection.value(
         "SELECT timestamp FROM message WHERE id = (SELECT max(id) FROM message)",

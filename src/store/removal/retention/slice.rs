@@ -26,7 +26,6 @@ struct Known {
     newest: MessageId,
 }
 
-/// What to do with something whose days have passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Remove,
@@ -144,7 +143,6 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         )
     }
 
-    /// Walks up the media, as [`Slice::messages`] does.
     pub(crate) fn media(&mut self, cutoff: i64) -> Result<bool, StoreError> {
         self.walk(
             "kept_media",
@@ -182,7 +180,6 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         })
     }
 
-    /// What is to become of a message, or of its media.
     fn judge(
         &mut self,
         lane: Lane,
@@ -245,7 +242,6 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         Ok(deliveries::surely(connection, user, settled)?.max(cleared.unwrap_or_default()))
     }
 
-    /// The message of media with its lane and TimeStamp, if it is there.
     fn message_of(
         &self,
         message: Option<MessageId>,
@@ -282,13 +278,11 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         Ok(())
     }
 
-    /// Takes media from a message that stays.
     fn loosen(&mut self, media: MediaId) -> Result<(), StoreError> {
         self.media += u64::from(self.unlink(media)?);
         Ok(())
     }
 
-    /// Leaves media for purging, if there are any.
     fn unlink(&mut self, media: MediaId) -> Result<bool, StoreError> {
         let unlinked = self.tx.change(
             "UPDATE media SET message_id = NULL WHERE id = ?1 AND message_id IS NOT NULL",
