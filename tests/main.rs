@@ -16,6 +16,7 @@ mod fuzz_corpus;
 mod health;
 mod idle;
 mod ids;
+mod layers;
 mod limits;
 mod listening;
 mod logging;
