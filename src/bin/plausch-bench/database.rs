@@ -17,12 +17,9 @@ pub const INSERT: &str = "INSERT INTO message (id, lane, timestamp, body, media_
 /// The row of the index that each message has.
 pub const INDEX: &str = "INSERT INTO lane_message (lane, message_id) VALUES (?1, ?2)";
 
-/// The text of all stored messages.
 pub const BODY: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
-/// What is to be in a database. Users are `u0`, `u1` and so on.
 pub struct Plan {
-    /// How many accounts.
     pub users: usize,
     /// The members of each chat, its creator first; they are contacts. Ids count from 1.
     pub chats: Vec<(usize, usize)>,
@@ -76,7 +73,6 @@ pub fn password_hash(program: &Path, directory: &Path) -> Result<String> {
     Ok(hash)
 }
 
-/// Writes a database as planned.
 pub fn build(path: &Path, plan: &Plan, hash: &str) -> Result<()> {
     let mut connection = create(path)?;
     connection.execute_batch(
@@ -152,12 +148,10 @@ pub fn copy(from: &Path, directory: &Path) -> Result<PathBuf> {
     Ok(to)
 }
 
-/// Takes a database away, with what SQLite keeps beside it.
 pub fn remove(path: &Path) {
     for end in ["", "-wal", "-shm"] {
         let mut path = path.as_os_str().to_owned();
         path.push(end);
-        // It may not be there.
         let _ = fs::remove_file(path);
     }
 }

@@ -2,14 +2,11 @@
 
 use std::fmt;
 
-/// Why it cannot go on.
 pub struct Failure(String);
 
-/// What everything here returns.
 pub type Result<T> = std::result::Result<T, Failure>;
 
 impl Failure {
-    /// A failure in words.
     pub fn new(text: impl Into<String>) -> Failure {
         Failure(text.into())
     }
@@ -28,7 +25,6 @@ impl<E: std::error::Error> From<E> for Failure {
     }
 }
 
-/// Says what was being done when something failed.
 pub trait Doing<T> {
     /// Puts `what` in front of the failure.
     fn doing(self, what: impl fmt::Display) -> Result<T>;

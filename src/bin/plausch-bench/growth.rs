@@ -7,6 +7,7 @@ use crate::Bench;
 use crate::database::{self, Plan};
 use crate::failure::Result;
 use crate::load;
+use crate::process;
 use crate::report::{Section, Unit, significant};
 use crate::server::Server;
 use crate::wire::Wire;
@@ -14,16 +15,12 @@ use crate::wire::Wire;
 /// Users of the large database; each two of them have a chat, and user 0 has more.
 const USERS: usize = 10_000;
 
-/// Chats of user 0.
 const CHATS: usize = 1_000;
 
-/// Messages that wait for one user.
 const BACKLOG: usize = 100_000;
 
-/// Messages of the deep chat.
 const DEEP: usize = 1_000_000;
 
-/// How often a request is repeated.
 const REQUESTS: usize = 9;
 
 /// Builds a database with `messages` spread over all chats of 10,000 users.
@@ -73,7 +70,7 @@ fn throughput(bench: &mut Bench, messages: usize, database: &Path) -> Result<()>
     let server = Server::start(&bench.program, &database)?;
     let mut talks = load::talks(&server, 16, 32, 64)?;
     load::drive(&mut talks, 32, bench.warm_up() / 2.0)?;
-    bench.settle()?;
+    process::settle()?;
     let outcome = load::drive(&mut talks, 32, bench.seconds)?;
     let key = format!("growth {messages}");
     bench.report.add(key, outcome.rate());

@@ -12,13 +12,11 @@ use crate::process::{self, resident};
 use crate::report::{Section, Unit, significant};
 use crate::server::{PASSWORD, Server};
 
-/// Logged-in connections.
 const STEPS: [usize; 3] = [1_000, 5_000, 10_000];
 
 /// Descriptors that are needed beside those of the connections.
 const OTHER_FILES: usize = 100;
 
-/// Users that log in at the same time.
 const AT_ONCE: usize = 100;
 
 /// How long the server may take to come to rest.
@@ -86,9 +84,8 @@ fn ramp(bench: &mut Bench, users: &Path) -> Result<()> {
         let stack = process::kernel_stack_kib()?;
         let stacks = |figures: &Figures| figures.threads * stack;
         add("stack", stacks(&now), stacks(&base));
-        bench
-            .report
-            .add(format!("idle {step} all"), now.resident / 1024.0);
+        let report = &mut bench.report;
+        report.add(format!("idle {step} all"), now.resident / 1024.0);
     }
     drop(connections);
     server.stop()?;
@@ -116,7 +113,6 @@ fn threads(pid: u32) -> Result<f64> {
     process::figure(pid, "status", "Threads")
 }
 
-/// How many files this process may have open.
 fn open_files() -> Result<usize> {
     let limits = std::fs::read_to_string("/proc/self/limits")?;
     limits
@@ -126,7 +122,6 @@ fn open_files() -> Result<usize> {
         .ok_or_else(|| Failure::new("/proc/self/limits has another form"))
 }
 
-/// Logs users in, many at once.
 fn login(server: &Server, users: Range<usize>) -> Result<Vec<Link>> {
     let mut all = Vec::with_capacity(users.len());
     let mut users = users.peekable();

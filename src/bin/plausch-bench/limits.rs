@@ -13,23 +13,20 @@ use crate::Bench;
 use crate::database::{self, BODY, INDEX, INSERT};
 use crate::failure::{Doing, Failure, Result};
 use crate::link::Way;
-use crate::load::{self, Pair};
-use crate::process::Helper;
+use crate::load::{self, Pair, Pairs};
+use crate::process::{self, Helper};
 use crate::report::{Section, Unit};
 use crate::wire::Wire;
 
-/// The argument that makes this program the echo server.
 pub const ECHO: &str = "--serve-echo";
 
-/// Lanes that messages go to when there are a hundred pairs.
 pub const LANES: usize = 200;
 
-/// Appends 4 KiB at a time, each with fdatasync.
 pub fn disk(bench: &mut Bench) -> Result<()> {
     bench.say("the disk");
     let path = bench.dir.join("disk");
     for _ in 0..bench.runs {
-        bench.settle()?;
+        process::settle()?;
         let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
         let mut latencies = Vec::new();
         let begun = Instant::now();
@@ -62,7 +59,6 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// Makes a database with messages in no lane yet.
     pub fn open(directory: &Path, name: &str, lanes: usize) -> Result<Raw> {
         let path = directory.join(name);
         let connection = database::create(&path)?;
@@ -109,7 +105,6 @@ impl Drop for Raw {
     }
 }
 
-/// Raw SQLite in batches of a fixed size.
 pub fn sqlite(bench: &mut Bench) -> Result<()> {
     for batch in [1, 16, 256] {
         bench.say(&format!("SQLite in batches of {batch}"));
@@ -117,26 +112,24 @@ pub fn sqlite(bench: &mut Bench) -> Result<()> {
         raw.insert(batch, 32, bench.warm_up())?;
         let key = format!("raw {batch}");
         for _ in 0..bench.runs {
-            bench.settle()?;
+            process::settle()?;
             let rate = raw.insert(batch, 32, bench.seconds)?;
             bench.report.add(key.as_str(), rate);
         }
         let name = format!("SQLite rows, our schema, FULL, batches of {batch}");
-        bench
-            .report
-            .row(Section::Limits, &name, &key, Unit::Rate, "");
+        let report = &mut bench.report;
+        report.row(Section::Limits, &name, &key, Unit::Rate, "");
     }
     Ok(())
 }
 
 /// An echo server with a thread for each connection, in a process of its own.
 pub struct Echo {
-    helper: Helper,
+    pub helper: Helper,
     address: SocketAddr,
 }
 
 impl Echo {
-    /// Starts this program once more, as the echo server.
     pub fn start() -> Result<Echo> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg(ECHO)
@@ -155,13 +148,8 @@ impl Echo {
         })
     }
 
-    /// Its process.
-    pub fn pid(&self) -> u32 {
-        self.helper.0.id()
-    }
-
     /// Connects clients, one for what is a pair elsewhere.
-    pub fn talks(&self, pairs: usize, window: usize) -> Result<Vec<Box<dyn Pair>>> {
+    pub fn talks(&self, pairs: usize, window: usize) -> Result<Pairs> {
         // As long as a message of 64 bytes on its way out.
         let line = format!("115 1000 {BODY}\r\n");
         load::all(pairs, |_| {

@@ -19,12 +19,10 @@ pub trait Pair: Send {
     fn burst(&mut self) -> Result<Duration>;
 }
 
-/// What came of a run.
 #[derive(Default)]
 pub struct Outcome {
     /// Messages acknowledged and delivered.
     pub messages: f64,
-    /// How long it took.
     pub seconds: f64,
     /// CPU seconds that the load generator used.
     pub own_cpu: f64,
@@ -32,12 +30,10 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Messages a second.
     pub fn rate(&self) -> f64 {
         self.messages / self.seconds
     }
 
-    /// A quantile of the latencies in milliseconds.
     pub fn quantile(&self, q: f64) -> f64 {
         quantile(&self.latencies, q)
     }
@@ -49,6 +45,8 @@ pub fn quantile(sorted: &[u64], q: f64) -> f64 {
     let index = (last as f64 * q).round() as usize;
     sorted.get(index).map_or(f64::NAN, |&ns| ns as f64 / 1e6)
 }
+
+pub type Pairs = Vec<Box<dyn Pair>>;
 
 /// Lets all pairs go for about `seconds`.
 pub fn drive(pairs: &mut [Box<dyn Pair>], window: usize, seconds: f64) -> Result<Outcome> {
@@ -108,7 +106,6 @@ pub fn drive(pairs: &mut [Box<dyn Pair>], window: usize, seconds: f64) -> Result
     })
 }
 
-/// Two users, one sends to the other.
 struct Talk {
     from: Wire,
     to: Wire,
@@ -117,12 +114,7 @@ struct Talk {
 }
 
 /// Logs pairs of users in: `u0` sends to `u1` in chat 1, `u2` to `u3` in chat 2, and so on.
-pub fn talks(
-    server: &Server,
-    pairs: usize,
-    window: usize,
-    size: usize,
-) -> Result<Vec<Box<dyn Pair>>> {
+pub fn talks(server: &Server, pairs: usize, window: usize, size: usize) -> Result<Pairs> {
     let body = "x".repeat(size);
     all(pairs, |index| {
         let line = format!("115 {} {body}\n", index + 1);
@@ -136,10 +128,7 @@ pub fn talks(
 }
 
 /// So many pairs, each made by `pair` from its index.
-pub fn all<P: Pair + 'static>(
-    count: usize,
-    pair: impl Fn(usize) -> Result<P>,
-) -> Result<Vec<Box<dyn Pair>>> {
+pub fn all<P: Pair + 'static>(count: usize, pair: impl Fn(usize) -> Result<P>) -> Result<Pairs> {
     (0..count)
         .map(|index| Ok(Box::new(pair(index)?) as Box<dyn Pair>))
         .collect()
@@ -172,16 +161,15 @@ struct Turns {
     arrived: Receiver<()>,
     /// One line for each receiver, and the first `window` of them once more.
     lines: Vec<u8>,
-    /// Where each of them starts.
     starts: Vec<usize>,
     next: usize,
     window: usize,
 }
 
 /// Logs `count` senders and `count` receivers in; their chats are those of [`turns_chats`].
-pub fn turns(server: &Server, count: usize, window: usize) -> Result<Vec<Box<dyn Pair>>> {
+pub fn turns(server: &Server, count: usize, window: usize) -> Result<Pairs> {
     let filler = "x".repeat(60);
-    let mut pairs: Vec<Box<dyn Pair>> = Vec::with_capacity(count);
+    let mut pairs: Pairs = Vec::with_capacity(count);
     let mut senders = Vec::with_capacity(count);
     for sender in 0..count {
         let mut lines = Vec::new();

@@ -37,7 +37,6 @@ use std::time::Instant;
 use failure::{Doing, Failure, Result};
 use report::Report;
 
-/// Exit code for a wrong option.
 const USAGE: u8 = 2;
 
 /// How the directories of all runs begin; a number of a process follows.
@@ -46,7 +45,6 @@ const DIRECTORY: &str = "plausch-bench-";
 /// The groups that `--only` takes.
 const GROUPS: [&str; 6] = ["limits", "server", "tls", "idle", "growth", "media"];
 
-/// Its options with a value: name, hint and text.
 const OPTIONS: [(&str, &str, &str); 6] = [
     ("only", "GROUP", "groups to measure, with commas between"),
     ("server", "PATH", "the server's program"),
@@ -64,9 +62,7 @@ const OPTIONS: [(&str, &str, &str); 6] = [
     ),
 ];
 
-/// One run of the program.
-pub struct Bench {
-    /// The server's program.
+pub(crate) struct Bench {
     program: PathBuf,
     /// The same without client and TLS, if there is one.
     small: Option<PathBuf>,
@@ -76,7 +72,6 @@ pub struct Bench {
     runs: usize,
     /// Of each run.
     seconds: f64,
-    /// Whether the server's group is measured.
     server: bool,
     /// The hash of all users' password.
     hash: String,
@@ -89,7 +84,6 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Tells, on stderr, what comes now.
     fn say(&self, what: &str) {
         eprintln!("{:4} s  {what}", self.begun.elapsed().as_secs());
     }
@@ -99,12 +93,6 @@ impl Bench {
         self.seconds / 3.0
     }
 
-    /// Waits until the disk has what was written to files without fdatasync, so that nobody is
-    /// measured while the disk still works for who came before.
-    fn settle(&self) -> Result<()> {
-        process::sync()
-    }
-
     fn refused_idle(&mut self, step: usize, why: &str) {
         self.idle_refusals
             .entry(step)
@@ -112,7 +100,6 @@ impl Bench {
     }
 }
 
-/// What the command line asks for.
 struct Wish {
     groups: Vec<String>,
     runs: usize,
@@ -291,7 +278,6 @@ fn disk(directory: &Path) -> String {
     best.1
 }
 
-/// Removed with all that is in it.
 struct Scratch(PathBuf);
 
 impl Drop for Scratch {

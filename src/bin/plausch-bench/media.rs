@@ -8,14 +8,13 @@ use crate::Bench;
 use crate::database::{self, Plan};
 use crate::failure::{Failure, Result};
 use crate::load::{self, Outcome};
+use crate::process;
 use crate::report::{Section, Unit};
 use crate::server::Server;
 use crate::wire::Wire;
 
-/// Bytes of one media.
 const SIZE: usize = 1 << 20;
 
-/// Measures sending, fetching, and a message alone and beside each of them.
 pub fn measure(bench: &mut Bench) -> Result<()> {
     let path = bench.dir.join("media.db");
     let plan = Plan::quiet(4, vec![(0, 1), (2, 3)]);
@@ -33,11 +32,11 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
     let fetch = format!("119 {newest}\n").into_bytes();
     for run in 1..=bench.runs {
         bench.say(&format!("media, {run} of {}", bench.runs));
-        bench.settle()?;
+        process::settle()?;
         let alone = load::drive(&mut talk, 1, bench.seconds)?;
         quantiles(bench, "alone", &alone);
         for what in ["sent", "fetched"] {
-            bench.settle()?;
+            process::settle()?;
             let done = AtomicBool::new(false);
             let beside = thread::scope(|scope| -> Result<_> {
                 let media = scope.spawn(|| -> Result<f64> {

@@ -12,7 +12,6 @@ use crate::started::{self, Program};
 /// `USER_HZ`, in which Linux counts the CPU time of processes on all common architectures.
 const TICKS: f64 = 100.0;
 
-/// How long a helper may take to answer.
 const HELPER_START: Duration = Duration::from_secs(10);
 
 /// The kernel's stack of one thread: 16 KiB, but at least a page.
@@ -37,12 +36,10 @@ pub fn cpu_seconds(pid: u32) -> Result<f64> {
         .ok_or_else(|| Failure::new(format!("{path} has another form")))
 }
 
-/// A number of `/proc/PID/FILE` by its name.
 pub fn figure(pid: u32, file: &str, name: &str) -> Result<f64> {
     Ok(started::figure(pid, file, name)? as f64)
 }
 
-/// Resident memory of a process, in KiB.
 pub fn resident(pid: u32) -> Result<f64> {
     Ok(started::resident_kib(pid)? as f64)
 }
@@ -95,15 +92,15 @@ pub fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-/// Writes everything that waits for it to the disks.
-pub fn sync() -> Result<()> {
+/// Waits until the disk has what was written to files without fdatasync, so that nobody is
+/// measured while the disk still works for who came before.
+pub fn settle() -> Result<()> {
     Command::new("sync")
         .status()
         .doing("running sync")
         .map(drop)
 }
 
-/// Where a program is that was asked for by its name.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|directory| directory.join(name))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Result};
 use crate::link::Way;
-use crate::load::{self, Pair};
+use crate::load::{self, Pair, Pairs};
 use crate::process::{self, Helper};
 use crate::wire::Wire;
 
@@ -22,9 +22,8 @@ pub enum Receiver {
     Asks,
 }
 
-/// A running Redis.
 pub struct Redis {
-    helper: Helper,
+    pub helper: Helper,
     address: SocketAddr,
 }
 
@@ -52,19 +51,13 @@ impl Redis {
         Ok(Some(Redis { helper, address }))
     }
 
-    /// Its process.
-    pub fn pid(&self) -> u32 {
-        self.helper.0.id()
-    }
-
-    /// Connects pairs, each with a stream of its own.
     pub fn talks(
         &self,
         pairs: usize,
         window: usize,
         size: usize,
         receiver: Receiver,
-    ) -> Result<Vec<Box<dyn Pair>>> {
+    ) -> Result<Pairs> {
         let body = "x".repeat(size);
         load::all(pairs, |index| {
             let key = format!("stream{index}");
@@ -158,7 +151,6 @@ impl Pair for Talk {
     }
 }
 
-/// A command as Redis clients send it.
 fn command(words: &[&str]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {

@@ -5,24 +5,16 @@ use std::collections::BTreeMap;
 /// The groups of rows, in the table's order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
-    /// What the machine gives.
     Limits,
-    /// What the server does with it.
     Server,
-    /// What it costs that nobody can read along.
     #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     Tls,
-    /// What doing nothing costs.
     Idle,
-    /// What becomes of it with the years.
     Growth,
-    /// Large things beside small ones.
     Media,
-    /// One figure by another.
     Ratios,
 }
 
-/// Their titles.
 const SECTIONS: [(Section, &str); 7] = [
     (Section::Limits, "Limits of the machine, and Redis on it"),
     (Section::Server, "Server"),
@@ -33,22 +25,15 @@ const SECTIONS: [(Section, &str); 7] = [
     (Section::Ratios, "Ratios"),
 ];
 
-/// How a figure is shown.
 #[derive(Clone, Copy)]
 pub enum Unit {
-    /// A second.
     Rate,
-    /// Milliseconds.
     Millis,
-    /// Seconds.
     Seconds,
-    /// KiB.
     Kib,
-    /// MiB.
     Mib,
     /// A percentage, from a share of 1.
     Percent,
-    /// A number by itself.
     Number,
 }
 
@@ -86,7 +71,6 @@ pub fn significant(value: f64) -> String {
     shown
 }
 
-/// One figure from several runs.
 #[derive(Clone, Copy)]
 struct Spread {
     median: f64,
@@ -117,12 +101,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Adds what one run gave.
     pub fn add(&mut self, key: impl Into<String>, value: f64) {
         self.figures.entry(key.into()).or_default().push(value);
     }
 
-    /// The median of a figure.
     pub fn median(&self, key: &str) -> Option<f64> {
         Some(Spread::of(self.figures.get(key)?)?.median)
     }
@@ -171,7 +153,6 @@ impl Report {
 
     fn push(&mut self, section: Section, name: &str, spread: Spread, unit: Unit, remark: &str) {
         let median = unit.show(spread.median);
-        // The unit stands once.
         let bare = |value| {
             let shown = unit.show(value);
             shown.split(' ').next().unwrap_or_default().to_owned()
@@ -181,7 +162,6 @@ impl Report {
         self.rows.entry(section).or_default().push(row);
     }
 
-    /// The table in Markdown.
     pub fn table(&self) -> String {
         let head = ["", "median", "min–max", "compared"].map(str::to_owned);
         let mut rows = vec![head];

@@ -12,7 +12,6 @@ use crate::link::Way;
 use crate::started::{self, Program};
 use crate::wire::Wire;
 
-/// The password of all users here.
 pub const PASSWORD: &str = "passwort";
 
 /// How long the server may take to listen. A large database is no reason to need long.
@@ -21,7 +20,6 @@ const START: Duration = Duration::from_secs(30);
 /// It promises ten seconds.
 const STOP: Duration = Duration::from_secs(15);
 
-/// Limits that a bench's users would meet.
 const LIMITS: &[&str] = &[
     "--media-quota",
     "--text-quota",
@@ -30,7 +28,6 @@ const LIMITS: &[&str] = &[
     "--rate",
 ];
 
-/// A running server.
 pub struct Server {
     program: Program,
     address: SocketAddr,
@@ -44,7 +41,6 @@ impl Server {
         Server::start_with(program, database, &[])
     }
 
-    /// The same with further options.
     pub fn start_with(program: &Path, database: &Path, options: &[String]) -> Result<Server> {
         let starting = format!("starting {}", program.display());
         // The cheapest hash: logins are set-up here, not what is measured.
@@ -75,23 +71,19 @@ impl Server {
         self.address = address.unwrap_or(self.address);
     }
 
-    /// Where it listens.
     #[cfg(feature = "tls")]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its process.
     pub fn pid(&self) -> u32 {
         self.program.id()
     }
 
-    /// A connection to it.
     pub fn connect(&self) -> Result<Wire> {
         Wire::connect(&self.way, self.address)
     }
 
-    /// A connection on which `user` has logged in.
     pub fn login(&self, user: &str) -> Result<Wire> {
         let mut wire = self.connect()?;
         wire.send(format!("110 {user} {PASSWORD}\n").as_bytes())?;
@@ -110,7 +102,6 @@ impl Server {
         Some(u32::from_ne_bytes(number))
     }
 
-    /// Ends it in order.
     pub fn stop(mut self) -> Result<()> {
         started::signal("TERM", self.pid())?;
         match self.program.wait(STOP)? {

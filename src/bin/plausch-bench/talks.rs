@@ -7,7 +7,7 @@ use crate::Bench;
 use crate::database::{self, Plan};
 use crate::failure::{Doing, Result};
 use crate::limits::{Echo, LANES, Raw};
-use crate::load::{self, Outcome, Pair};
+use crate::load::{self, Outcome, Pairs};
 use crate::process;
 use crate::redis::{Receiver, Redis};
 use crate::report::Report;
@@ -15,7 +15,6 @@ use crate::server::Server;
 
 mod rows;
 
-/// How many pairs there are.
 const PAIRS: [usize; 3] = [1, 16, 100];
 
 /// Senders, and as many receivers, of the chats that take turns: 10,000.
@@ -29,7 +28,6 @@ struct Case {
     size: usize,
 }
 
-/// "1 pair", "16 pairs".
 pub fn number(pairs: usize) -> String {
     match pairs {
         1 => "1 pair".to_owned(),
@@ -54,7 +52,6 @@ impl Case {
     }
 }
 
-/// Who is loaded. Ends with it.
 enum Peer {
     Server(Server),
     Redis(Redis),
@@ -65,8 +62,8 @@ impl Peer {
     fn pid(&self) -> u32 {
         match self {
             Peer::Server(server) => server.pid(),
-            Peer::Redis(redis) => redis.pid(),
-            Peer::Echo(echo) => echo.pid(),
+            Peer::Redis(redis) => redis.helper.0.id(),
+            Peer::Echo(echo) => echo.helper.0.id(),
         }
     }
 
@@ -78,16 +75,15 @@ impl Peer {
     }
 }
 
-/// Someone who is loaded, and the load.
 struct Contestant {
     // Before the peer, so that connections close first.
-    pairs: Vec<Box<dyn Pair>>,
+    pairs: Pairs,
     peer: Peer,
     name: &'static str,
 }
 
 impl Contestant {
-    fn new(name: &'static str, peer: Peer, pairs: Vec<Box<dyn Pair>>) -> Contestant {
+    fn new(name: &'static str, peer: Peer, pairs: Pairs) -> Contestant {
         Contestant { pairs, peer, name }
     }
 
@@ -95,7 +91,6 @@ impl Contestant {
         load::drive(&mut self.pairs, window, seconds).doing(self.name)
     }
 
-    /// One run, its figures added to the report.
     fn run(&mut self, report: &mut Report, case: Case, seconds: f64) -> Result<()> {
         let cpu = process::cpu_seconds(self.peer.pid())?;
         let commits = self.peer.commits();
@@ -118,13 +113,11 @@ impl Contestant {
     }
 }
 
-/// Messages a commit.
 fn batch(outcome: &Outcome, before: Option<u32>, after: Option<u32>) -> Option<f64> {
     let commits = after?.wrapping_sub(before?).max(1);
     Some(outcome.messages / f64::from(commits))
 }
 
-/// Measures all cases.
 pub fn measure(bench: &mut Bench) -> Result<()> {
     let people = bench.dir.join("people.db");
     let chats = (0..100).map(|pair| (2 * pair, 2 * pair + 1)).collect();
@@ -155,11 +148,7 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
 }
 
 fn one(bench: &mut Bench, case: Case, people: &Path, turns: &Path) -> Result<()> {
-    let Case {
-        pairs,
-        window,
-        size,
-    } = case;
+    let (pairs, window, size) = (case.pairs, case.window, case.size);
     bench.say(&format!("{}, window {window}, {size} bytes", number(pairs)));
     let directory = bench.dir.join("talks");
     std::fs::create_dir(&directory)?;
@@ -184,11 +173,11 @@ fn one(bench: &mut Bench, case: Case, people: &Path, turns: &Path) -> Result<()>
     }
     for _ in 0..bench.runs {
         for contestant in &mut contestants {
-            bench.settle()?;
+            process::settle()?;
             contestant.run(&mut bench.report, case, bench.seconds)?;
         }
         for (key, raw, batch, run) in &mut raws {
-            bench.settle()?;
+            process::settle()?;
             let rate = raw.insert(*batch, *run, bench.seconds)?;
             bench.report.add(key.as_str(), rate);
         }
@@ -215,11 +204,7 @@ fn contestants(
     people: &Path,
     turns: &Path,
 ) -> Result<Vec<Contestant>> {
-    let Case {
-        pairs,
-        window,
-        size,
-    } = case;
+    let (pairs, window, size) = (case.pairs, case.window, case.size);
     let own = |name: &str| -> Result<PathBuf> {
         let own = directory.join(name);
         std::fs::create_dir(&own)?;

@@ -12,29 +12,23 @@ use crate::Bench;
 use crate::database::{self, Plan};
 use crate::failure::{Doing, Failure, Result};
 use crate::link::Way;
-use crate::load::{self, Pair};
+use crate::load::{self, Pairs};
 use crate::process::{self, Helper};
 use crate::report::{Section, Unit};
 use crate::server::Server;
 use crate::talks::number;
 use crate::wire::Wire;
 
-/// Makes the certificates, as an operator would.
 const MAKE_CERT: &str = include_str!("../../../scripts/make-cert.sh");
 
-/// Pairs and windows.
 const CASES: [(usize, usize); 3] = [(1, 1), (16, 32), (100, 32)];
 
-/// Logged-in connections at rest.
 const IDLE: usize = 1_000;
 
-/// Threads that make handshakes.
 const SHAKERS: usize = 4;
 
-/// How long the memory of connections may take to come to rest.
 const REST: Duration = Duration::from_secs(15);
 
-/// Who is compared.
 const DOORS: [&str; 3] = ["plain", "tls", "stunnel"];
 
 /// A server, and how it is reached.
@@ -50,7 +44,6 @@ struct Stunnel {
 }
 
 impl Stunnel {
-    /// None where it is not installed.
     fn start(directory: &Path, to: SocketAddr) -> Result<Option<Stunnel>> {
         let Some(program) = process::find_program("stunnel") else {
             return Ok(None);
@@ -128,7 +121,6 @@ impl Door {
     }
 }
 
-/// Measures all of it.
 pub fn measure(bench: &mut Bench) -> Result<()> {
     let directory = bench.dir.join("tls");
     std::fs::create_dir(&directory)?;
@@ -197,7 +189,7 @@ fn talks(
     pairs: usize,
     window: usize,
 ) -> Result<()> {
-    let mut doors: Vec<(Vec<Box<dyn Pair>>, Door)> = Vec::new();
+    let mut doors: Vec<(Pairs, Door)> = Vec::new();
     for name in DOORS {
         if let Some(door) = Door::open(bench, name, directory, people)? {
             let mut talks = load::talks(&door.server, pairs, window, 64)?;
@@ -207,7 +199,7 @@ fn talks(
     }
     for _ in 0..bench.runs {
         for (talks, door) in &mut doors {
-            bench.settle()?;
+            process::settle()?;
             let cpu = door.cpu()?;
             let outcome = load::drive(talks, window, bench.seconds).doing(door.name)?;
             let cpu = door.cpu()? - cpu;
@@ -254,7 +246,6 @@ fn handshakes(bench: &mut Bench, door: &Door) -> Result<()> {
     Ok(())
 }
 
-/// Memory of connections at rest.
 fn idle(bench: &mut Bench, door: &Door) -> Result<()> {
     // What is needed once, has been needed after these.
     drop(log_in(&door.server, 100)?);
@@ -277,7 +268,6 @@ fn log_in(server: &Server, users: usize) -> Result<Vec<Wire>> {
         .collect()
 }
 
-/// Waits until the memory does not change.
 fn rest(door: &Door) -> Result<()> {
     process::come_to_rest(REST, 10, || door.resident(), || Ok(true))
 }

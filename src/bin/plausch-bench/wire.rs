@@ -10,11 +10,9 @@ use crate::link::{Lines, Link, Way};
 /// A peer that says nothing for so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A connection and what was read from it ahead.
 pub struct Wire(Lines);
 
 impl Wire {
-    /// Connects, with TCP_NODELAY.
     pub fn connect(way: &Way, address: SocketAddr) -> Result<Wire> {
         let stream = TcpStream::connect(address).doing(format_args!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
@@ -29,12 +27,10 @@ impl Wire {
         self.0.link
     }
 
-    /// The connection below.
     pub fn socket(&self) -> &TcpStream {
         self.0.link.socket()
     }
 
-    /// Sends all of `bytes`.
     pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
         self.0.link.write_all(bytes).doing("sending")
     }
@@ -57,13 +53,11 @@ impl Wire {
         Err(Failure::new(format!("expected {prefix}, got {shown:?}")))
     }
 
-    /// Reads lines up to one that begins with `prefix`.
     pub fn until(&mut self, prefix: &str) -> Result<()> {
         while !self.line()?.starts_with(prefix.as_bytes()) {}
         Ok(())
     }
 
-    /// Reads exactly `count` bytes and drops them.
     pub fn skip(&mut self, count: usize) -> Result<()> {
         while self.0.ahead().len() < count {
             self.fill()?;

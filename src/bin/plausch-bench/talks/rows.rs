@@ -47,13 +47,8 @@ pub(super) fn limit_rows(bench: &mut Bench) {
             "Redis, {}, window 32, asked once all is there",
             number(pairs)
         );
-        report.row(
-            Section::Limits,
-            &name,
-            &case.key("asked", "rate"),
-            Unit::Rate,
-            "",
-        );
+        let key = case.key("asked", "rate");
+        report.row(Section::Limits, &name, &key, Unit::Rate, "");
     }
 }
 
@@ -141,67 +136,22 @@ fn rows(report: &mut Report, section: Section, title: &str, who: &str, size: usi
     }
 }
 
+/// The section of ratios: name, figure, what it is divided by (both by [`Case::key`]), remark.
+const RATIOS: &str = "\
+100 pairs, window 32: of Redis|server 100x32 64 rate|redis 100x32 64 rate|goal: at least 1.0
+100 pairs, window 32: of Redis asked once all is there|server 100x32 64 rate|asked 100x32 64 rate|
+100 pairs, window 32: of raw SQLite in the same batches|server 100x32 64 rate|raw like server|goal: at least 0.9
+10,000 chats in turn: of 100 pairs, window 32|turns 100x32 64 rate|server 100x32 64 rate|goal: at least 0.5
+10,000 chats in turn: of Redis with 100 pairs|turns 100x32 64 rate|redis 100x32 64 rate|half of its goal: 0.5
+16 pairs, window 32: of Redis|server 16x32 64 rate|redis 16x32 64 rate|goal: at least 1.5
+1 pair, window 32: of Redis|server 1x32 64 rate|redis 1x32 64 rate|goal: at least 1.5
+1 pair, window 1: p50 of Redis's|server 1x1 64 p50|redis 1x1 64 p50|goal: at most 1.2
+100 pairs, window 1: p99 of p50|server 100x1 64 p99|server 100x1 64 p50|goal: at most 3";
+
 pub(super) fn ratio_rows(bench: &mut Bench) {
-    let small = |pairs, window, who, what| Case::new(pairs, window, 64).key(who, what);
-    let (server, redis) = (FULL.key("server", "rate"), FULL.key("redis", "rate"));
-    let turns = FULL.key("turns", "rate");
-    let rows = [
-        (
-            "100 pairs, window 32: of Redis",
-            server.clone(),
-            redis.clone(),
-            "goal: at least 1.0",
-        ),
-        (
-            "100 pairs, window 32: of Redis asked once all is there",
-            server.clone(),
-            FULL.key("asked", "rate"),
-            "",
-        ),
-        (
-            "100 pairs, window 32: of raw SQLite in the same batches",
-            server.clone(),
-            "raw like server".to_owned(),
-            "goal: at least 0.9",
-        ),
-        (
-            "10,000 chats in turn: of 100 pairs, window 32",
-            turns.clone(),
-            server,
-            "goal: at least 0.5",
-        ),
-        (
-            "10,000 chats in turn: of Redis with 100 pairs",
-            turns,
-            redis,
-            "half of its goal: 0.5",
-        ),
-        (
-            "16 pairs, window 32: of Redis",
-            small(16, 32, "server", "rate"),
-            small(16, 32, "redis", "rate"),
-            "goal: at least 1.5",
-        ),
-        (
-            "1 pair, window 32: of Redis",
-            small(1, 32, "server", "rate"),
-            small(1, 32, "redis", "rate"),
-            "goal: at least 1.5",
-        ),
-        (
-            "1 pair, window 1: p50 of Redis's",
-            small(1, 1, "server", "p50"),
-            small(1, 1, "redis", "p50"),
-            "goal: at most 1.2",
-        ),
-        (
-            "100 pairs, window 1: p99 of p50",
-            small(100, 1, "server", "p99"),
-            small(100, 1, "server", "p50"),
-            "goal: at most 3",
-        ),
-    ];
-    for (name, over, under, goal) in rows {
-        bench.report.ratio(name, &over, &under, goal);
+    for row in RATIOS.lines() {
+        let mut cells = row.split('|');
+        let [name, over, under, goal] = std::array::from_fn(|_| cells.next().unwrap_or_default());
+        bench.report.ratio(name, over, under, goal);
     }
 }
