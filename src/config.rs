@@ -66,10 +66,6 @@ const COMMAND_LINE: CommandLine<Config> = CommandLine {
 
 impl Config {
     /// Reads the arguments of the command line, without the name of the program.
-    ///
-    /// # Errors
-    ///
-    /// The first mistake.
     pub fn from_args(
         args: impl Iterator<Item = OsString>,
     ) -> Result<Invocation<Config>, UsageError> {
@@ -90,7 +86,6 @@ impl Config {
     }
 }
 
-/// The text of `--help`.
 fn help() -> String {
     let mut text = format!("Usage: {} [OPTION]...", COMMAND_LINE.program);
     for line in wrapped(concat!(env!("CARGO_PKG_DESCRIPTION"), "."), WIDTH) {

@@ -47,7 +47,6 @@ pub enum Invocation<T> {
     Print(String),
 }
 
-/// One option of a command line.
 pub(crate) struct OptionRow<C: 'static> {
     /// The long name, without its dashes.
     pub(crate) long: &'static str,
@@ -111,7 +110,6 @@ impl<C> OptionRow<C> {
         self
     }
 
-    /// Makes it a flag.
     pub(crate) const fn sets(mut self, set: fn(&mut C)) -> Self {
         self.action = Action::Flag(set);
         self
@@ -131,7 +129,6 @@ impl<C> OptionRow<C> {
         self
     }
 
-    /// The value without the option.
     pub(crate) const fn default(mut self, default: &'static str) -> Self {
         self.default = default;
         self
@@ -186,13 +183,10 @@ impl<C> OptionRow<C> {
     }
 }
 
-/// What an option for TLS says in a build without.
 const NO_TLS: &str = "this build has no TLS";
 
-/// A heading of `--help`, and the options below it.
 pub(crate) type Section<C> = (&'static str, &'static [OptionRow<C>]);
 
-/// The command line of one program.
 pub(crate) struct CommandLine<C: 'static> {
     pub(crate) program: &'static str,
     pub(crate) sections: &'static [Section<C>],
@@ -200,7 +194,6 @@ pub(crate) struct CommandLine<C: 'static> {
     pub(crate) help: fn() -> String,
 }
 
-/// A command line that was read.
 #[derive(Debug)]
 pub(crate) struct Parsed<C> {
     pub(crate) choices: C,
@@ -334,7 +327,6 @@ pub(crate) fn put<T>(place: &mut T, read: Option<T>) -> Option<()> {
     Some(())
 }
 
-/// Reads the name of a file.
 pub(crate) fn file(text: &str) -> Option<Option<PathBuf>> {
     (!text.is_empty()).then(|| Some(PathBuf::from(text)))
 }

@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 
 use crate::protocol::{FromServer, PushPacket, Refusal, Reply, Request, Status};
 
-/// The answer to a request, whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ServerAnswer {
     /// A status, and nothing else.
@@ -30,7 +29,6 @@ pub(crate) enum ServerAnswer {
     Unknown,
 }
 
-/// A message with its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HistoryLine {
     pub(crate) chat: i64,
@@ -41,7 +39,6 @@ pub(crate) struct HistoryLine {
     pub(crate) media: Option<i64>,
 }
 
-/// What a line turned out to be.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Incoming<T> {
     Push(PushPacket<'static>),
@@ -57,7 +54,6 @@ pub(crate) enum Incoming<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutOfOrder;
 
-/// The requests in flight, and the answer that is just coming in.
 pub(crate) struct Answers<T> {
     waiting: VecDeque<(u16, T)>,
     partial: Option<ServerAnswer>,
@@ -76,12 +72,10 @@ impl<T> Default for Answers<T> {
 }
 
 impl<T> Answers<T> {
-    /// Notes a request that is being sent, and what it is for.
     pub(crate) fn expect(&mut self, request: &Request<'_>, note: T) {
         self.waiting.push_back((request.number(), note));
     }
 
-    /// The requests in flight, oldest first.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &T> {
         self.waiting.iter().map(|(_, note)| note)
     }

@@ -5,13 +5,10 @@ use std::path::PathBuf;
 
 use crate::protocol::request::HISTORY_MAX;
 
-/// How many messages `/history` shows by itself.
 const HISTORY_DEFAULT: u32 = 20;
 
-/// What the engine is told to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Logs in; also after a login was refused.
     Login {
         user: String,
         password: String,
@@ -23,16 +20,12 @@ pub(crate) enum Command {
         email: String,
         gender: String,
     },
-    /// Sends a message to the current chat.
     Say(String),
-    /// Asks somebody to be a contact.
     Add(String),
-    /// Agrees to be somebody's contact.
     Accept(String),
     /// Ends a contact, or declines or withdraws a request.
     Remove(String),
     Contacts,
-    /// Lists all users.
     People,
     Chats,
     /// Makes the chat with somebody the current one.
@@ -48,7 +41,6 @@ pub(crate) enum Command {
     },
     /// Shows that many messages of the current chat, the newest.
     History(u32),
-    /// Deletes the current chat.
     Delete,
     Passwd {
         old: String,
@@ -58,18 +50,15 @@ pub(crate) enum Command {
     Quit,
 }
 
-/// A line that was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Typed {
     Nothing,
-    /// For the engine.
     Command(Command),
     Help,
     /// `/passwd`: the passwords are still to be asked for.
     Passwd,
     /// `/login`: the password is still to be asked for.
     Login,
-    /// What is wrong with it.
     Wrong(String),
 }
 
@@ -102,12 +91,10 @@ pub(crate) static COMMANDS: &[(&str, &str)] = &[
     ("/help", "this list"),
 ];
 
-/// Splits a row's first column.
 pub(crate) fn name_and_hint(row: &(&'static str, &str)) -> (&'static str, &'static str) {
     row.0.split_once(' ').unwrap_or((row.0, ""))
 }
 
-/// The text of `/help`.
 pub(crate) fn help() -> String {
     let width = COMMANDS.iter().map(|row| row.0.len()).max().unwrap_or(0);
     let lines = COMMANDS
@@ -118,7 +105,6 @@ pub(crate) fn help() -> String {
     text
 }
 
-/// Reads a line.
 pub(crate) fn parse(line: &str) -> Typed {
     let Some(rest) = line.strip_prefix('/') else {
         return match line.trim().is_empty() {

@@ -24,9 +24,7 @@ const MEDIA_LINE_MAX: usize = 513 << 20;
 /// Large packets are written in pieces, so that progress can be told.
 const PIECE: usize = 64 * 1024;
 
-/// What happens on a connection.
 pub(crate) enum ConnectionEvent {
-    /// A line of the server, without its line end.
     Line(Vec<u8>),
     /// The connection has ended, and why. Nothing comes behind it.
     Ended(String),
@@ -93,7 +91,6 @@ impl ServerConnection {
         let _ = self.outgoing.send(line);
     }
 
-    /// How many bytes were given to be sent.
     pub(crate) fn queued(&self) -> u64 {
         self.queued
     }
@@ -119,12 +116,10 @@ impl ServerConnection {
         self.alive.0 = now;
     }
 
-    /// How many bytes have come of the line that is just coming in.
     pub(crate) fn line_so_far(&self) -> u64 {
         self.progress.line.load(Ordering::Relaxed)
     }
 
-    /// Says whether a reply with media is awaited. Only then may a line be long.
     pub(crate) fn await_media(&self, awaited: bool) {
         self.progress.awaits_media.store(awaited, Ordering::Relaxed);
     }
@@ -136,7 +131,6 @@ impl Drop for ServerConnection {
     }
 }
 
-/// Writes until the channel closes.
 fn write(link: &dyn Link, lines: &Receiver<Vec<u8>>, progress: &ByteCounts) -> io::Result<()> {
     for line in lines {
         for piece in line.chunks(PIECE) {

@@ -14,21 +14,17 @@ use crate::sys;
 #[cfg(feature = "tls")]
 use crate::tls::client::{Stream, Trust};
 
-/// The port where none is named.
 const DEFAULT_PORT: u16 = 4110;
 
-/// The same with TLS.
 const DEFAULT_TLS_PORT: u16 = 4111;
 
 /// How long one address of a host may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where a server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
     /// A name or an address, IPv6 without brackets.
     pub(crate) host: String,
-    /// The TCP port.
     pub(crate) port: u16,
 }
 
@@ -76,9 +72,7 @@ impl fmt::Display for Address {
 /// Whether anybody on the way can read along.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Security {
-    /// Everybody.
     None,
-    /// Nobody, by TLS.
     Tls {
         /// Whose certificates to trust; `None` for whom the system trusts.
         ca: Option<PathBuf>,
@@ -87,7 +81,6 @@ pub(crate) enum Security {
 
 /// An open stream to the server, shared by the threads that read it, write it and look at it.
 pub(crate) trait Link: Send + Sync {
-    /// Waits for bytes; 0 of them are the end.
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Waits while the server does not read.

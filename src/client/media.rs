@@ -67,7 +67,6 @@ pub(crate) fn to_bytes(media: &str) -> Vec<u8> {
     }
 }
 
-/// What ends the head of a base64 URI.
 const BASE64: &str = ";base64";
 
 /// Type, whether it is base64, and data.
@@ -82,7 +81,6 @@ fn split(media: &str) -> Option<(String, bool, &str)> {
     let base64 = ending.eq_ignore_ascii_case(BASE64);
     let head = if base64 { &head[..at] } else { head };
     let kind = head.split(';').next().unwrap_or_default();
-    // RFC 2397: the default.
     let kind = if kind.is_empty() { "text/plain" } else { kind };
     Some((kind.to_lowercase(), base64, data))
 }

@@ -16,7 +16,6 @@ mod tables;
 
 pub(crate) use tables::Exit;
 
-/// The name of the program.
 pub(crate) const PROGRAM: &str = "plausch";
 
 const COMMAND_LINE: CommandLine<Choices> = CommandLine {
@@ -25,13 +24,11 @@ const COMMAND_LINE: CommandLine<Choices> = CommandLine {
     help,
 };
 
-/// The server if none is named.
 const DEFAULT_HOST: &str = "127.0.0.1";
 
 /// How long `send` and `fetch` try without `--timeout`.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The options as given.
 #[derive(Debug, Default)]
 struct Choices {
     user: Option<String>,
@@ -48,15 +45,12 @@ struct Choices {
     timeout: Option<Duration>,
 }
 
-/// Everything that can be chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) address: Address,
     pub(crate) security: Security,
-    /// The name to log in with, if one was given.
     pub(crate) user: Option<String>,
     pub(crate) password_file: Option<PathBuf>,
-    /// Whether to show packets.
     pub(crate) raw: bool,
     /// Whether to fetch media as they arrive, for their type and size.
     pub(crate) fetch_media: bool,
@@ -64,30 +58,21 @@ pub(crate) struct Settings {
     pub(crate) timeout: Option<Duration>,
 }
 
-/// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Chat at a terminal.
     Chat,
-    /// Send one message.
     Send {
         to: String,
         /// `None` to read it from standard input.
         text: Option<String>,
-        /// The media.
         file: Option<PathBuf>,
     },
-    /// Print what arrives.
     Tail {
         json: bool,
-        /// The most messages.
         count: Option<u64>,
     },
-    /// Save media.
     Fetch {
-        /// MediaID.
         media: i64,
-        /// `-` for standard output.
         file: PathBuf,
     },
 }
@@ -98,9 +83,9 @@ pub(crate) fn parse(
 ) -> Result<Invocation<Settings>, UsageError> {
     // Not the same as unset: a default would log in as somebody else, or elsewhere.
     let is_text = |value: OsString| value.into_string().is_ok();
-    for row in VARIABLES {
-        if std::env::var_os(row.name).is_some_and(|value| !is_text(value)) {
-            return Err(UsageError::new(format!("{} is not UTF-8", row.name)));
+    for (name, _) in VARIABLES {
+        if std::env::var_os(name).is_some_and(|value| !is_text(value)) {
+            return Err(UsageError::new(format!("{name} is not UTF-8")));
         }
     }
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -204,7 +189,6 @@ fn mode(parsed: &mut Parsed<Choices>) -> Result<Mode, UsageError> {
     }
 }
 
-/// The text of `--help`.
 fn help() -> String {
     let mut text = String::new();
     for (at, form) in FORMS.iter().enumerate() {
@@ -222,8 +206,8 @@ fn help() -> String {
     }
     COMMAND_LINE.list_options(&mut text);
     text.push_str("\n\nEnvironment:");
-    for row in VARIABLES {
-        entry(&mut text, row.name, row.help, 22);
+    for (name, help) in VARIABLES {
+        entry(&mut text, name, help, 22);
     }
     text.push_str("\n\nExit codes:");
     for (exit, help) in EXITS {

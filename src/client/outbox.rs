@@ -21,26 +21,21 @@ use std::sync::Arc;
 /// connection reads a page and not a novel.
 const BASE_LASTS: u32 = 50;
 
-/// A message on its way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OutgoingMessage {
     pub(crate) chat: i64,
-    /// The other member, for people.
     pub(crate) to: String,
     pub(crate) text: String,
     pub(crate) media: Option<Attachment>,
 }
 
-/// A file on its way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attachment {
     /// As it goes over the wire.
     pub(crate) uri: Arc<str>,
-    /// The file's name, for people.
     pub(crate) name: String,
 }
 
-/// The next step out.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum OutboxStep {
     /// To ask for the newest TimeStamp of the chat and tell it to [`Outbox::based`].
@@ -68,7 +63,6 @@ struct Base {
     asked: bool,
 }
 
-/// All messages that are not acknowledged.
 #[derive(Default)]
 pub(crate) struct Outbox {
     /// Stored or not: to be looked up. Oldest first.
@@ -82,17 +76,14 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Puts a message behind all others.
     pub(crate) fn push(&mut self, message: OutgoingMessage) {
         self.waiting.push_back(message);
     }
 
-    /// How many messages there are.
     pub(crate) fn len(&self) -> usize {
         self.unconfirmed.len() + self.waiting.len() + self.in_flight.len()
     }
 
-    /// Whether all is acknowledged.
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -181,7 +172,6 @@ impl Outbox {
         }
     }
 
-    /// What is to be looked up.
     pub(crate) fn unconfirmed(&self) -> Vec<UnconfirmedChat> {
         let mut chats: Vec<UnconfirmedChat> = Vec::new();
         for message in &self.unconfirmed {

@@ -12,7 +12,6 @@ use crate::auth::names;
 /// So many names are kept for TAB; nobody looks through more.
 const NAMES_MAX: usize = 10_000;
 
-/// A chat of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chat {
     /// The other member; `~name` if the account is gone.
@@ -30,7 +29,6 @@ fn mapped(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether two spellings are one user.
 fn same(one: &str, other: &str) -> bool {
     one == other || mapped(one) == mapped(other)
 }
@@ -73,14 +71,11 @@ impl KnownNames {
     }
 }
 
-/// All of it.
 #[derive(Default)]
 pub(crate) struct Roster {
     /// The user's own name, as registered.
     pub(crate) own: String,
-    /// By ChatID.
     pub(crate) chats: BTreeMap<i64, Chat>,
-    /// Confirmed contacts.
     pub(crate) contacts: BTreeSet<String>,
     pub(crate) names: KnownNames,
     /// What each chat's newest shown message is, so that none is shown twice: raised by pushes
@@ -100,7 +95,6 @@ impl Roster {
         }
     }
 
-    /// Takes the list of contacts.
     pub(crate) fn set_contacts(&mut self, list: &[(String, i64)]) {
         self.contacts = list.iter().map(|(name, _)| name.clone()).collect();
         for name in &self.contacts {
@@ -130,14 +124,12 @@ impl Roster {
             .map(String::as_str)
     }
 
-    /// Somebody is no contact any more.
     pub(crate) fn forget_contact(&mut self, name: &str) {
         if !self.contacts.remove(name) {
             self.contacts.retain(|contact| !same(contact, name));
         }
     }
 
-    /// With whom a chat is, for people.
     pub(crate) fn partner(&self, chat: i64) -> String {
         match self.chats.get(&chat) {
             Some(chat) => chat.with.clone(),
@@ -145,7 +137,6 @@ impl Roster {
         }
     }
 
-    /// Whether a message is new; notes it.
     pub(crate) fn is_new(&mut self, chat: i64, timestamp: i64) -> bool {
         let seen = self.seen.entry(chat).or_insert(i64::MIN);
         let new = timestamp > *seen;

@@ -37,7 +37,6 @@ struct ScreenState {
     editing: bool,
     /// In the order in which they came. Empty when nothing is being edited.
     waiting: VecDeque<String>,
-    /// Whether nobody can look on any more.
     broken: bool,
 }
 
@@ -47,14 +46,11 @@ struct ScreenState {
 pub(super) struct ScreenQueue {
     state: Mutex<ScreenState>,
     backpressure: Backpressure,
-    /// Told when something has been shown.
     engine: OnceLock<Sender<EngineInput>>,
 }
 
 impl ScreenQueue {
-    /// Whom to tell that something has been shown.
     pub(super) fn tell(&self, engine: Sender<EngineInput>) {
-        // There is one.
         let _ = self.engine.set(engine);
     }
 
@@ -92,7 +88,6 @@ fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// The engine's side.
 pub(super) struct Screen {
     queue: Arc<ScreenQueue>,
     style: Style,

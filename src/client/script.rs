@@ -21,7 +21,6 @@ pub(super) fn print_line(text: &str) {
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// Carries out `send`, `tail` or `fetch`.
 pub(crate) fn run(settings: Settings) -> Exit {
     carry_out(settings).unwrap_or_else(|(exit, why)| {
         eprintln!("{PROGRAM}: {why}");
@@ -103,7 +102,6 @@ fn read_text() -> Result<String, (Exit, String)> {
     Ok(text.to_owned())
 }
 
-/// How `tail` prints.
 #[derive(Clone, Copy)]
 enum Form {
     Text,
@@ -113,7 +111,6 @@ enum Form {
 struct Printer {
     /// `None` to print nothing that arrives.
     out: Option<Form>,
-    /// How many messages more, if that is limited.
     left: Option<u64>,
     style: Style,
     /// What came when nobody read any more.

@@ -8,28 +8,20 @@ use crate::client::answers::HistoryLine;
 use crate::client::engine::Output;
 use crate::client::outbox::OutgoingMessage;
 use crate::sanitize;
-use crate::sys;
-use crate::sys::LocalTime;
+use crate::sys::{self, LocalTime};
 
-/// So much of a packet is shown by `--raw`.
 const RAW_MAX: usize = 1000;
 
-/// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Style {
-    /// Whether to use colours.
     pub(crate) colours: bool,
 }
 
 // The colours, by their numbers in "Select Graphic Rendition" (ECMA-48).
 
-/// Somebody's name.
 const NAME: &str = "1;36";
-/// Another chat than the current one.
 const OTHER: &str = "33";
-/// What is not said by anybody.
 const FAINT: &str = "2";
-/// What went wrong.
 const BAD: &str = "31";
 
 impl Style {

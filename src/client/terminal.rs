@@ -26,8 +26,7 @@ use crate::client::screen::{Screen, ScreenQueue};
 use crate::client::show::Style;
 use crate::protocol::Status;
 use crate::sanitize;
-use crate::secrets;
-use crate::secrets::SecretError;
+use crate::secrets::{self, SecretError};
 use completion::Completion;
 
 mod completion;
@@ -35,10 +34,8 @@ mod completion;
 /// How long the prompt waits for a command, so that it names the right chat.
 const PROMPT_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How often a password is asked for before giving up.
 const TRIES: usize = 5;
 
-/// Whether lines for this stream get colours.
 pub(super) fn colours(stream: &impl IsTerminal) -> bool {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let dumb = set("TERM").is_some_and(|term| term == "dumb");
@@ -74,19 +71,16 @@ fn ask_secret(prompt: &str) -> Option<Zeroizing<String>> {
     asked.and_then(Result::ok)
 }
 
-/// What the editor and the questions need.
 struct Terminal {
     editor: Editor<Completion, MemHistory>,
     queue: Option<Arc<ScreenQueue>>,
     engine: Sender<EngineInput>,
-    /// Whether somebody sits there.
     interactive: bool,
     password_file: Option<PathBuf>,
     names: KnownNames,
     user: String,
 }
 
-/// Chats until the user leaves.
 pub(crate) fn run(settings: Settings) -> Exit {
     start(settings).unwrap_or_else(|error| {
         eprintln!("{PROGRAM}: the terminal cannot be used: {error}");
@@ -164,7 +158,6 @@ impl Terminal {
         outcome.unwrap_or(CommandOutcome::Fine)
     }
 
-    /// Lets a line be edited.
     fn edit(&mut self, prompt: &str) -> rustyline::Result<String> {
         let line = self.editor.readline(prompt);
         if let Some(queue) = &self.queue {
@@ -173,7 +166,6 @@ impl Terminal {
         line
     }
 
-    /// Asks for a line; `None` at the end of input.
     fn ask(&mut self, prompt: &str) -> Option<String> {
         if self.interactive {
             let line = self.edit(prompt).ok()?;
@@ -186,7 +178,6 @@ impl Terminal {
         }
     }
 
-    /// Logs in, or gives the exit code.
     fn log_in(&mut self, user: Option<String>) -> Result<(), Exit> {
         self.user = match user {
             Some(user) => user,
@@ -241,7 +232,6 @@ impl Terminal {
         Err(Exit::Login)
     }
 
-    /// Whether the password is not to be typed.
     fn has_password(&self) -> bool {
         self.password_file.is_some() || std::env::var_os("PLAUSCH_PASSWORD").is_some()
     }
@@ -270,7 +260,6 @@ impl Terminal {
         self.tell(command, None) == CommandOutcome::Fine
     }
 
-    /// Takes lines until the end.
     fn chat(&mut self) {
         if self.interactive {
             println!("/help lists what can be typed.");
@@ -327,7 +316,6 @@ impl Terminal {
         }
     }
 
-    /// Tells of a line that cannot be carried out.
     fn wrong(&mut self, text: &str) {
         println!("!! {text}");
         // One that has ended has its exit code.

@@ -29,38 +29,38 @@ const NETWORK: &[Row] = &[
         .takes(
             "ADDR:PORT",
             "an address and a port, such as 127.0.0.1:4110, [::1]:4110 or localhost:4110",
-            |config, text| listen(&mut config.listen, text),
+            |c, text| listen(&mut c.listen, text),
         )
         .short("l")
         .default("127.0.0.1:4110")
-        .repeatable(|config| config.listen.clear()),
+        .repeatable(|c| c.listen.clear()),
     Row::new("tls-listen")
         .help("also listen on this address with TLS; needs --tls-cert and --tls-key")
         .takes(
             "ADDR:PORT",
             "an address and a port, such as [::]:4111 or 192.0.2.1:4111",
-            |config, text| listen(&mut config.tls_listen, text),
+            |c, text| listen(&mut c.tls_listen, text),
         )
-        .repeatable(|config| config.tls_listen.clear())
+        .repeatable(|c| c.tls_listen.clear())
         .for_tls(),
     Row::new("tls-cert")
         .help(
             "the server's certificate and the intermediate ones up to its CA (PEM); reread on \
              SIGHUP",
         )
-        .takes("FILE", FILE, |config, text| {
-            put(&mut config.tls_cert, file(text).map(Some))
+        .takes("FILE", FILE, |c, text| {
+            put(&mut c.tls_cert, file(text).map(Some))
         })
         .for_tls(),
     Row::new("tls-key")
         .help("the certificate's private key (PEM); reread on SIGHUP")
-        .takes("FILE", FILE, |config, text| {
-            put(&mut config.tls_key, file(text).map(Some))
+        .takes("FILE", FILE, |c, text| {
+            put(&mut c.tls_key, file(text).map(Some))
         })
         .for_tls(),
     Row::new("require-tls")
         .help("refuse packets with a password unless they come over TLS or from this machine")
-        .sets(|config| config.require_tls = true)
+        .sets(|c| c.require_tls = true)
         .for_tls(),
     Row::new("proxy-from")
         .help(
@@ -71,23 +71,21 @@ const NETWORK: &[Row] = &[
         .takes(
             "ADDR[/BITS]",
             "an address or a network, such as 127.0.0.1, 10.0.0.0/8 or 2001:db8::/32",
-            |config, text| {
-                config.proxy_from.push(text.parse().ok()?);
+            |c, text| {
+                c.proxy_from.push(text.parse().ok()?);
                 Some(())
             },
         )
-        .repeatable(|config| config.proxy_from.clear()),
+        .repeatable(|c| c.proxy_from.clear()),
     Row::new("explain")
         .help("give the reason when a packet is refused, and answer help")
-        .sets(|config| config.explain = true),
+        .sets(|c| c.explain = true),
 ];
 
 const STORAGE: &[Row] = &[
     Row::new("database")
         .help("SQLite database that holds everything; created if missing")
-        .takes("FILE", FILE, |config, text| {
-            put(&mut config.database, file(text))
-        })
+        .takes("FILE", FILE, |c, text| put(&mut c.database, file(text)))
         .short("d")
         .default("plausch.db"),
     Row::new("marker")
@@ -95,13 +93,13 @@ const STORAGE: &[Row] = &[
             "record in this file that the database exists, and never create another; keep it \
              on a different file system from the database",
         )
-        .takes("FILE", FILE, |config, text| {
-            put(&mut config.marker, file(text).map(Some))
+        .takes("FILE", FILE, |c, text| {
+            put(&mut c.marker, file(text).map(Some))
         }),
     Row::new("pool")
         .help("number of database connections for reading")
-        .takes("N", "a number from 1 to 64", |config, text| {
-            put(&mut config.pool, number(text, 1..=64))
+        .takes("N", "a number from 1 to 64", |c, text| {
+            put(&mut c.pool, number(text, 1..=64))
         })
         .default("4"),
     Row::new("check")
@@ -112,7 +110,7 @@ const STORAGE: &[Row] = &[
         .takes(
             "SECONDS",
             "a number of seconds from 0 to 86400",
-            |config, text| put(&mut config.check, seconds(text, 0..=86_400)),
+            |c, text| put(&mut c.check, seconds(text, 0..=86_400)),
         )
         .default("5"),
     Row::new("leave-checkpoints")
@@ -120,17 +118,17 @@ const STORAGE: &[Row] = &[
             "leave checkpoints of the write-ahead log to another program; without one the log \
              grows without limit",
         )
-        .sets(|config| config.leave_checkpoints = true),
+        .sets(|c| c.leave_checkpoints = true),
     Row::new("keep-days")
         .help("remove delivered messages older than this many days; 0 to keep them forever")
-        .takes("N", DAYS, |config, text| {
-            put(&mut config.keep_days, number(text, 0..=36_500))
+        .takes("N", DAYS, |c, text| {
+            put(&mut c.keep_days, number(text, 0..=36_500))
         })
         .default("0"),
     Row::new("keep-media-days")
         .help("remove media older than this many days; 0 to keep them as long as their messages")
-        .takes("N", DAYS, |config, text| {
-            put(&mut config.keep_media_days, number(text, 0..=36_500))
+        .takes("N", DAYS, |c, text| {
+            put(&mut c.keep_media_days, number(text, 0..=36_500))
         })
         .default("0"),
 ];
@@ -138,8 +136,8 @@ const STORAGE: &[Row] = &[
 const ACCOUNTS: &[Row] = &[
     Row::new("registration")
         .help("whether users can register themselves")
-        .takes("open|closed", "open or closed", |config, text| {
-            config.registration_open = match text {
+        .takes("open|closed", "open or closed", |c, text| {
+            c.registration_open = match text {
                 "open" => true,
                 "closed" => false,
                 _ => return None,
@@ -152,7 +150,7 @@ const ACCOUNTS: &[Row] = &[
         .takes(
             "LOG_N,R,P",
             "LOG_N,R,P of at most 256 MiB and some seconds a hash, such as 14,8,5",
-            |config, text| put(&mut config.cost, text.parse().ok()),
+            |c, text| put(&mut c.cost, text.parse().ok()),
         )
         .default("14,8,5"),
     Row::new("login-grace")
@@ -160,7 +158,7 @@ const ACCOUNTS: &[Row] = &[
         .takes(
             "SECONDS",
             "a number of seconds from 1 to 3600",
-            |config, text| put(&mut config.login_grace, seconds(text, 1..=3600)),
+            |c, text| put(&mut c.login_grace, seconds(text, 1..=3600)),
         )
         .default("60"),
     Row::new("login-delay")
@@ -171,19 +169,19 @@ const ACCOUNTS: &[Row] = &[
         .takes(
             "SECONDS",
             "a number of seconds from 0 to 3600",
-            |config, text| put(&mut config.login_delay, seconds(text, 0..=3600)),
+            |c, text| put(&mut c.login_delay, seconds(text, 0..=3600)),
         )
         .default("30"),
     Row::new("register-rate")
         .help("maximum accounts registered from one address per hour; 0 for no limit")
-        .takes("N", COUNT, |config, text| {
-            put(&mut config.register_rate, number(text, 0..=1_000_000))
+        .takes("N", COUNT, |c, text| {
+            put(&mut c.register_rate, number(text, 0..=1_000_000))
         })
         .default("20"),
     Row::new("max-requests")
         .help("maximum unanswered contact requests of one user; 0 for no limit")
-        .takes("N", COUNT, |config, text| {
-            put(&mut config.max_requests, number(text, 0..=1_000_000))
+        .takes("N", COUNT, |c, text| {
+            put(&mut c.max_requests, number(text, 0..=1_000_000))
         })
         .default("100"),
 ];
@@ -191,14 +189,14 @@ const ACCOUNTS: &[Row] = &[
 const LIMITS: &[Row] = &[
     Row::new("max-clients")
         .help("maximum simultaneous connections")
-        .takes("N", "a number from 1 to 1000000", |config, text| {
-            put(&mut config.max_clients, number(text, 1..=1_000_000))
+        .takes("N", "a number from 1 to 1000000", |c, text| {
+            put(&mut c.max_clients, number(text, 1..=1_000_000))
         })
         .default("4096"),
     Row::new("max-per-ip")
         .help("maximum simultaneous connections from one address; 0 for no limit")
-        .takes("N", COUNT, |config, text| {
-            put(&mut config.max_per_ip, number(text, 0..=1_000_000))
+        .takes("N", COUNT, |c, text| {
+            put(&mut c.max_per_ip, number(text, 0..=1_000_000))
         })
         .default("64"),
     Row::new("max-media")
@@ -206,25 +204,25 @@ const LIMITS: &[Row] = &[
         .takes(
             "BYTES",
             "a number of bytes from 1 to 512M, also with K, M or G",
-            |config, text| put(&mut config.max_media, bytes(text, 1..=512 << 20)),
+            |c, text| put(&mut c.max_media, bytes(text, 1..=512 << 20)),
         )
         .default("8M"),
     Row::new("media-quota")
         .help("maximum media of one user on the server; 0 for no limit")
-        .takes("BYTES", SIZE, |config, text| {
-            put(&mut config.media_quota, bytes(text, 0..=1 << 40))
+        .takes("BYTES", SIZE, |c, text| {
+            put(&mut c.media_quota, bytes(text, 0..=1 << 40))
         })
         .default("256M"),
     Row::new("text-quota")
         .help("maximum undelivered text of one sender; 0 for no limit")
-        .takes("BYTES", SIZE, |config, text| {
-            put(&mut config.text_quota, bytes(text, 0..=1 << 40))
+        .takes("BYTES", SIZE, |c, text| {
+            put(&mut c.text_quota, bytes(text, 0..=1 << 40))
         })
         .default("64M"),
     Row::new("max-database")
         .help("store nothing more once the database is this large; 0 for no limit")
-        .takes("BYTES", SIZE, |config, text| {
-            put(&mut config.max_database, bytes(text, 0..=1 << 40))
+        .takes("BYTES", SIZE, |c, text| {
+            put(&mut c.max_database, bytes(text, 0..=1 << 40))
         })
         .default("0"),
     Row::new("max-inflight")
@@ -232,7 +230,7 @@ const LIMITS: &[Row] = &[
         .takes(
             "BYTES",
             "a number of bytes from 64K to 2G, also with K, M or G",
-            |config, text| put(&mut config.max_inflight, bytes(text, 64 << 10..=2 << 30)),
+            |c, text| put(&mut c.max_inflight, bytes(text, 64 << 10..=2 << 30)),
         )
         .default("64M"),
     Row::new("rate")
@@ -240,8 +238,8 @@ const LIMITS: &[Row] = &[
             "messages per second on one connection, after a burst of ten times as many; \
              beyond that it is read more slowly; 0 for no limit",
         )
-        .takes("N", COUNT, |config, text| {
-            put(&mut config.rate, number(text, 0..=1_000_000))
+        .takes("N", COUNT, |c, text| {
+            put(&mut c.rate, number(text, 0..=1_000_000))
         })
         .default("1000"),
 ];

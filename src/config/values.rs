@@ -41,12 +41,10 @@ pub(super) fn listen(addresses: &mut Vec<SocketAddr>, text: &str) -> Option<()> 
     Some(())
 }
 
-/// Reads a number of seconds.
 pub(super) fn seconds(text: &str, range: RangeInclusive<u64>) -> Option<Duration> {
     number(text, range).map(Duration::from_secs)
 }
 
-/// Reads the name of a file.
 pub(super) fn file(text: &str) -> Option<PathBuf> {
     // SQLite would take these for something else than a file.
     let special = text.is_empty() || text == ":memory:";

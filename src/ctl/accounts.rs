@@ -10,20 +10,15 @@ use zeroize::Zeroizing;
 
 use super::terminal;
 use super::{CommandResult, Failure, await_server};
-use crate::auth::names;
-use crate::auth::names::Username;
+use crate::auth::names::{self, Username};
 use crate::auth::passwords::Hasher;
 use crate::ctl::call::Call;
-use crate::protocol::request;
-use crate::protocol::request::GENDER_MAX;
+use crate::protocol::request::{self, GENDER_MAX};
 use crate::sanitize;
 use crate::store::admin::access::AdminAccess;
-use crate::store::admin::orders;
-use crate::store::admin::orders::Order;
-use crate::store::admin::queries;
-use crate::store::admin::queries::{Details, Listed};
-use crate::store::users;
-use crate::store::users::{Account, NewAccount};
+use crate::store::admin::orders::{self, Order};
+use crate::store::admin::queries::{self, Details, Listed};
+use crate::store::users::{self, Account, NewAccount};
 
 /// Whether the protocol would take this address.
 pub(super) fn is_email(text: &str) -> bool {
@@ -234,7 +229,6 @@ fn new_name(name: &str) -> Result<Username, Failure> {
         .map_err(|fault| Failure::Refused(format!("{name:?} is not allowed as a name: {fault}")))
 }
 
-/// Asks for a password and hashes it.
 fn hashed(call: &Call) -> Result<String, Failure> {
     let given = terminal::new_password(call.password_file.as_deref())?;
     let password: Zeroizing<String> = names::password(&given)

@@ -5,14 +5,12 @@ use std::path::PathBuf;
 use super::{Failure, service};
 use crate::auth::passwords::Cost;
 
-/// The name of the program.
 pub(super) const PROGRAM: &str = "plauschctl";
 
 /// Where the database is when neither an option, the environment nor the settings of the installed
 /// service say so: that of `plauschd` started here, or else that of the service.
 const DATABASES: [&str; 2] = ["plausch.db", "/var/lib/plausch/plausch.db"];
 
-/// What one call is to do.
 #[derive(Debug, Default)]
 pub(crate) struct Call {
     pub(super) database: Option<PathBuf>,
@@ -43,7 +41,6 @@ impl Call {
         Ok(())
     }
 
-    /// The database file.
     pub(super) fn database(&self) -> PathBuf {
         self.database
             .clone()
@@ -51,7 +48,6 @@ impl Call {
     }
 }
 
-/// The database of a call that names none.
 fn usual_database() -> Result<PathBuf, Failure> {
     if let Some(path) = std::env::var_os(service::VARIABLE).filter(|path| !path.is_empty()) {
         return Ok(path.into());

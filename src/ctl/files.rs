@@ -5,8 +5,7 @@ use std::path::Path;
 use super::{CommandResult, Failure, statistics};
 use crate::ctl::call::{Call, PROGRAM};
 use crate::ctl::terminal::Progress;
-use crate::store::admin::copy;
-use crate::store::admin::copy::CopyError;
+use crate::store::admin::copy::{self, CopyError};
 use crate::store::admin::salvage as store_salvage;
 
 pub(super) fn backup(call: &Call) -> CommandResult {
@@ -82,7 +81,6 @@ fn size_of(path: &Path) -> String {
     statistics::size(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
-/// Names the file that the error is about.
 fn failure(error: CopyError, source: &Path, target: &Path) -> Failure {
     match error {
         CopyError::Source(error) => Failure::Store(source.to_owned(), error),

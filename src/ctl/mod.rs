@@ -36,13 +36,10 @@ type CommandResult = Result<String, Failure>;
 #[derive(Debug)]
 enum Failure {
     Usage(UsageError),
-    /// It cannot be done.
     Refused(String),
-    /// The database of the call cannot be used.
     Database(StoreError),
     /// This database, or copy, cannot be used.
     Store(PathBuf, StoreError),
-    /// Standard input or output failed.
     Io(io::Error),
     /// `check` found faults, which belong on stdout.
     Found(String),

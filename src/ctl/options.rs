@@ -63,7 +63,6 @@ fn find(free: &[String]) -> Result<(&'static CommandRow, &[String]), UsageError>
     }))
 }
 
-/// The text of `--help`.
 fn help() -> String {
     let mut text = format!(
         "Usage: {PROGRAM} [OPTION]... COMMAND [ARGUMENT]...\n\

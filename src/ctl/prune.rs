@@ -11,8 +11,7 @@ use super::{CommandResult, Failure, await_server};
 use crate::ctl::call::Call;
 use crate::options::UsageError;
 use crate::store::admin::access::AdminAccess;
-use crate::store::admin::orders;
-use crate::store::admin::orders::Order;
+use crate::store::admin::orders::{self, Order};
 use crate::store::admin::queries;
 use crate::store::removal::retention;
 

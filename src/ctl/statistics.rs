@@ -66,7 +66,6 @@ pub(super) fn check(call: &Call) -> CommandResult {
     }
 }
 
-/// A number of bytes for people.
 pub(super) fn size(bytes: i64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1 << 10 {

@@ -7,8 +7,7 @@ use zeroize::Zeroizing;
 
 use super::Failure;
 use crate::ctl::call::PROGRAM;
-use crate::secrets;
-use crate::secrets::SecretError;
+use crate::secrets::{self, SecretError};
 
 /// Reads a new password from the first line of the named file, or of standard input if that is no
 /// terminal; otherwise prompts for it twice without echo.
@@ -68,7 +67,6 @@ impl Progress {
         }
     }
 
-    /// Replaces what was shown before.
     pub(super) fn show(&mut self, text: String) {
         if self.shown && text != self.last {
             // Progress that cannot be shown is no reason to fail.

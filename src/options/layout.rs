@@ -2,7 +2,6 @@
 
 use super::{CommandLine, NO_TLS, OptionRow};
 
-/// The maximum width of a line.
 pub(crate) const WIDTH: usize = 80;
 
 impl<C> OptionRow<C> {

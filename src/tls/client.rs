@@ -60,9 +60,6 @@ impl std::error::Error for ConnectError {}
 
 impl Trust {
     /// Whoever the operating system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` change that.
-    ///
-    /// # Errors
-    /// When there is nobody.
     pub fn system() -> Result<Trust, ConnectError> {
         let mut roots = RootCertStore::empty();
         // Systems hold a few that cannot be read; the others do.
@@ -74,12 +71,9 @@ impl Trust {
     }
 
     /// Only those whose certificates are in the file, as PEM.
-    ///
-    /// # Errors
-    /// When the file cannot be used.
     pub fn file(path: &Path) -> Result<Trust, ConnectError> {
         let unusable = |why: String| ConnectError::Trust(path.to_owned(), why);
-        let certificates = files::read(path, Wanted::Certificates)
+        let certificates = files::read(path, Wanted::Certificate)
             .map_err(|fault| unusable(fault.to_string()))?
             .certificates;
         if certificates.iter().all(is_of_a_server) {
@@ -128,9 +122,6 @@ pub struct Stream {
 impl Stream {
     /// Makes the handshake on a fresh connection, whose time-outs hold for each step of it. The
     /// server has to prove that it is `name`, a host name or an address.
-    ///
-    /// # Errors
-    /// See [`ConnectError`].
     pub fn begin(socket: TcpStream, name: &str, trust: &Trust) -> Result<Stream, ConnectError> {
         let server = ServerName::try_from(name.to_owned())
             .map_err(|_| ConnectError::Name(name.to_owned()))?;
@@ -171,9 +162,6 @@ impl Stream {
     }
 
     /// Says in order that nothing more will be sent. What the server still sends can be read.
-    ///
-    /// # Errors
-    /// When the connection has gone.
     pub fn finish(&self) -> io::Result<()> {
         let mut sealed = self.sealed.lock();
         sealed.clear();

@@ -16,22 +16,10 @@ use zeroize::Zeroizing;
 /// The largest file that is read, in bytes: the certificates that a system trusts are 0.25 MB.
 const LARGEST: usize = 16 << 20;
 
-/// What is in a file.
 #[derive(Default)]
 pub(super) struct Contents {
-    /// Its certificates, in the file's order.
     pub certificates: Vec<CertificateDer<'static>>,
-    /// Its private keys, in the file's order.
     pub keys: Vec<PrivateKeyDer<'static>>,
-}
-
-/// What a file is read for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// At least one certificate.
-    Certificates,
-    /// At least one private key.
-    Keys,
 }
 
 /// Why a file cannot be used. The words end with what to do.
@@ -42,7 +30,7 @@ pub enum Fault {
     /// It is no file of certificates: larger than 16 MiB.
     TooLarge,
     /// Nothing but space is in it.
-    Empty(Absent),
+    Empty(Wanted),
     /// It is binary: one certificate (DER).
     DerCertificate,
     /// It is binary: one private key (DER).
@@ -76,25 +64,25 @@ pub enum Fault {
     /// The private key is of DSA, which TLS has given up.
     Dsa,
     /// It has sections of other kinds only.
-    Nothing(Absent),
+    Nothing(Wanted),
     /// There is no section in it at all.
-    NotPem(Absent),
+    NotPem(Wanted),
 }
 
-/// What was looked for.
+/// What a file is read for: at least one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Absent {
+pub enum Wanted {
     /// A certificate.
     Certificate,
     /// A private key.
     Key,
 }
 
-impl fmt::Display for Absent {
+impl fmt::Display for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Absent::Certificate => "certificate",
-            Absent::Key => "private key",
+            Wanted::Certificate => "certificate",
+            Wanted::Key => "private key",
         })
     }
 }
@@ -174,53 +162,36 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What a section says about why there is nothing of what is wanted; `None` if it says nothing.
-type Judge = fn(Wanted) -> Option<Fault>;
-
 /// The sections that say why there is nothing of use, by what stands between BEGIN and the dashes.
-const LABELS: &[(&str, Judge)] = &[
-    ("ENCRYPTED PRIVATE KEY", |wanted| {
-        Some(match wanted {
-            Wanted::Keys => Fault::Encrypted,
-            Wanted::Certificates => Fault::KeyForCertificate,
-        })
-    }),
-    ("OPENSSH PRIVATE KEY", |wanted| {
-        Some(match wanted {
-            Wanted::Keys => Fault::OpensshKey,
-            Wanted::Certificates => Fault::KeyForCertificate,
-        })
-    }),
-    ("DSA PRIVATE KEY", |wanted| {
-        Some(match wanted {
-            Wanted::Keys => Fault::Dsa,
-            Wanted::Certificates => Fault::KeyForCertificate,
-        })
-    }),
-    ("TRUSTED CERTIFICATE", |wanted| {
-        Some(match wanted {
-            Wanted::Keys => Fault::CertificateForKey,
-            Wanted::Certificates => Fault::OpensslTrusted,
-        })
-    }),
-    ("PKCS7", |wanted| {
-        (wanted == Wanted::Certificates).then_some(Fault::Pkcs7)
-    }),
-    ("CERTIFICATE REQUEST", |wanted| {
-        (wanted == Wanted::Certificates).then_some(Fault::Request)
-    }),
-    ("NEW CERTIFICATE REQUEST", |wanted| {
-        (wanted == Wanted::Certificates).then_some(Fault::Request)
-    }),
-    ("PUBLIC KEY", |wanted| {
-        (wanted == Wanted::Keys).then_some(Fault::PublicKey)
-    }),
+const LABELS: [&str; 8] = [
+    "ENCRYPTED PRIVATE KEY",
+    "OPENSSH PRIVATE KEY",
+    "DSA PRIVATE KEY",
+    "TRUSTED CERTIFICATE",
+    "PKCS7",
+    "CERTIFICATE REQUEST",
+    "NEW CERTIFICATE REQUEST",
+    "PUBLIC KEY",
 ];
 
+/// What a section says about why there is nothing of what is wanted; `None` if it says nothing.
+fn judged(label: &str, wanted: Wanted) -> Option<Fault> {
+    use Wanted::{Certificate, Key};
+    Some(match (label, wanted) {
+        ("ENCRYPTED PRIVATE KEY", Key) => Fault::Encrypted,
+        ("OPENSSH PRIVATE KEY", Key) => Fault::OpensshKey,
+        ("DSA PRIVATE KEY", Key) => Fault::Dsa,
+        (label, Certificate) if label.ends_with(" PRIVATE KEY") => Fault::KeyForCertificate,
+        ("TRUSTED CERTIFICATE", Key) => Fault::CertificateForKey,
+        ("TRUSTED CERTIFICATE", Certificate) => Fault::OpensslTrusted,
+        ("PKCS7", Certificate) => Fault::Pkcs7,
+        ("CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST", Certificate) => Fault::Request,
+        ("PUBLIC KEY", Key) => Fault::PublicKey,
+        _ => return None,
+    })
+}
+
 /// Reads a file, in which there has to be what is wanted; anything else may be there too.
-///
-/// # Errors
-/// See [`Fault`].
 pub(super) fn read(path: &Path, wanted: Wanted) -> Result<Contents, Fault> {
     let mut bytes = Zeroizing::new(Vec::new());
     File::open(path)
@@ -248,8 +219,8 @@ fn parse(bytes: &[u8], wanted: Wanted) -> Result<Contents, Fault> {
         }
     }
     let enough = match wanted {
-        Wanted::Certificates => !contents.certificates.is_empty(),
-        Wanted::Keys => !contents.keys.is_empty(),
+        Wanted::Certificate => !contents.certificates.is_empty(),
+        Wanted::Key => !contents.keys.is_empty(),
     };
     if enough {
         Ok(contents)
@@ -275,12 +246,8 @@ fn why_broken(error: &pem::Error, bytes: &[u8]) -> Fault {
 
 /// Says of a file without what is wanted what it holds instead.
 fn why_nothing(bytes: &[u8], wanted: Wanted, contents: &Contents) -> Fault {
-    let absent = match wanted {
-        Wanted::Certificates => Absent::Certificate,
-        Wanted::Keys => Absent::Key,
-    };
     if bytes.trim_ascii().is_empty() {
-        return Fault::Empty(absent);
+        return Fault::Empty(wanted);
     }
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Fault::Utf16;
@@ -288,10 +255,10 @@ fn why_nothing(bytes: &[u8], wanted: Wanted, contents: &Contents) -> Fault {
     if let Some(fault) = binary(bytes) {
         return fault;
     }
-    for (label, fault) in LABELS {
+    for label in LABELS {
         let begin = format!("-----BEGIN {label}-----");
         if lines(bytes).any(|line| line == begin.as_bytes())
-            && let Some(fault) = fault(wanted)
+            && let Some(fault) = judged(label, wanted)
         {
             return fault;
         }
@@ -300,14 +267,14 @@ fn why_nothing(bytes: &[u8], wanted: Wanted, contents: &Contents) -> Fault {
         return Fault::Lines;
     }
     match wanted {
-        Wanted::Certificates if !contents.keys.is_empty() => return Fault::KeyForCertificate,
-        Wanted::Keys if !contents.certificates.is_empty() => return Fault::CertificateForKey,
+        Wanted::Certificate if !contents.keys.is_empty() => return Fault::KeyForCertificate,
+        Wanted::Key if !contents.certificates.is_empty() => return Fault::CertificateForKey,
         _ => {}
     }
     if lines(bytes).any(|line| line.starts_with(b"-----BEGIN ")) {
-        Fault::Nothing(absent)
+        Fault::Nothing(wanted)
     } else {
-        Fault::NotPem(absent)
+        Fault::NotPem(wanted)
     }
 }
 

@@ -11,7 +11,6 @@ use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, Error, KeyUsage, anchor_from_
 
 use super::words;
 
-/// A certificate that ends within this time is named.
 const SOON: Duration = Duration::from_secs(14 * DAY);
 
 const DAY: u64 = 24 * 3_600;
@@ -126,7 +125,6 @@ impl fmt::Display for About {
     }
 }
 
-/// From when to when a certificate is valid, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Validity {
     from: u64,
@@ -241,7 +239,6 @@ pub(super) fn findings(chain: &[CertificateDer<'_>]) -> Vec<Finding> {
     found
 }
 
-/// Whether a certificate is a CA's.
 pub(super) fn is_ca(certificate: &EndEntityCert<'_>) -> bool {
     let Ok(validity) = validity(certificate) else {
         return false;
@@ -355,23 +352,9 @@ mod tests {
 
     #[test]
     fn the_end_is_told_once_a_day() {
+        let until = |to| Validity { from: 0, to };
         let mut calendar = Calendar {
-            validities: vec![
-                (
-                    1,
-                    Validity {
-                        from: 0,
-                        to: 400 * DAY,
-                    },
-                ),
-                (
-                    2,
-                    Validity {
-                        from: 0,
-                        to: 100 * DAY,
-                    },
-                ),
-            ],
+            validities: vec![(1, until(400 * DAY)), (2, until(100 * DAY))],
             said: None,
         };
         let start = Instant::now();

@@ -56,9 +56,6 @@ impl Channel {
     }
 
     /// Moves text that has come to `buffer`.
-    ///
-    /// # Errors
-    /// When what came breaks the protocol. [`Channel::seal`] then gives what tells the peer so.
     pub fn take(&self, buffer: &mut [u8]) -> io::Result<Taken> {
         let mut state = self.0.lock();
         loop {
@@ -79,9 +76,6 @@ impl Channel {
 
     /// Takes what has come from the socket; true when something is to be answered at once, which
     /// [`Channel::seal`] gives.
-    ///
-    /// # Errors
-    /// As those of [`Channel::take`].
     pub fn feed(&self, bytes: &[u8]) -> io::Result<bool> {
         let mut state = self.0.lock();
         state.feed(bytes)?;
@@ -96,9 +90,6 @@ impl Channel {
 
     /// Appends to `out` what is to go over the socket: first whatever the session itself has to
     /// say, then `text`. It has to go there before anything that is sealed later.
-    ///
-    /// # Errors
-    /// When the session has ended.
     pub fn seal(&self, text: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
         let mut state = self.0.lock();
         let mut rest = text;
@@ -140,7 +131,6 @@ impl State {
         Ok(())
     }
 
-    /// Whether no text waits to be taken.
     fn unread_is_empty(&mut self) -> bool {
         use std::io::BufRead;
         let mut reader = self.connection.reader();

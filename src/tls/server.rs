@@ -26,7 +26,6 @@ pub struct Identity {
     held: Mutex<Held>,
 }
 
-/// What was read last.
 struct Held {
     config: Arc<ServerConfig>,
     calendar: Calendar,
@@ -106,9 +105,6 @@ fn shown(path: &Path) -> String {
 
 impl Identity {
     /// Reads a chain of certificates, the server's own first, and its private key, both as PEM.
-    ///
-    /// # Errors
-    /// See [`FileError`].
     pub fn load(certificate: &Path, key: &Path) -> Result<Identity, FileError> {
         let held = read(certificate, key)?;
         Ok(Identity {
@@ -119,9 +115,6 @@ impl Identity {
     }
 
     /// Reads the files again, for connections that come from now on.
-    ///
-    /// # Errors
-    /// See [`FileError`]; what held before holds on.
     pub fn reload(&self) -> Result<(), FileError> {
         let held = read(&self.certificate, &self.key)?;
         *self.held.lock() = held;
@@ -177,9 +170,6 @@ impl Identity {
     }
 
     /// The server's end of a new connection. The handshake begins when something comes.
-    ///
-    /// # Errors
-    /// None that an operator could cause.
     pub fn begin(&self) -> std::io::Result<Channel> {
         let config = Arc::clone(&self.held.lock().config);
         match ServerConnection::new(config) {
@@ -201,8 +191,8 @@ fn read(certificate: &Path, key: &Path) -> Result<Held, FileError> {
     let files::Contents {
         certificates: chain,
         keys: beside,
-    } = file(certificate, Wanted::Certificates)?;
-    let keys = file(key, Wanted::Keys)?.keys;
+    } = file(certificate, Wanted::Certificate)?;
+    let keys = file(key, Wanted::Key)?.keys;
     let other_keys = keys.len() - 1;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let key_provider = provider.key_provider;

@@ -37,19 +37,16 @@ impl Engine {
     }
 
     pub(super) fn ask_chat_names(&mut self) {
-        self.request(
-            &Request::RequestChatList {},
-            RequestKind::ChatNames,
-            |engine, answer| {
-                // Also without a list: a message is worth more than a name.
-                let _ = engine.take_chats(answer);
-                while engine.is_online()
-                    && let Some(push) = engine.arrivals.unnamed.pop_front()
-                {
-                    engine.show_push(push);
-                }
-            },
-        );
+        let chats = Request::RequestChatList {};
+        self.request(&chats, RequestKind::ChatNames, |engine, answer| {
+            // Also without a list: a message is worth more than a name.
+            let _ = engine.take_chats(answer);
+            while engine.is_online()
+                && let Some(push) = engine.arrivals.unnamed.pop_front()
+            {
+                engine.show_push(push);
+            }
+        });
     }
 
     fn show_push(&mut self, push: PushPacket<'static>) {
@@ -105,7 +102,6 @@ impl Engine {
         });
     }
 
-    /// Confirms what has been shown.
     pub(super) fn confirm_shown(&mut self) {
         if !self.is_online() {
             return;

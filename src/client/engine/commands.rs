@@ -154,46 +154,37 @@ impl Engine {
         let what = format!("no chat with {name}");
         let asker = Asker::new(format!("/chat {name}"), what, waiter);
         let request = Request::ChatCreate { contact };
-        self.send(
-            &request,
-            RequestKind::Opening,
-            |engine, answer| match answer.map(ServerAnswer::ok) {
-                Some(Ok(())) => engine.find_opened(name, asker),
-                Some(Err(answer)) => {
-                    engine.refused(asker, &answer);
-                    engine.run_deferred(false);
-                }
-                None => engine.opening_lost(asker),
-            },
-        );
+        let then = |engine: &mut Engine, answer: Option<_>| match answer.map(ServerAnswer::ok) {
+            Some(Ok(())) => engine.find_opened(name, asker),
+            Some(Err(answer)) => {
+                engine.refused(asker, &answer);
+                engine.run_deferred(false);
+            }
+            None => engine.opening_lost(asker),
+        };
+        self.send(&request, RequestKind::Opening, then);
     }
 
     /// Goes to a chat that was created. `217` does not say the ChatID; the list does.
     fn find_opened(&mut self, name: String, asker: Asker) {
-        let opening = RequestKind::Opening;
-        self.send(
-            &Request::RequestChatList {},
-            opening,
-            move |engine, answer| {
-                let Some(answer) = answer else {
-                    return engine.opening_lost(asker);
-                };
-                let listed = engine.take_chats(answer);
-                // By its name alone. Any other guess could send what follows to somebody else.
-                let found = engine.roster.chat_with(&name);
-                match found {
-                    Some(chat) => engine.go_to(chat),
-                    None => {
-                        let unlisted = "it is not in the list; /chats shows what is".to_owned();
-                        let answer = listed
-                            .err()
-                            .unwrap_or(ServerAnswer::Refused(Some(unlisted)));
-                        engine.refused(asker, &answer);
-                    }
+        let chats = Request::RequestChatList {};
+        self.send(&chats, RequestKind::Opening, move |engine, answer| {
+            let Some(answer) = answer else {
+                return engine.opening_lost(asker);
+            };
+            let listed = engine.take_chats(answer);
+            // By its name alone. Any other guess could send what follows to somebody else.
+            let found = engine.roster.chat_with(&name);
+            match found {
+                Some(chat) => engine.go_to(chat),
+                None => {
+                    let unlisted = "it is not in the list; /chats shows what is".to_owned();
+                    let unlisted = ServerAnswer::Refused(Some(unlisted));
+                    engine.refused(asker, &listed.err().unwrap_or(unlisted));
                 }
-                engine.run_deferred(found.is_some());
-            },
-        );
+            }
+            engine.run_deferred(found.is_some());
+        });
     }
 
     fn opening_lost(&mut self, asker: Asker) {
@@ -201,7 +192,6 @@ impl Engine {
         self.unanswered(asker);
     }
 
-    /// Makes a chat the current one.
     fn go_to(&mut self, chat: i64) {
         self.set_current(Some(chat));
         if let Some(entry) = self.roster.chats.get_mut(&chat) {
@@ -239,18 +229,15 @@ impl Engine {
 
     fn list_contacts(&mut self, waiter: Waiter) {
         let asker = Asker::new("/contacts", "no list", waiter);
-        self.ask(
-            &Request::RequestOwnContactList {},
-            asker,
-            |engine, answer| {
-                engine.take_contacts(answer)?;
-                let contacts = engine.roster.contacts.iter();
-                let lines = contacts.map(|name| format!("  {name}")).collect();
-                let none = "no contacts yet; /people shows who is here, /add NAME asks";
-                engine.list("contacts", lines, none);
-                Ok(())
-            },
-        );
+        let request = Request::RequestOwnContactList {};
+        self.ask(&request, asker, |engine, answer| {
+            engine.take_contacts(answer)?;
+            let contacts = engine.roster.contacts.iter();
+            let lines = contacts.map(|name| format!("  {name}")).collect();
+            let none = "no contacts yet; /people shows who is here, /add NAME asks";
+            engine.list("contacts", lines, none);
+            Ok(())
+        });
     }
 
     fn list_people(&mut self, waiter: Waiter) {

@@ -10,10 +10,8 @@ use crate::client::answers::HistoryLine;
 use crate::client::options::Exit;
 use crate::client::outbox::OutgoingMessage;
 
-/// Something to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
-    /// A message arrived.
     Message {
         message: HistoryLine,
         /// `None` in the current chat; else how many of its messages are unread.
@@ -25,15 +23,17 @@ pub(crate) enum Output {
         kind: Option<String>,
         size: usize,
     },
-    /// Somebody asks to be a contact, or agreed.
-    Contact { name: String, agreed: bool },
-    /// A message of the history.
+    Contact {
+        name: String,
+        agreed: bool,
+    },
     Past(HistoryLine),
-    /// A list for people.
-    List { heading: String, lines: Vec<String> },
+    List {
+        heading: String,
+        lines: Vec<String>,
+    },
     /// Something good to know.
     Note(String),
-    /// Something that went wrong.
     Problem(String),
     /// A message that was not sent, or not for certain.
     Unsent {
@@ -43,7 +43,10 @@ pub(crate) enum Output {
     /// An unconfirmed message turned out to be stored.
     Stored(OutgoingMessage),
     /// A packet without its line end, for `--raw`.
-    Raw { sent: bool, line: Vec<u8> },
+    Raw {
+        sent: bool,
+        line: Vec<u8>,
+    },
 }
 
 /// Whoever shows what the engine tells. Called in the engine's thread.
@@ -52,12 +55,10 @@ pub(crate) trait Frontend: Send {
     /// among the unshown. Must not wait for the user, who may be waiting for the engine.
     fn show(&mut self, output: Output) -> ControlFlow<Exit>;
 
-    /// How many of the last things are not on the screen yet.
     fn unshown(&self) -> usize {
         0
     }
 
-    /// What holds up the network while too many are not.
     fn backpressure(&self) -> Backpressure {
         Backpressure::default()
     }
@@ -77,7 +78,6 @@ impl Backpressure {
         *self.0.0.lock()
     }
 
-    /// Waits until it is off.
     pub(crate) fn wait(&self) {
         self.0.1.wait_while(&mut self.0.0.lock(), |on| *on);
     }

@@ -15,12 +15,10 @@ const QUIT_PATIENCE: Duration = Duration::from_secs(10);
 const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Engine {
-    /// Takes the command to begin leaving.
     pub(super) fn quit(&mut self, waiter: Waiter) {
         self.quitting = Some((Instant::now() + QUIT_PATIENCE, waiter));
     }
 
-    /// Leaves, if it is time to.
     pub(super) fn look_at_quitting(&mut self, now: Instant) {
         let is_online = self.is_online();
         let is_done = self.outbox.is_empty() && self.deferred.is_empty() && !self.is_busy();
@@ -56,7 +54,6 @@ impl Engine {
         }
     }
 
-    /// Whether somebody waits for something that is under way.
     fn is_busy(&self) -> bool {
         self.session.errand.is_some()
             || self.is_pending(&[

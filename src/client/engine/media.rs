@@ -18,19 +18,15 @@ const CACHE_MAX: usize = 32 << 20;
 /// Media that wait for their probe; beyond that, their type and size stay unknown.
 const TO_PROBE_MAX: usize = 32;
 
-/// What is known of media, by MediaID.
 #[derive(Default)]
 pub(super) struct MediaCache {
-    /// To be fetched for their type and size.
     to_probe: VecDeque<i64>,
-    /// Type and size.
     facts: HashMap<i64, (Option<String>, usize)>,
     /// The media themselves, oldest first.
     texts: VecDeque<(i64, String)>,
 }
 
 impl Engine {
-    /// Shows type and size, if they are known.
     pub(super) fn show_media(&mut self, media: i64) -> bool {
         let Some((kind, size)) = self.media.facts.get(&media).cloned() else {
             return false;

@@ -59,14 +59,11 @@ const TICK: Duration = Duration::from_millis(250);
 /// How often a connection is looked at otherwise.
 const SLOW_TICK: Duration = Duration::from_secs(5);
 
-/// What the engine is to do by itself.
 #[derive(Clone, Debug)]
 pub(crate) struct EngineOptions {
     pub(crate) address: Address,
     pub(crate) security: Security,
-    /// Whether to show packets.
     pub(crate) raw: bool,
-    /// Whether to fetch media as they arrive.
     pub(crate) fetch_media: bool,
     /// Whether to show what arrives, and confirm it to the server. If not, it comes again.
     pub(crate) listens: bool,
@@ -74,16 +71,13 @@ pub(crate) struct EngineOptions {
     pub(crate) strict: bool,
     /// Whether the first thing that goes wrong decides the exit code, if all else goes well.
     pub(crate) remembers: bool,
-    /// When to end at the latest.
     pub(crate) deadline: Option<Instant>,
 }
 
-/// What the engine is told.
 pub(crate) enum EngineInput {
     Command(Command, Waiter),
     /// What became of the attempt with this number.
     Connected(u64, Result<Arc<dyn Link>, String>),
-    /// Something happened on the connection with this number.
     Network(u64, ConnectionEvent),
     /// Something went wrong before it came to be a command.
     Wrong(Exit),
@@ -91,7 +85,6 @@ pub(crate) enum EngineInput {
     Shown,
 }
 
-/// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CommandOutcome {
     /// Carried out, or it goes on by itself.
@@ -100,7 +93,6 @@ pub(crate) enum CommandOutcome {
     Refused(Option<Status>),
     /// It needs a connection, and there is none. That has been shown.
     Unreachable,
-    /// The engine has ended.
     Ended(Exit),
 }
 
@@ -123,7 +115,6 @@ impl Waiter {
     }
 }
 
-/// See the module.
 pub(crate) struct Engine {
     front: Box<dyn Frontend>,
     options: EngineOptions,
@@ -138,7 +129,6 @@ pub(crate) struct Engine {
     arrivals: Arrivals,
     media: MediaCache,
     transfers: Transfers,
-    /// How many outputs were shown.
     shown: u64,
     /// Commands that wait for the first login, or until a chat is open.
     deferred: VecDeque<(Command, Waiter)>,
@@ -146,13 +136,11 @@ pub(crate) struct Engine {
     crowded: Waiter,
     /// Leaving, when all is acknowledged or at that time.
     quitting: Option<(Instant, Waiter)>,
-    /// The first thing that went wrong.
     wrong: Option<Exit>,
     ended: Option<Exit>,
 }
 
 impl Engine {
-    /// An engine that does nothing before it runs, and the way to tell it something.
     pub(crate) fn new(
         front: impl Frontend + 'static,
         options: EngineOptions,
@@ -181,12 +169,10 @@ impl Engine {
         (engine, outlet)
     }
 
-    /// What the terminal may know.
     pub(crate) fn names(&self) -> KnownNames {
         self.roster.names.clone()
     }
 
-    /// Runs until the user or whoever looks on wants an end.
     pub(crate) fn run(mut self) -> Exit {
         self.connect();
         let exit = loop {
@@ -215,7 +201,6 @@ impl Engine {
         exit
     }
 
-    /// How long nothing needs to be done by itself.
     fn pause(&self) -> Duration {
         let large = self.transfers.is_uploading() || self.awaits_media();
         let phase_ends = match self.session.phase {
@@ -231,7 +216,6 @@ impl Engine {
         })
     }
 
-    /// Whatever is due by now, whoever caused it.
     fn look_around(&mut self) {
         let now = Instant::now();
         if self.inbox.is_empty() {
@@ -288,14 +272,12 @@ impl Engine {
         }
     }
 
-    /// Goes to a chat, or to none.
     fn set_current(&mut self, chat: Option<i64>) {
         self.current = chat;
         let name = chat.map(|chat| self.roster.partner(chat));
         self.roster.names.set_current(name);
     }
 
-    /// Forgets the connection, and gives the requests that were in flight.
     fn drop_connection(&mut self) -> Vec<PendingRequest> {
         self.session.connection = None;
         // What still comes from it is not for us any more.

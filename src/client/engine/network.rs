@@ -13,15 +13,13 @@ use crate::auth::names;
 use crate::client::answers::{Incoming, ServerAnswer};
 use crate::client::command::Command;
 use crate::client::connection::{ConnectionEvent, ServerConnection};
-use crate::client::link;
-use crate::client::link::Link;
+use crate::client::link::{self, Link};
 use crate::client::options::Exit;
 use crate::protocol::{Request, Status};
 
 /// The pause before the first new attempt, doubled by each.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// After so long without a sign of life the server is asked for one.
@@ -39,17 +37,14 @@ const NOTHING: Request<'static> = Request::Received {
     timestamp: 0,
 };
 
-/// The connection, and what the client needs to get another one.
 #[derive(Default)]
 pub(super) struct ClientSession {
     pub(super) phase: SessionPhase,
     pub(super) connection: Option<ServerConnection>,
     /// Grows with each attempt, so that news of an older connection are known as such.
     pub(super) number: u64,
-    /// Attempts since the last login.
     attempts: u32,
     pub(super) credentials: Option<(String, Zeroizing<String>)>,
-    /// A login or registration that waits for a connection.
     pub(super) errand: Option<(Command, Waiter)>,
     pub(super) was_online: bool,
 }
@@ -61,11 +56,8 @@ pub(super) enum SessionPhase {
     Idle,
     /// No connection; the next attempt is due then.
     Waiting(Instant),
-    /// An attempt is being made.
     Connecting,
-    /// Connected, not logged in.
     Guest,
-    /// Waiting for `212`.
     LoggingIn,
     Online,
     /// Said good-bye; gone at that time at the latest.
@@ -77,7 +69,6 @@ fn no_thread(error: &io::Error) -> String {
 }
 
 impl Engine {
-    /// Begins an attempt.
     pub(super) fn connect(&mut self) {
         self.session.number += 1;
         self.session.phase = SessionPhase::Connecting;
@@ -205,15 +196,12 @@ impl Engine {
             password: password.as_str().into(),
         };
         self.request(&NOTHING, RequestKind::Background, |_, _| {});
-        self.send(
-            &login,
-            RequestKind::Foreground,
-            |engine, answer| match answer {
-                Some(ServerAnswer::Login(Status::Ok, name)) => engine.logged_in(name),
-                Some(answer) => engine.login_refused(answer, waiter),
-                None => waiter.tell(CommandOutcome::Unreachable),
-            },
-        );
+        let then = |engine: &mut Engine, answer| match answer {
+            Some(ServerAnswer::Login(Status::Ok, name)) => engine.logged_in(name),
+            Some(answer) => engine.login_refused(answer, waiter),
+            None => waiter.tell(CommandOutcome::Unreachable),
+        };
+        self.send(&login, RequestKind::Foreground, then);
     }
 
     fn logged_in(&mut self, name: String) {
@@ -227,22 +215,16 @@ impl Engine {
         });
         self.ask_chat_names();
         let background = RequestKind::Background;
-        self.request(
-            &Request::RequestOwnContactList {},
-            background,
-            |engine, answer| {
-                let _ = engine.take_contacts(answer);
-            },
-        );
+        let contacts = Request::RequestOwnContactList {};
+        self.request(&contacts, background, |engine, answer| {
+            let _ = engine.take_contacts(answer);
+        });
         // All users are for TAB alone, and may be many: once is enough.
         if is_first && !self.options.strict {
-            self.request(
-                &Request::RequestContactList {},
-                background,
-                |engine, answer| {
-                    let _ = engine.take_people(answer);
-                },
-            );
+            let people = Request::RequestContactList {};
+            self.request(&people, background, |engine, answer| {
+                let _ = engine.take_people(answer);
+            });
         }
         self.look_up_unconfirmed();
         self.run_deferred(true);
@@ -286,7 +268,6 @@ impl Engine {
         }
     }
 
-    /// Whether the server is still there.
     pub(super) fn look_at_connection(&mut self, now: Instant) {
         let Some(connection) = &mut self.session.connection else {
             return;
@@ -309,7 +290,6 @@ impl Engine {
         }
     }
 
-    /// The connection is gone.
     pub(super) fn lose(&mut self, reason: &str) {
         let requests = self.drop_connection();
         if let SessionPhase::Leaving(_, exit) = self.session.phase {

@@ -25,7 +25,6 @@ pub(super) enum RequestKind {
     Opening,
 }
 
-/// A request in flight.
 pub(super) struct PendingRequest {
     pub(super) kind: RequestKind,
     pub(super) then: Continuation,
@@ -133,7 +132,6 @@ impl Engine {
         asker.waiter.tell(CommandOutcome::Refused(status));
     }
 
-    /// The connection was lost before the answer.
     pub(super) fn unanswered(&mut self, asker: Asker) {
         if !asker.typed.is_empty() {
             let lost = "the connection was lost; look, and repeat it";
@@ -154,13 +152,11 @@ impl Engine {
         self.await_media();
     }
 
-    /// Whether a request of one of these kinds is in flight.
     pub(super) fn is_pending(&self, kinds: &[RequestKind]) -> bool {
         let mut pending = self.pending.waiting();
         pending.any(|request| kinds.contains(&request.kind))
     }
 
-    /// Whether a reply with media is awaited.
     pub(super) fn awaits_media(&self) -> bool {
         self.is_pending(&[RequestKind::Probe, RequestKind::Download])
     }
@@ -181,13 +177,11 @@ impl ServerAnswer {
         *self == ServerAnswer::Status(Status::Ok)
     }
 
-    /// Nothing if it is the status 400, else the answer.
     pub(super) fn ok(self) -> Result<(), ServerAnswer> {
         if self.is_ok() { Ok(()) } else { Err(self) }
     }
 }
 
-/// Why something was refused, for people.
 pub(super) fn why(answer: &ServerAnswer) -> String {
     let (text, code) = match answer {
         ServerAnswer::Status(status) | ServerAnswer::Login(status, _) => {

@@ -86,7 +86,6 @@ impl Engine {
         self.say(text, Some(Attachment { uri, name }), waiter);
     }
 
-    /// Sends what can be sent now.
     pub(super) fn pump(&mut self) {
         while self.is_online()
             && let Some(step) = self.outbox.next_step()
@@ -153,7 +152,6 @@ impl Engine {
         self.request(&history(chat, 0, 1), RequestKind::Foreground, then);
     }
 
-    /// Asks what was stored of the unconfirmed messages.
     pub(super) fn look_up_unconfirmed(&mut self) {
         for chat in self.outbox.unconfirmed() {
             let count = chat.likely.saturating_add(OTHERS_LINES);

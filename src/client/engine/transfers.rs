@@ -8,13 +8,11 @@ use super::TICK;
 use crate::client::connection::ServerConnection;
 use crate::client::media;
 
-/// How often progress is told.
 const TELL_PROGRESS: Duration = Duration::from_secs(2);
 
 /// Requests and replies of at least so many bytes are worth telling the progress of.
 const LARGE: u64 = 64 * 1024;
 
-/// A file on its way out.
 struct UploadProgress {
     name: String,
     /// Its place among all bytes of the connection.
@@ -22,7 +20,6 @@ struct UploadProgress {
     told: Instant,
 }
 
-/// The long transfers of a connection.
 #[derive(Default)]
 pub(super) struct Transfers {
     uploads: VecDeque<UploadProgress>,
@@ -49,7 +46,6 @@ impl Transfers {
         self.uploads.pop_front_if(|upload| upload.name == name);
     }
 
-    /// What is to be told by now.
     pub(super) fn report(&mut self, connection: &ServerConnection, now: Instant) -> Vec<String> {
         let is_due = |told: Instant| now.saturating_duration_since(told) >= TELL_PROGRESS - TICK;
         let mut texts = Vec::new();

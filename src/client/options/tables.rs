@@ -15,75 +15,67 @@ const COUNT: &str = "a number from 1 on";
 pub(super) const OPTIONS: &[Row] = &[
     Row::new("user")
         .help("log in as NAME; prompt for it if missing")
-        .takes("NAME", "a name", |choices, text| {
-            put(&mut choices.user, word(text))
-        })
+        .takes("NAME", "a name", |c, text| put(&mut c.user, word(text)))
         .short("u"),
     Row::new("password-file")
         .help(
             "read the password from the first line of this file, which only its owner should be \
              able to read",
         )
-        .takes("FILE", FILE, |choices, text| {
-            put(&mut choices.password_file, file(text))
+        .takes("FILE", FILE, |c, text| {
+            put(&mut c.password_file, file(text))
         }),
     Row::new("server")
         .help(
             "the server, like the argument HOST[:PORT] (default 127.0.0.1; port 4110, or 4111 \
              with --tls; write an IPv6 address with a port as [::1]:4110)",
         )
-        .takes("HOST[:PORT]", "HOST[:PORT]", |choices, text| {
-            put(&mut choices.server, word(text))
+        .takes("HOST[:PORT]", "HOST[:PORT]", |c, text| {
+            put(&mut c.server, word(text))
         })
         .short("s"),
     Row::new("tls")
         .help("connect with TLS; the server's certificate must be valid for HOST")
-        .sets(|choices| choices.tls = true)
+        .sets(|c| c.tls = true)
         .for_tls(),
     Row::new("ca")
         .help(
             "with --tls: trust only the certificates in this file (PEM), instead of those that \
              the system trusts",
         )
-        .takes("FILE", FILE, |choices, text| {
-            put(&mut choices.ca, file(text))
-        })
+        .takes("FILE", FILE, |c, text| put(&mut c.ca, file(text)))
         .for_tls(),
     Row::new("raw")
         .help(
             "show each packet sent (>) and received (<), without passwords and with long ones \
              truncated",
         )
-        .sets(|choices| choices.raw = true),
+        .sets(|c| c.raw = true),
     Row::new("no-fetch")
         .help(
             "do not fetch media automatically as they arrive: saves bandwidth, but their type \
              and size stay unknown",
         )
-        .sets(|choices| choices.no_fetch = true),
+        .sets(|c| c.no_fetch = true),
     Row::new("to")
         .help("send: the recipient")
-        .takes("NAME", "a name", |choices, text| {
-            put(&mut choices.to, word(text))
-        }),
+        .takes("NAME", "a name", |c, text| put(&mut c.to, word(text))),
     Row::new("file")
         .help("send: send this file as media; TEXT is then optional")
-        .takes("FILE", FILE, |choices, text| {
-            put(&mut choices.file, file(text))
-        }),
+        .takes("FILE", FILE, |c, text| put(&mut c.file, file(text))),
     Row::new("json")
         .help("tail: print one JSON object per line")
-        .sets(|choices| choices.json = true),
+        .sets(|c| c.json = true),
     Row::new("count")
         .help("tail: exit after N messages")
-        .takes("N", COUNT, |choices, text| {
-            put(&mut choices.count, number(text, 1..=u64::MAX).map(Some))
+        .takes("N", COUNT, |c, text| {
+            put(&mut c.count, number(text, 1..=u64::MAX).map(Some))
         }),
     Row::new("timeout")
         .help("send, fetch: give up after this long (default 30); tail: exit then, with code 6")
-        .takes("SECONDS", COUNT, |choices, text| {
+        .takes("SECONDS", COUNT, |c, text| {
             let seconds = number(text, 1..=u64::MAX)?;
-            choices.timeout = Some(Duration::from_secs(seconds));
+            c.timeout = Some(Duration::from_secs(seconds));
             Some(())
         }),
 ];
@@ -92,7 +84,6 @@ fn word(text: &str) -> Option<Option<String>> {
     Some(Some(text.to_owned()))
 }
 
-/// One way to call the program.
 pub(super) struct FormRow {
     /// The first argument; empty for the chat.
     pub(super) word: &'static str,
@@ -131,33 +122,20 @@ pub(super) const FORMS: &[FormRow] = &[
     },
 ];
 
-/// An environment variable.
-pub(super) struct VariableRow {
-    pub(super) name: &'static str,
-    pub(super) help: &'static str,
-}
-
 /// The environment variables, in the order of `--help`.
-pub(super) const VARIABLES: &[VariableRow] = &[
-    VariableRow {
-        name: "PLAUSCH_PASSWORD",
-        help: "the password; prompted for, without echo, if missing",
-    },
-    VariableRow {
-        name: "PLAUSCH_USER",
-        help: "the name, if --user is missing",
-    },
-    VariableRow {
-        name: "PLAUSCH_SERVER",
-        help: "the server, if the command line names none",
-    },
-    VariableRow {
-        name: "NO_COLOR",
-        help: "no colours, if set and not empty",
-    },
+pub(super) const VARIABLES: &[(&str, &str)] = &[
+    (
+        "PLAUSCH_PASSWORD",
+        "the password; prompted for, without echo, if missing",
+    ),
+    ("PLAUSCH_USER", "the name, if --user is missing"),
+    (
+        "PLAUSCH_SERVER",
+        "the server, if the command line names none",
+    ),
+    ("NO_COLOR", "no colours, if set and not empty"),
 ];
 
-/// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
@@ -166,11 +144,8 @@ pub(crate) enum Exit {
     Failed = 1,
     /// The command line, or a line from a pipe, is wrong.
     Usage = UsageError::EXIT,
-    /// No connection.
     Unreachable = 3,
-    /// No login.
     Login = 4,
-    /// The server refused a request.
     Refused = 5,
     TimedOut = 6,
 }

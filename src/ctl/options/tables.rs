@@ -4,7 +4,6 @@ use crate::ctl::call::Call;
 use crate::ctl::{CommandResult, accounts, files, health, prune, statistics};
 use crate::options::{OptionRow, file, number, put};
 
-/// One command.
 pub(crate) struct CommandRow {
     /// Its words, as `user list`.
     pub(super) words: &'static str,
@@ -127,36 +126,34 @@ pub(super) const OPTIONS: &[Row] = &[
              /etc/default/plauschd, else plausch.db if it exists here, else \
              /var/lib/plausch/plausch.db)",
         )
-        .takes("FILE", FILE, |call, text| {
-            put(&mut call.database, file(text))
-        })
+        .takes("FILE", FILE, |c, text| put(&mut c.database, file(text)))
         .short("d"),
     Row::new("json")
         .help("print JSON")
-        .sets(|call| call.json = true)
+        .sets(|c| c.json = true)
         .short("j"),
     Row::new("force")
         .help("overwrite an existing file; delete without asking")
-        .sets(|call| call.force = true)
+        .sets(|c| c.force = true)
         .short("f"),
     Row::new("quiet")
         .help("do not show progress")
-        .sets(|call| call.quiet = true)
+        .sets(|c| c.quiet = true)
         .short("q"),
     Row::new("email")
         .help("email address of the new account (default NAME@localhost)")
         .takes(
             "ADDRESS",
             "an address with one @, of at most 254 characters",
-            |call, text| {
-                call.email = Some(text.to_owned());
+            |c, text| {
+                c.email = Some(text.to_owned());
                 accounts::is_email(text).then_some(())
             },
         ),
     Row::new("gender")
         .help("gender of the new account, any text")
-        .takes("TEXT", "1 to 32 characters", |call, text| {
-            text.clone_into(&mut call.gender);
+        .takes("TEXT", "1 to 32 characters", |c, text| {
+            text.clone_into(&mut c.gender);
             accounts::is_gender(text).then_some(())
         })
         .default("-"),
@@ -165,28 +162,26 @@ pub(super) const OPTIONS: &[Row] = &[
             "read the password from the first line of this file, which only its owner should be \
              able to read",
         )
-        .takes("FILE", FILE, |call, text| {
-            put(&mut call.password_file, file(text))
+        .takes("FILE", FILE, |c, text| {
+            put(&mut c.password_file, file(text))
         }),
     Row::new("scrypt")
         .help("cost of the password hash, as for plauschd")
         .takes(
             "LOG_N,R,P",
             "LOG_N,R,P of at most 256 MiB and some seconds a hash, such as 14,8,5",
-            |call, text| put(&mut call.cost, text.parse().ok()),
+            |c, text| put(&mut c.cost, text.parse().ok()),
         )
         .default("14,8,5"),
     Row::new("days")
         .help("prune messages older than this many days")
-        .takes("N", DAYS, |call, text| put(&mut call.days, days(text))),
+        .takes("N", DAYS, |c, text| put(&mut c.days, days(text))),
     Row::new("media-days")
         .help("prune media older than this many days; their messages stay")
-        .takes("N", DAYS, |call, text| {
-            put(&mut call.media_days, days(text))
-        }),
+        .takes("N", DAYS, |c, text| put(&mut c.media_days, days(text))),
     Row::new("dry-run")
         .help("report what prune would remove, without removing it")
-        .sets(|call| call.dry_run = true)
+        .sets(|c| c.dry_run = true)
         .short("n"),
 ];
 

@@ -22,7 +22,7 @@ fn fault(text: &[u8], wanted: Wanted) -> String {
 
 #[test]
 fn a_broken_file_is_named_for_what_it_is() {
-    use Wanted::{Certificates, Keys};
+    use Wanted::{Certificate as Certificates, Key as Keys};
     let key = section("PRIVATE KEY");
     let certificate = section("CERTIFICATE");
     let dek = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n";
@@ -163,7 +163,7 @@ fn no_error_holds_a_byte_of_a_file() {
         ] {
             for end in [at, (at + 1).min(key.len()), (at + 40).min(key.len())] {
                 let broken = format!("{}{with}{}", &key[..at], &key[end..]);
-                let Err(fault) = parse(broken.as_bytes(), Wanted::Keys) else {
+                let Err(fault) = parse(broken.as_bytes(), Wanted::Key) else {
                     continue;
                 };
                 let told = format!("{fault} {fault:?}");
@@ -189,7 +189,7 @@ fn a_file_may_hold_both_and_more() {
         section("CERTIFICATE")
     );
     for text in [text.replace('\n', "\r\n"), text.replace('\n', "\r"), text] {
-        let contents = parse(text.as_bytes(), Wanted::Keys).unwrap();
+        let contents = parse(text.as_bytes(), Wanted::Key).unwrap();
         assert_eq!((contents.certificates.len(), contents.keys.len()), (2, 1));
     }
 }
