@@ -65,7 +65,7 @@ fn resident(range: &Range<usize>) -> usize {
     let address = std::ptr::with_exposed_provenance_mut(start);
     // SAFETY: mincore reads nothing of the range, and writes a byte for each of its pages.
     let result = unsafe { libc::mincore(address, end - start, pages.as_mut_ptr()) };
-    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
     pages.iter().filter(|flags| **flags & 1 == 1).count() * page
 }
 
