@@ -143,7 +143,7 @@ fn marks_may_stand_within_and_at_the_end_of_names_from_right_to_left() {
     }
 }
 
-/// What NFKC takes apart and keyboards have: see `precis::by_its_variant`.
+/// What NFKC takes apart and keyboards have: see `precis::mapping::variant`.
 #[test]
 fn letters_that_cannot_be_typed_otherwise_are_their_variants() {
     for (typed, same) in [

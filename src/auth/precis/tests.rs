@@ -1,3 +1,6 @@
+use icu_normalizer::ComposingNormalizerBorrowed;
+
+use super::mapping::variant;
 use super::*;
 
 fn characters(text: &str) -> Vec<char> {
