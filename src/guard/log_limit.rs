@@ -1,5 +1,5 @@
-//! Log lines that can recur without end, because strangers cause them or because a fault lasts: one
-//! at a time, so that a log is no way to fill a disk.
+//! The log's rate limit: lines that can recur without end, because strangers cause them or because a
+//! fault lasts, cannot fill a disk. Every room logs by it; each kind of line has a lock of its own.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// Where lines come from whose kind is said in several places.
 const SERVER: &str = "plausch::server";
 
-/// Logs a line as `log::log!` does, with a measure of its own for this place in the source: the first
+/// Logs a line as `log::log!` does, with a limit of its own for this place in the source: the first
 /// is written at once, further ones at most every ten seconds, with the number of those left out.
 /// Every line of a running server that can recur is written this way, or by a [`LogLimit`].
 macro_rules! log_limited {
@@ -83,20 +83,53 @@ impl LogLimit {
     }
 }
 
+/// The kinds of lines that several places log, each with a limit of its own.
+#[derive(Default)]
+pub(crate) struct LogLimits {
+    /// `--max-clients` and `--max-per-ip`, and the system's limits.
+    pub(crate) slots: LogLimit,
+    /// `--proxy-from`.
+    pub(crate) proxies: LogLimit,
+    /// `--login-grace`.
+    pub(crate) grace: LogLimit,
+    /// `--login-delay`.
+    pub(crate) logins: LogLimit,
+    /// `--register-rate`.
+    pub(crate) registrations: LogLimit,
+    /// `--max-requests`.
+    pub(crate) requests: LogLimit,
+    /// `--text-quota`.
+    pub(crate) texts: LogLimit,
+    /// `--rate`.
+    pub(crate) rate: LogLimit,
+    /// `--max-inflight`.
+    pub(crate) inflight: LogLimit,
+    /// Connections that speak another protocol.
+    pub(crate) foreign: LogLimit,
+    /// The longest line.
+    pub(crate) lines: LogLimit,
+    /// `--max-media`, and the longest Message.
+    pub(crate) values: LogLimit,
+    /// Why a line was answered by `210` or `211`; at level debug each of them is logged instead.
+    pub(crate) refusals: LogLimit,
+    /// What the system has of memory.
+    pub(crate) memory: LogLimit,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn one_line_in_ten_seconds_and_the_number_of_the_others() {
-        let complaint = LogLimit::default();
+        let limit = LogLimit::default();
         let start = Instant::now();
-        assert_eq!(complaint.due(start), Some(0));
+        assert_eq!(limit.due(start), Some(0));
         for _ in 0..1000 {
-            assert_eq!(complaint.due(start + PAUSE / 2), None);
+            assert_eq!(limit.due(start + PAUSE / 2), None);
         }
-        assert_eq!(complaint.due(start + PAUSE), Some(1000));
-        assert_eq!(complaint.due(start + PAUSE * 3 / 2), None);
-        assert_eq!(complaint.due(start + PAUSE * 3), Some(1));
+        assert_eq!(limit.due(start + PAUSE), Some(1000));
+        assert_eq!(limit.due(start + PAUSE * 3 / 2), None);
+        assert_eq!(limit.due(start + PAUSE * 3), Some(1));
     }
 }

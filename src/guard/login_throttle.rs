@@ -35,8 +35,8 @@ const ROWS: usize = 16 << 10;
 pub(crate) struct LoginThrottle {
     /// The longest that an answer is held back; zero for never.
     longest: Duration,
-    /// Names are kept as 64 bits that nobody outside can foretell: of fixed size, and no name that
-    /// might be a mistyped password.
+    /// Names are kept as a keyed 64-bit hash: of fixed size, and no name that might be a mistyped
+    /// password.
     hash: RandomState,
     failures: Mutex<Failures>,
 }
@@ -59,7 +59,7 @@ pub(crate) struct Verdict {
 }
 
 impl LoginThrottle {
-    /// A brake that holds answers back for `longest` at most; zero for no brake.
+    /// A throttle that delays answers by `longest` at most; zero turns it off.
     #[must_use]
     pub(crate) fn new(longest: Duration) -> LoginThrottle {
         LoginThrottle {

@@ -3,7 +3,6 @@
 
 pub(crate) mod connection_slots;
 pub(crate) mod log_limit;
-pub(crate) mod log_limits;
 pub(crate) mod login_throttle;
 pub(crate) mod memory_budget;
 pub(crate) mod threads;

@@ -109,17 +109,17 @@ mod tests {
 
     /// How many messages a sender that never stops gets through in a time, one by one.
     fn sent(rate: u32, seconds: u64) -> u64 {
-        let mut pace = TokenBucket::new(rate);
-        let start = pace.filled;
+        let mut bucket = TokenBucket::new(rate);
+        let start = bucket.filled;
         let mut now = start;
         let mut count = 0;
         loop {
-            while !pace.is_spent() {
-                pace.spend(1);
+            while !bucket.is_spent() {
+                bucket.spend(1);
                 count += 1;
             }
-            now += pace.rest_from(now).max(Duration::from_micros(10));
-            pace.fill_until(now);
+            now += bucket.rest_from(now).max(Duration::from_micros(10));
+            bucket.fill_until(now);
             if now - start > Duration::from_secs(seconds) {
                 return count;
             }
@@ -142,48 +142,48 @@ mod tests {
 
     #[test]
     fn idle_time_fills_it_up_but_not_over() {
-        let mut pace = TokenBucket::new(100);
-        let start = pace.filled;
+        let mut bucket = TokenBucket::new(100);
+        let start = bucket.filled;
         for _ in 0..1000 {
-            assert!(!pace.is_spent());
-            pace.spend(1);
+            assert!(!bucket.is_spent());
+            bucket.spend(1);
         }
-        assert!(pace.is_spent());
-        assert_eq!(pace.rest_from(start), Duration::from_millis(50));
-        pace.fill_until(start + Duration::from_secs(1));
-        assert_eq!(pace.left, 100);
-        pace.fill_until(start + Duration::from_secs(3600));
-        assert_eq!(pace.left, 1000);
+        assert!(bucket.is_spent());
+        assert_eq!(bucket.rest_from(start), Duration::from_millis(50));
+        bucket.fill_until(start + Duration::from_secs(1));
+        assert_eq!(bucket.left, 100);
+        bucket.fill_until(start + Duration::from_secs(3600));
+        assert_eq!(bucket.left, 1000);
     }
 
     #[test]
     fn many_short_looks_lose_nothing() {
-        let mut pace = TokenBucket::new(7);
-        pace.left = 0;
-        let start = pace.filled;
+        let mut bucket = TokenBucket::new(7);
+        bucket.left = 0;
+        let start = bucket.filled;
         for step in 1..=3_000_000_u32 {
-            pace.fill_until(start + Duration::from_micros(3) * step);
+            bucket.fill_until(start + Duration::from_micros(3) * step);
         }
         // Nine seconds at seven a second.
-        assert!((62..=63).contains(&pace.left), "{}", pace.left);
+        assert!((62..=63).contains(&bucket.left), "{}", bucket.left);
     }
 
     #[test]
     fn no_limit() {
-        let mut pace = TokenBucket::new(0);
+        let mut bucket = TokenBucket::new(0);
         for _ in 0..100_000 {
-            pace.spend(1);
-            pace.fill();
-            assert!(!pace.is_spent());
+            bucket.spend(1);
+            bucket.fill();
+            assert!(!bucket.is_spent());
         }
     }
 
     #[test]
     fn the_highest_rate_overflows_nothing() {
-        let mut pace = TokenBucket::new(1_000_000_000);
-        pace.left = 0;
-        let start = pace.filled;
-        pace.fill_until(start + Duration::from_nanos(9_999_999_999));
-        assert_eq!(pace.left, 9_999_999_999);
+        let mut bucket = TokenBucket::new(1_000_000_000);
+        bucket.left = 0;
+        let start = bucket.filled;
+        bucket.fill_until(start + Duration::from_nanos(9_999_999_999));
+        assert_eq!(bucket.left, 9_999_999_999);
     }
 }

@@ -126,8 +126,7 @@ pub(crate) fn register(
     }
     let peer = session.peer.address();
     let Some(permit) = context.registrations.take(peer.ip(), Instant::now()) else {
-        let complaint = &context.log_limits.registrations;
-        complaint.warn(format_args!(
+        context.log_limits.registrations.warn(format_args!(
             "{peer} may not register an account: its address has had its share of this hour \
              (--register-rate)"
         ));

@@ -20,7 +20,7 @@ use crate::auth::passwords::{HashError, Hasher};
 use crate::delivery::hub::Hub;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::peer::Peer;
-use crate::guard::log_limits::LogLimits;
+use crate::guard::log_limit::LogLimits;
 use crate::guard::login_throttle::{LoginThrottle, Registrations};
 use crate::guard::threads::Threads;
 use crate::ids::{ChatId, MediaId, UserId};

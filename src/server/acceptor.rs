@@ -77,7 +77,7 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
     let connection = match server.transport(tls && !by_proxy) {
         Ok(transport) => Arc::new(Connection::new(id, peer, stream, transport)),
         Err(error) => {
-            let limit = &server.context.log_limits.places;
+            let limit = &server.context.log_limits.slots;
             limit.warn(format_args!("{peer} was turned away: {error}"));
             return;
         }
@@ -95,7 +95,7 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: bool) {
         }
     };
     if let Err(error) = server.context.threads.spawn(format!("reader-{id}"), reader) {
-        let limit = &server.context.log_limits.places;
+        let limit = &server.context.log_limits.slots;
         limit.warn(format_args!("{peer} was turned away: no thread: {error}"));
         // Nothing was written to it yet, so this cannot wait.
         let line = match tls && by_proxy {

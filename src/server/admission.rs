@@ -28,7 +28,7 @@ impl Server {
 
     /// Tells one connection too many why, without a thread of its own.
     pub(crate) fn turn_away(&self, stream: &TcpStream, full: Full, peer: SocketAddr, tls: bool) {
-        let limit = &self.context.log_limits.places;
+        let limit = &self.context.log_limits.slots;
         limit.warn(format_args!("{peer} was turned away: {}", full.reason()));
         let line = if tls {
             // There is no session yet that a line could be sent in.

@@ -63,7 +63,7 @@ fn forward(
     tls: bool,
 ) -> Option<(Arc<Connection>, Registered)> {
     let refuse = |error: std::io::Error| {
-        let limit = &server.context.log_limits.places;
+        let limit = &server.context.log_limits.slots;
         limit.warn(format_args!("{peer} was turned away: {error}"));
     };
     let stream = by_proxy.stream_again().map_err(refuse).ok()?;

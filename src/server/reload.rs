@@ -25,7 +25,7 @@ const RELOADABLES: &[Reloadable] = &[
     },
 ];
 
-/// Reads everything again; one that fails keeps the others from nothing.
+/// Reads everything again; a failure does not stop the others.
 pub(crate) fn all(server: &Server, config: &Config) {
     for reloadable in RELOADABLES {
         match (reloadable.reload)(server, config) {
@@ -47,8 +47,8 @@ fn certificate(server: &Server, _: &Config) -> Result<String, String> {
     Ok(identity.certificate().display().to_string())
 }
 
-/// Places for connections, which an operator may have made room for since the start: by `prlimit`,
-/// by `vm.max_map_count`, or by the limit of tasks.
+/// The number of connection slots, which an operator may have made room for since the start: by
+/// `prlimit`, by `vm.max_map_count`, or by the limit of tasks.
 fn system_limits(server: &Server, config: &Config) -> Result<String, String> {
     let threads = &server.context.threads;
     threads.read_limit();

@@ -110,7 +110,7 @@ fn make_room(server: &Server) {
     strangers.sort_by_key(|(left, _)| *left);
     for (_, connection) in strangers.into_iter().take(wanted) {
         connection.abort("users' messages needed its thread");
-        server.context.log_limits.places.warn(format_args!(
+        server.context.log_limits.slots.warn(format_args!(
             "{} was disconnected: it has not logged in, and the system has no other thread for \
              users' messages",
             connection.peer()

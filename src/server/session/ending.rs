@@ -20,8 +20,10 @@ impl Session {
     /// `212` is written first, as long as the peer takes it (contract, section 1, the end of input).
     /// What comes meanwhile does not prolong it.
     pub(crate) fn await_backlog(&self) {
-        let Some(login) = &self.ops.login else { return };
-        let upto = self.ops.context.store.committed();
+        let Some(login) = &self.responder.ops.login else {
+            return;
+        };
+        let upto = self.responder.ops.context.store.committed();
         let (mut began, mut moved) = (None, (MessageId::NONE, Instant::now()));
         while let Some(cursor) = login.outbox.unwritten() {
             if cursor != moved.0 {
@@ -33,7 +35,7 @@ impl Session {
             // A peer that has closed for good resets as soon as something reaches it.
             if enough
                 || moved.1.elapsed() > LAST_PUSH
-                || self.ops.peer.connection().rest(LOOK) != Rest::Over
+                || self.responder.ops.peer.connection().rest(LOOK) != Rest::Over
             {
                 return;
             }
@@ -43,9 +45,9 @@ impl Session {
     /// Ends the login when the connection is ending: pushes stop, what has arrived is noted, and
     /// only then the name is free.
     pub(crate) fn end_login(&mut self) {
-        let context = &self.ops.context;
-        let connection = self.ops.peer.connection();
-        let login = self.ops.login.take();
+        let context = &self.responder.ops.context;
+        let connection = self.responder.ops.peer.connection();
+        let login = self.responder.ops.login.take();
         if let Some(login) = &login {
             login.outbox.refuse();
         }
@@ -58,7 +60,7 @@ impl Session {
             }
         };
         // With input left, closing would destroy what is on its way.
-        let with_input = self.ends_early || self.server.is_stopping();
+        let with_input = self.ends_early || self.responder.server.is_stopping();
         if with_input {
             writing.finish();
         }

@@ -8,14 +8,14 @@ use crate::guard::token_bucket::TokenBucket;
 use crate::ops::Session;
 use crate::protocol::{Refusal, Request};
 
-/// Whether the answer to a request may take long, behind a hash or a brake: what was earned before
-/// it is not to wait for it.
+/// Whether the answer to a request may take long, behind a hash or the login throttle: pending
+/// replies are flushed before it.
 pub(crate) fn may_take_long(request: &Request<'_>) -> bool {
     request.has_password()
 }
 
 /// Rests until the connection may send messages again.
-pub(crate) fn rest(session: &Session, pace: &mut TokenBucket, pause: Duration) {
+pub(crate) fn rest(session: &Session, bucket: &mut TokenBucket, pause: Duration) {
     let connection = session.peer.connection();
     session.context.log_limits.rate.warn(format_args!(
         "connection {} from {} is read more slowly: it sends more messages than --rate allows",
@@ -24,7 +24,7 @@ pub(crate) fn rest(session: &Session, pace: &mut TokenBucket, pause: Duration) {
     ));
     // However it ends, the session sees that by itself.
     connection.rest(pause);
-    pace.fill();
+    bucket.fill();
 }
 
 /// Waits until there is room for more of a long line.
