@@ -88,7 +88,6 @@ impl<C> OptionRow<C> {
         }
     }
 
-    /// `--help` and `--version`, which every program has.
     pub(crate) const HELP_AND_VERSION: [Self; 2] = {
         let mut help = Self::new("help")
             .short("h")
@@ -115,8 +114,7 @@ impl<C> OptionRow<C> {
         self
     }
 
-    /// Makes it take a value. `takes` is for error messages; `set` stores the value, or refuses it by
-    /// `None`.
+    /// Makes it take a value. `takes` is for error messages; `set` refuses a value by `None`.
     pub(crate) const fn takes(
         mut self,
         hint: &'static str,
@@ -159,7 +157,6 @@ impl<C> OptionRow<C> {
         }
     }
 
-    /// Puts its values, as they were given, into `choices`.
     fn apply(&self, choices: &mut C, values: &[String]) -> Result<(), UsageError> {
         if self.absent {
             return Err(UsageError(format!("--{}: {NO_TLS}", self.long)));
@@ -199,7 +196,6 @@ pub(crate) struct Parsed<C> {
     pub(crate) choices: C,
     /// The long names of the options that were given, in the table's order.
     pub(crate) given: Vec<&'static str>,
-    /// The arguments that belong to no option.
     pub(crate) free: Vec<String>,
 }
 
@@ -315,13 +311,11 @@ impl<C> Parsed<C> {
     }
 }
 
-/// An option as it was given, with its dashes.
 fn dashed(name: &str) -> String {
     let dashes = if name.chars().count() == 1 { "-" } else { "--" };
     format!("{dashes}{}", name.escape_debug())
 }
 
-/// Stores what was read of a value, if it could be read.
 pub(crate) fn put<T>(place: &mut T, read: Option<T>) -> Option<()> {
     *place = read?;
     Some(())

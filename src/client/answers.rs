@@ -9,7 +9,6 @@ use crate::protocol::{FromServer, PushPacket, Refusal, Reply, Request, Status};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ServerAnswer {
-    /// A status, and nothing else.
     Status(Status),
     /// `212`, with the name.
     Login(Status, String),
@@ -50,6 +49,8 @@ pub(crate) enum Incoming<T> {
     Unasked(Option<String>),
 }
 
+type Taken<T> = Result<Incoming<T>, OutOfOrder>;
+
 /// The line cannot have been sent by a server that keeps the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutOfOrder;
@@ -86,9 +87,8 @@ impl<T> Answers<T> {
         self.waiting.drain(..).map(|(_, note)| note).collect()
     }
 
-    /// Takes a line of the server. An error if it is no packet of a server, or answers nothing that
-    /// was asked.
-    pub(crate) fn take(&mut self, line: &[u8]) -> Result<Incoming<T>, OutOfOrder> {
+    /// Takes a line of the server; an error if it is no packet of one, or answers nothing asked.
+    pub(crate) fn take(&mut self, line: &[u8]) -> Taken<T> {
         let reply = match FromServer::parse(line) {
             Ok(FromServer::Push(push)) => return Ok(Incoming::Push(push.into_owned())),
             Ok(FromServer::Reply(reply)) => reply,
@@ -116,7 +116,7 @@ impl<T> Answers<T> {
         }
     }
 
-    fn begin(&mut self, reply: Reply<'_>) -> Result<Incoming<T>, OutOfOrder> {
+    fn begin(&mut self, reply: Reply<'_>) -> Taken<T> {
         use ServerAnswer as A;
         // Where a status alone stands first, what follows says how many there are.
         let list = match reply {
@@ -142,11 +142,7 @@ impl<T> Answers<T> {
         Incoming::More
     }
 
-    fn go_on(
-        &mut self,
-        mut partial: ServerAnswer,
-        reply: Reply<'_>,
-    ) -> Result<Incoming<T>, OutOfOrder> {
+    fn go_on(&mut self, mut partial: ServerAnswer, reply: Reply<'_>) -> Taken<T> {
         use ServerAnswer as A;
         match (&mut partial, reply) {
             (A::Contacts(_), Reply::ContactOwnListBegin { count })
@@ -204,7 +200,7 @@ impl<T> Answers<T> {
         Ok(Incoming::More)
     }
 
-    fn done(&mut self, answer: ServerAnswer) -> Result<Incoming<T>, OutOfOrder> {
+    fn done(&mut self, answer: ServerAnswer) -> Taken<T> {
         let (_, note) = self.waiting.pop_front().ok_or(OutOfOrder)?;
         Ok(Incoming::Answer(note, answer))
     }

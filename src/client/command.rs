@@ -13,7 +13,6 @@ pub(crate) enum Command {
         user: String,
         password: String,
     },
-    /// Makes an account, without logging in.
     Register {
         user: String,
         password: String,
@@ -28,7 +27,6 @@ pub(crate) enum Command {
     Contacts,
     People,
     Chats,
-    /// Makes the chat with somebody the current one.
     Chat(String),
     /// Sends a file to the current chat; the text that goes with it may be empty.
     SendFile {
@@ -39,7 +37,6 @@ pub(crate) enum Command {
         media: i64,
         path: PathBuf,
     },
-    /// Shows that many messages of the current chat, the newest.
     History(u32),
     Delete,
     Passwd {

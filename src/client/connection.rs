@@ -13,12 +13,10 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use crate::client::link::Link;
 use crate::protocol::{Event, LineDecoder};
 
-/// The longest line while no media is awaited: room for a Message of nothing but escapes, a name
-/// and numbers, many times over.
+/// The longest line while no media is awaited: many times a Message of nothing but escapes.
 const LINE_MAX: usize = 64 * 1024;
 
-/// The longest line with media in it. The server's own limit is unknown; this is the highest that
-/// one can be given.
+/// The longest line with media in it: the highest limit that a server can be given.
 const MEDIA_LINE_MAX: usize = 513 << 20;
 
 /// Large packets are written in pieces, so that progress can be told.

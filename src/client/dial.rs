@@ -12,8 +12,7 @@ use std::time::{Duration, Instant};
 /// How long an attempt is alone before the next begins (RFC 8305, section 5).
 const ALONE: Duration = Duration::from_millis(250);
 
-/// Connects to the first of the addresses that answers, or gives the last error. Each may take
-/// `patience`.
+/// Connects to the first address that answers within `patience`, or gives the last error.
 pub(super) fn dial(addresses: &[SocketAddr], patience: Duration) -> io::Result<TcpStream> {
     let mut waiting = in_turns(addresses).into_iter();
     // An attempt that comes too late finds nobody who listens, and closes what it has.

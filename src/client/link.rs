@@ -18,7 +18,6 @@ const DEFAULT_PORT: u16 = 4110;
 
 const DEFAULT_TLS_PORT: u16 = 4111;
 
-/// How long one address of a host may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, PartialEq, Eq)]

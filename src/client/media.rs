@@ -69,7 +69,6 @@ pub(crate) fn to_bytes(media: &str) -> Vec<u8> {
 
 const BASE64: &str = ";base64";
 
-/// Type, whether it is base64, and data.
 fn split(media: &str) -> Option<(String, bool, &str)> {
     let scheme = media.get(..5)?;
     if !scheme.eq_ignore_ascii_case("data:") {

@@ -13,10 +13,6 @@
 //! - `media`: files ↔ `data:` URIs.
 //! - `terminal` and `script`: the two who look on; `screen` is between the first and the engine.
 //! - `options`: the command line and the exit codes, as tables.
-//!
-//! The engine runs in a thread of its own and is told everything through one channel: commands,
-//! lines from the server, the end of a connection. So the person at the terminal never waits for
-//! the network.
 
 mod answers;
 mod command;

@@ -52,7 +52,6 @@ pub(crate) struct Settings {
     pub(crate) user: Option<String>,
     pub(crate) password_file: Option<PathBuf>,
     pub(crate) raw: bool,
-    /// Whether to fetch media as they arrive, for their type and size.
     pub(crate) fetch_media: bool,
     pub(crate) mode: Mode,
     pub(crate) timeout: Option<Duration>,

@@ -17,8 +17,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-/// After so many acknowledged messages the base is asked for anew, so that a look after a lost
-/// connection reads a page and not a novel.
+/// Acknowledged messages after which the base is renewed, so that a look-up reads only one page.
 const BASE_LASTS: u32 = 50;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +58,6 @@ struct Base {
     timestamp: i64,
     /// Own messages newer than that which were acknowledged.
     acknowledged: u32,
-    /// Whether a newer base has been asked for.
     asked: bool,
 }
 
@@ -226,8 +224,7 @@ impl Outbox {
         self.unconfirmed.extract_if(.., of_chat).collect()
     }
 
-    /// Gives up all that is not acknowledged: first what is unconfirmed, then what was certainly
-    /// not sent.
+    /// Gives up all that is not acknowledged: the unconfirmed, and what was certainly not sent.
     pub(crate) fn give_up(&mut self) -> (Vec<OutgoingMessage>, Vec<OutgoingMessage>) {
         self.lost();
         self.bases.clear();

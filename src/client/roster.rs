@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::auth::names;
 
-/// So many names are kept for TAB; nobody looks through more.
+/// Names kept for TAB: nobody looks through more.
 const NAMES_MAX: usize = 10_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,6 @@ fn same(one: &str, other: &str) -> bool {
 pub(crate) struct KnownNames {
     /// For TAB: what each name is compared by, and the name.
     names: Arc<Mutex<BTreeSet<(String, String)>>>,
-    /// The other member of the current chat, for the prompt.
     current: Arc<Mutex<Option<String>>>,
 }
 
@@ -60,8 +59,7 @@ impl KnownNames {
         found.map(|(_, name)| name.clone()).collect()
     }
 
-    /// Adds one as the server writes it; not the name of an account that is gone, nor one that a
-    /// line cannot show.
+    /// Adds a name as the server writes it, unless its account is gone or a line cannot show it.
     pub(super) fn add(&self, name: &str) {
         let mut names = self.names.lock();
         let usual = !name.starts_with('~') && crate::sanitize::word(name) == name;
@@ -73,7 +71,6 @@ impl KnownNames {
 
 #[derive(Default)]
 pub(crate) struct Roster {
-    /// The user's own name, as registered.
     pub(crate) own: String,
     pub(crate) chats: BTreeMap<i64, Chat>,
     pub(crate) contacts: BTreeSet<String>,

@@ -24,11 +24,10 @@ use crate::client::engine::{Backpressure, EngineInput, Frontend, Output};
 use crate::client::options::Exit;
 use crate::client::show::Style;
 
-/// So many texts may wait for the editor; beyond them the network has to wait.
+/// Texts that may wait for the editor before the network has to wait.
 const WAITING_MAX: usize = 256;
 
-/// What makes the editor draw its prompt anew: its own texts end with a line break, and this one
-/// goes back up before it.
+/// A text that makes the editor redraw its prompt: it goes up before the line break of all texts.
 const NUDGE: &str = "\x1b[A\n";
 
 #[derive(Default)]
@@ -54,7 +53,6 @@ impl ScreenQueue {
         let _ = self.engine.set(engine);
     }
 
-    /// The editor draws its prompt: what is to be drawn above it.
     pub(super) fn prompt_drawn(&self) -> String {
         let mut state = self.state.lock();
         state.editing = true;

@@ -33,7 +33,6 @@ impl Style {
     }
 }
 
-/// Makes lines of what is told, without a line end at the last.
 pub(crate) fn lines(output: &Output, style: Style) -> String {
     let note = |text: &str| style.paint(FAINT, &format!("-- {}", sanitize::word(text)));
     match output {
@@ -110,7 +109,6 @@ fn to(message: &OutgoingMessage) -> String {
     }
 }
 
-/// A message of one's own, as it can be recognised.
 fn shown(message: &OutgoingMessage) -> String {
     let media = message.media.as_ref();
     let mark = media.map(|media| format!("[{}]", sanitize::word(&media.name)));

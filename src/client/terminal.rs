@@ -42,12 +42,10 @@ pub(super) fn colours(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && set("NO_COLOR").is_none() && !dumb
 }
 
-/// What is said where nobody can be asked.
 pub(super) const NO_PASSWORD: &str =
     "--password-file or PLAUSCH_PASSWORD is needed without a terminal";
 
-/// The password: from the file that was named, from the environment, else asked for. `None` if there
-/// is nobody to ask.
+/// The password: from the named file, the environment, or asked for; `None` if there is nobody to ask.
 pub(super) fn password(
     prompt: &str,
     file: Option<&Path>,

@@ -31,8 +31,7 @@ fn address(text: &str) -> Option<SocketAddr> {
     preferred.or(found.first()).copied()
 }
 
-/// Adds an address to listen on. The same one twice could only fail, but port 0 is another port each
-/// time.
+/// Adds an address to listen on; the same one twice could only fail, except with port 0.
 pub(super) fn listen(addresses: &mut Vec<SocketAddr>, text: &str) -> Option<()> {
     let address = address(text)?;
     if !addresses.contains(&address) || address.port() == 0 {

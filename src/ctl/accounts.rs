@@ -20,12 +20,10 @@ use crate::store::admin::orders::{self, Order};
 use crate::store::admin::queries::{self, Details, Listed};
 use crate::store::users::{self, Account, NewAccount};
 
-/// Whether the protocol would take this address.
 pub(super) fn is_email(text: &str) -> bool {
     request::is_email(text) && !text.contains(char::is_control)
 }
 
-/// Whether the protocol would take this gender.
 pub(super) fn is_gender(text: &str) -> bool {
     (1..=GENDER_MAX).contains(&text.chars().count()) && !text.contains(char::is_control)
 }

@@ -33,7 +33,6 @@ impl Call {
         self.arguments.get(index).map_or("", String::as_str)
     }
 
-    /// Looks for the database, unless the call names it.
     pub(super) fn find_database(&mut self) -> Result<(), Failure> {
         if self.database.is_none() {
             self.database = Some(usual_database()?);

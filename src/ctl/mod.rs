@@ -121,8 +121,7 @@ fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Waits until a server, if there is one, has carried out an order. Returns a text to append to the
-/// result, empty if it has.
+/// Waits until a server, if any, has carried out an order; gives a text to append to the result.
 fn await_server(access: &AdminAccess, placed: Placed) -> Result<&'static str, Failure> {
     Ok(match access.await_server(placed, PATIENCE)? {
         Obeyed::Yes | Obeyed::NoServer => "",

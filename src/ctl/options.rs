@@ -17,7 +17,6 @@ const COMMAND_LINE: CommandLine<Call> = CommandLine {
     help,
 };
 
-/// Reads the arguments, without the name of the program.
 pub(super) fn parse(
     args: impl Iterator<Item = OsString>,
 ) -> Result<Invocation<(&'static CommandRow, Call)>, Failure> {

@@ -89,7 +89,6 @@ fn prune_media(access: &mut AdminAccess, before: i64, dry_run: bool) -> Result<i
     }
 }
 
-/// The time `days` ago, in milliseconds since 1970.
 fn before(days: u32) -> i64 {
     let day = Duration::from_secs(24 * 60 * 60);
     let now = SystemTime::now().duration_since(UNIX_EPOCH);

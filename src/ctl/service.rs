@@ -13,7 +13,6 @@ pub(super) const SETTINGS: &str = "/etc/default/plauschd";
 /// The setting, and environment variable, that names the database.
 pub(super) const VARIABLE: &str = "PLAUSCHD_DATABASE";
 
-/// The database named in the settings of the installed service, if there is one.
 pub(super) fn database() -> io::Result<Option<PathBuf>> {
     match fs::read_to_string(SETTINGS) {
         Ok(text) => Ok(named_in(&text)),

@@ -15,7 +15,6 @@ impl<C> OptionRow<C> {
         format!("{short}--{}{space}{}", self.long, self.hint)
     }
 
-    /// What the option does, its default, and whether it can be repeated.
     pub(crate) fn description(&self) -> String {
         let mut remarks = Vec::new();
         if !self.default.is_empty() {

@@ -25,47 +25,26 @@ pub(super) struct Contents {
 /// Why a file cannot be used. The words end with what to do.
 #[derive(Debug)]
 pub enum Fault {
-    /// The system does not give it.
     Unreadable(io::Error),
-    /// It is no file of certificates: larger than 16 MiB.
     TooLarge,
-    /// Nothing but space is in it.
     Empty(Wanted),
-    /// It is binary: one certificate (DER).
     DerCertificate,
-    /// It is binary: one private key (DER).
     DerKey,
-    /// It is binary: certificates and key together (PKCS #12).
     Pkcs12,
-    /// It is written in UTF-16.
     Utf16,
-    /// Its lines were joined, or begin or end with something else.
     Lines,
-    /// It ends, or another section begins, before the section does.
     Cut,
-    /// A section is not base64.
     Base64,
-    /// The private key needs a passphrase.
     Encrypted,
-    /// There is only a request for a certificate in it.
     Request,
-    /// There are certificates in it, as PKCS #7.
     Pkcs7,
-    /// There is a certificate in it in a form of openssl's own.
     OpensslTrusted,
-    /// There is only a private key in it where a certificate is wanted.
     KeyForCertificate,
-    /// There is only a certificate in it where a private key is wanted.
     CertificateForKey,
-    /// There is only a public key in it.
     PublicKey,
-    /// There is a private key in it in OpenSSH's form.
     OpensshKey,
-    /// The private key is of DSA, which TLS has given up.
     Dsa,
-    /// It has sections of other kinds only.
     Nothing(Wanted),
-    /// There is no section in it at all.
     NotPem(Wanted),
 }
 
@@ -229,7 +208,6 @@ fn parse(bytes: &[u8], wanted: Wanted) -> Result<Contents, Fault> {
     }
 }
 
-/// Says of a broken section what can be said without its bytes.
 fn why_broken(error: &pem::Error, bytes: &[u8]) -> Fault {
     if is_encrypted(bytes) {
         return Fault::Encrypted;
@@ -244,7 +222,6 @@ fn why_broken(error: &pem::Error, bytes: &[u8]) -> Fault {
     }
 }
 
-/// Says of a file without what is wanted what it holds instead.
 fn why_nothing(bytes: &[u8], wanted: Wanted, contents: &Contents) -> Fault {
     if bytes.trim_ascii().is_empty() {
         return Fault::Empty(wanted);

@@ -110,7 +110,6 @@ impl fmt::Display for Which {
     }
 }
 
-/// A time in words, in whole days or hours.
 struct About(Duration);
 
 impl fmt::Display for About {
@@ -148,7 +147,6 @@ impl Validity {
 
 /// When the certificates of a chain are valid, and when that was last told.
 pub(super) struct Calendar {
-    /// Each with its number.
     validities: Vec<(usize, Validity)>,
     said: Option<Instant>,
 }
@@ -297,7 +295,6 @@ fn is_of_time(error: &Error) -> bool {
     )
 }
 
-/// Whether there is no name in it, of hosts or addresses.
 fn has_no_names(certificate: &EndEntityCert<'_>) -> bool {
     // A name that nothing has (RFC 6761), so that the error lists those that there are.
     let Ok(nobody) = ServerName::try_from("nobody.invalid") else {
@@ -324,25 +321,17 @@ mod tests {
             to: 100 * DAY,
         };
         let said = |now| valid.finding(1, now).map(|finding| finding.to_string());
-        assert!(
-            said(99)
-                .unwrap()
-                .contains("not valid yet, but in less than an hour")
-        );
+        for (now, words) in [
+            (99, "not valid yet, but in less than an hour"),
+            (86 * DAY + 1, "expires in 13 days"),
+            (99 * DAY + 3_600, "expires in 23 hours"),
+            (100 * DAY, "expires in less than an hour"),
+            (103 * DAY, "it expired 3 days ago"),
+        ] {
+            assert!(said(now).unwrap().contains(words), "{words}");
+        }
         assert_eq!(said(100), None);
         assert_eq!(said(86 * DAY), None);
-        assert!(said(86 * DAY + 1).unwrap().contains("expires in 13 days"));
-        assert!(
-            said(99 * DAY + 3_600)
-                .unwrap()
-                .contains("expires in 23 hours")
-        );
-        assert!(
-            said(100 * DAY)
-                .unwrap()
-                .contains("expires in less than an hour")
-        );
-        assert!(said(103 * DAY).unwrap().contains("it expired 3 days ago"));
         let second = valid.finding(2, 103 * DAY).unwrap().to_string();
         assert!(
             second.starts_with("certificate 2 of the file expired"),

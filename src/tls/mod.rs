@@ -55,7 +55,8 @@ impl Channel {
         }))
     }
 
-    /// Moves text that has come to `buffer`.
+    /// Moves text that has come to `buffer`. After an error, [`Channel::seal`] gives what tells the
+    /// peer that it broke the protocol.
     pub fn take(&self, buffer: &mut [u8]) -> io::Result<Taken> {
         let mut state = self.0.lock();
         loop {

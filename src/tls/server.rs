@@ -114,7 +114,8 @@ impl Identity {
         })
     }
 
-    /// Reads the files again, for connections that come from now on.
+    /// Reads the files again, for connections that come from now on. On an error what held before
+    /// holds on.
     pub fn reload(&self) -> Result<(), FileError> {
         let held = read(&self.certificate, &self.key)?;
         *self.held.lock() = held;

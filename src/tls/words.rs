@@ -161,7 +161,6 @@ pub(super) const FOREIGN: &str = "it is damaged, or was signed by another CA of 
 pub(super) const WEAK: &str = "it was signed in a way that is not safe or not known (such as SHA-1, MD5, or RSA of less than \
      2048 bits); have another made, with SHA-256";
 
-/// For something else than a server.
 pub(super) const PURPOSE: &str = "it is not for servers; have one made with extendedKeyUsage=serverAuth \
      (scripts/make-cert.sh does)";
 

@@ -10,11 +10,9 @@ use rusqlite::Connection;
 use crate::failure::{Doing, Result};
 use crate::server::{PASSWORD, Server};
 
-/// A message's row, as the server writes it.
 pub const INSERT: &str = "INSERT INTO message (id, lane, timestamp, body, media_id)
              VALUES (?1, ?2, ?3, ?4, ?5)";
 
-/// The row of the index that each message has.
 pub const INDEX: &str = "INSERT INTO lane_message (lane, message_id) VALUES (?1, ?2)";
 
 pub const BODY: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
@@ -25,7 +23,6 @@ pub struct Plan {
     pub chats: Vec<(usize, usize)>,
     /// How many messages; they go to the lanes in turn.
     pub messages: usize,
-    /// Whether all messages have arrived.
     pub delivered: bool,
     /// Whether messages go in one direction only, to the creator.
     pub one_way: bool,
@@ -139,7 +136,6 @@ fn id(index: usize) -> Result<i64> {
     Ok(i64::try_from(index + 1)?)
 }
 
-/// A database to be used once.
 pub fn copy(from: &Path, directory: &Path) -> Result<PathBuf> {
     let to = directory.join("used.db");
     remove(&to);

@@ -26,7 +26,6 @@ impl<E: std::error::Error> From<E> for Failure {
 }
 
 pub trait Doing<T> {
-    /// Puts `what` in front of the failure.
     fn doing(self, what: impl fmt::Display) -> Result<T>;
 }
 

@@ -23,7 +23,6 @@ const DEEP: usize = 1_000_000;
 
 const REQUESTS: usize = 9;
 
-/// Builds a database with `messages` spread over all chats of 10,000 users.
 pub fn build(bench: &Bench, messages: usize) -> Result<PathBuf> {
     bench.say(&format!(
         "(a database with {} messages)",

@@ -14,12 +14,10 @@ use crate::server::{PASSWORD, Server};
 
 const STEPS: [usize; 3] = [1_000, 5_000, 10_000];
 
-/// Descriptors that are needed beside those of the connections.
 const OTHER_FILES: usize = 100;
 
 const AT_ONCE: usize = 100;
 
-/// How long the server may take to come to rest.
 const REST: Duration = Duration::from_secs(15);
 
 /// Measures memory and start. `million` is a database with a million messages and 10,000 users.
@@ -146,7 +144,6 @@ fn rest(pid: u32, expected: f64) -> Result<()> {
     process::come_to_rest(REST, 4, || resident(pid), still)
 }
 
-/// From exec to the first answered packet.
 fn start(bench: &mut Bench, program: &Path, database: &Path, name: &str) -> Result<()> {
     let begun = Instant::now();
     let server = Server::start(program, database)?;
@@ -214,7 +211,6 @@ fn memory_rows(bench: &mut Bench, step: usize) {
     report.row(Section::Idle, &label, &key, Unit::Mib, "");
 }
 
-/// Whatever of the programs was built.
 fn size_rows(bench: &mut Bench) {
     let beside = |name| Some(bench.program.with_file_name(name));
     for (name, path, remark) in [

@@ -74,8 +74,7 @@ impl Raw {
         })
     }
 
-    /// Inserts for about `seconds`, `batch` rows a transaction, in runs of `run` rows of one lane;
-    /// rows a second.
+    /// Inserts for about `seconds`, `batch` rows a transaction, `run` rows a lane; rows a second.
     pub fn insert(&mut self, batch: i64, run: i64, seconds: f64) -> Result<f64> {
         let first = self.next;
         let begun = Instant::now();
@@ -148,7 +147,6 @@ impl Echo {
         })
     }
 
-    /// Connects clients, one for what is a pair elsewhere.
     pub fn talks(&self, pairs: usize, window: usize) -> Result<Pairs> {
         // As long as a message of 64 bytes on its way out.
         let line = format!("115 1000 {BODY}\r\n");

@@ -12,7 +12,6 @@ use crate::process;
 use crate::server::Server;
 use crate::wire::{PATIENCE, Wire};
 
-/// What one thread drives.
 pub trait Pair: Send {
     /// Sends a window of messages and waits for all that comes of it; returns how long the
     /// message was on its way (of a window of 1, until it arrived, not until it was acknowledged).
@@ -21,10 +20,8 @@ pub trait Pair: Send {
 
 #[derive(Default)]
 pub struct Outcome {
-    /// Messages acknowledged and delivered.
     pub messages: f64,
     pub seconds: f64,
-    /// CPU seconds that the load generator used.
     pub own_cpu: f64,
     latencies: Vec<u64>,
 }
@@ -48,7 +45,6 @@ pub fn quantile(sorted: &[u64], q: f64) -> f64 {
 
 pub type Pairs = Vec<Box<dyn Pair>>;
 
-/// Lets all pairs go for about `seconds`.
 pub fn drive(pairs: &mut [Box<dyn Pair>], window: usize, seconds: f64) -> Result<Outcome> {
     let gate = RwLock::new(());
     let cancelled = AtomicBool::new(false);
@@ -127,7 +123,6 @@ pub fn talks(server: &Server, pairs: usize, window: usize, size: usize) -> Resul
     })
 }
 
-/// So many pairs, each made by `pair` from its index.
 pub fn all<P: Pair + 'static>(count: usize, pair: impl Fn(usize) -> Result<P>) -> Result<Pairs> {
     (0..count)
         .map(|index| Ok(Box::new(pair(index)?) as Box<dyn Pair>))
@@ -222,7 +217,6 @@ pub fn turns(server: &Server, count: usize, window: usize) -> Result<Pairs> {
     Ok(pairs)
 }
 
-/// The chats that [`turns`] expects.
 pub fn turns_chats(count: usize) -> Vec<(usize, usize)> {
     let mut chats = vec![(0, 0); count * count];
     for index in 0..chats.len() {

@@ -42,7 +42,6 @@ const USAGE: u8 = 2;
 /// How the directories of all runs begin; a number of a process follows.
 const DIRECTORY: &str = "plausch-bench-";
 
-/// The groups that `--only` takes.
 const GROUPS: [&str; 6] = ["limits", "server", "tls", "idle", "growth", "media"];
 
 const OPTIONS: [(&str, &str, &str); 6] = [
@@ -66,16 +65,11 @@ pub(crate) struct Bench {
     program: PathBuf,
     /// The same without client and TLS, if there is one.
     small: Option<PathBuf>,
-    /// Where everything is kept, removed at the end.
     dir: PathBuf,
-    /// Of each figure.
     runs: usize,
-    /// Of each run.
     seconds: f64,
     server: bool,
-    /// The hash of all users' password.
     hash: String,
-    /// What has counted system calls.
     counted_by: Option<&'static str>,
     /// Why there are no figures of so many connections.
     idle_refusals: BTreeMap<usize, String>,
@@ -88,7 +82,6 @@ impl Bench {
         eprintln!("{:4} s  {what}", self.begun.elapsed().as_secs());
     }
 
-    /// How long to go before it counts.
     fn warm_up(&self) -> f64 {
         self.seconds / 3.0
     }
@@ -234,7 +227,6 @@ fn run(wish: Wish) -> Result<()> {
     Ok(())
 }
 
-/// The machine, in two lines.
 fn heading(bench: &Bench) -> String {
     let text = |path: &str| {
         let text = fs::read_to_string(path).unwrap_or_default();
@@ -257,7 +249,6 @@ fn heading(bench: &Bench) -> String {
     )
 }
 
-/// The file system and the device of a directory.
 fn disk(directory: &Path) -> String {
     let directory = fs::canonicalize(directory).unwrap_or_default();
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();

@@ -67,7 +67,6 @@ pub fn come_to_rest(
 pub struct Helper(pub Child);
 
 impl Helper {
-    /// Starts it without input and output, and waits until `ready`.
     pub fn start(command: &mut Command, ready: impl FnMut() -> Option<()>) -> Result<Helper> {
         let name = command.get_program().display().to_string();
         command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -107,10 +106,8 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// Counts the system calls of a process while `work` runs. None when nothing here can count them.
-///
-/// perf hardly disturbs what it counts; strace, which stops the process at each call, is taken
-/// when there is no perf or it may not.
+/// System calls of a process while `work` runs; None when nothing here can count them. perf hardly
+/// disturbs what it counts; strace, which stops the process at each call, is for where perf fails.
 pub fn count_system_calls(
     pid: u32,
     directory: &Path,

@@ -102,7 +102,6 @@ impl Talk {
         Ok(())
     }
 
-    /// Reads what one XREAD gives; the number of its entries.
     fn receive(&mut self) -> Result<usize> {
         for start in ["*1", "*2", "$", "stream"] {
             self.to.receive(start)?;

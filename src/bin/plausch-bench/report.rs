@@ -93,7 +93,6 @@ impl Spread {
     }
 }
 
-/// All figures by their names, and the rows made of them.
 #[derive(Default)]
 pub struct Report {
     figures: BTreeMap<String, Vec<f64>>,
@@ -109,7 +108,6 @@ impl Report {
         Some(Spread::of(self.figures.get(key)?)?.median)
     }
 
-    /// Adds a row for a figure, if it was measured.
     pub fn row(&mut self, section: Section, name: &str, key: &str, unit: Unit, remark: &str) {
         let spread = self.figures.get(key).and_then(|values| Spread::of(values));
         if let Some(spread) = spread {
@@ -117,7 +115,6 @@ impl Report {
         }
     }
 
-    /// Adds a row that says why there is no figure.
     pub fn absent(&mut self, section: Section, name: &str, why: &str) {
         let row = [name, "—", "", why].map(str::to_owned);
         self.rows.entry(section).or_default().push(row);

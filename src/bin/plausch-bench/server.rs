@@ -36,7 +36,6 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `program` on `database` and waits until it listens.
     pub fn start(program: &Path, database: &Path) -> Result<Server> {
         Server::start_with(program, database, &[])
     }
@@ -64,7 +63,6 @@ impl Server {
         })
     }
 
-    /// Has it reached in another way, at another address if there is one.
     #[cfg(feature = "tls")]
     pub fn reach_by(&mut self, way: Way, address: Option<SocketAddr>) {
         self.way = way;

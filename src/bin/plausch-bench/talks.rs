@@ -20,7 +20,6 @@ const PAIRS: [usize; 3] = [1, 16, 100];
 /// Senders, and as many receivers, of the chats that take turns: 10,000.
 const TURNS: usize = 100;
 
-/// One way of loading: so many pairs with such a window and messages of that size.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Case {
     pairs: usize,
@@ -158,7 +157,6 @@ fn one(bench: &mut Bench, case: Case, people: &Path, turns: &Path) -> Result<()>
         let commits = contestant.peer.commits();
         let outcome = contestant.drive(window, bench.warm_up())?;
         let batch = batch(&outcome, commits, contestant.peer.commits());
-        // What raw SQLite is to write in one transaction.
         if let (FULL, Some(batch)) = (case, batch) {
             let (lanes, run) = match contestant.name {
                 "turns" => (2 * TURNS * TURNS, 1),
@@ -196,7 +194,6 @@ fn one(bench: &mut Bench, case: Case, people: &Path, turns: &Path) -> Result<()>
     Ok(())
 }
 
-/// Those who are loaded in this way, each with a directory of its own.
 fn contestants(
     bench: &Bench,
     case: Case,

@@ -31,7 +31,6 @@ const REST: Duration = Duration::from_secs(15);
 
 const DOORS: [&str; 3] = ["plain", "tls", "stunnel"];
 
-/// A server, and how it is reached.
 struct Door {
     name: &'static str,
     server: Server,
@@ -106,7 +105,6 @@ impl Door {
         }))
     }
 
-    /// The processes that do the work.
     fn processes(&self) -> impl Iterator<Item = u32> {
         let stunnel = self.stunnel.as_ref().map(|stunnel| stunnel.helper.0.id());
         std::iter::once(self.server.pid()).chain(stunnel)
@@ -137,7 +135,7 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
     database::build(&people, &plan, &bench.hash)?;
     for (pairs, window) in CASES {
         bench.say(&format!("TLS: {pairs} pairs, window {window}"));
-        talks(bench, &directory, &people, pairs, window)?;
+        talks(bench, &directory, &people, (pairs, window))?;
     }
     for run in 1..=bench.runs {
         bench.say(&format!(
@@ -182,13 +180,8 @@ fn close(door: Door) -> Result<()> {
     door.server.stop()
 }
 
-fn talks(
-    bench: &mut Bench,
-    directory: &Path,
-    people: &Path,
-    pairs: usize,
-    window: usize,
-) -> Result<()> {
+fn talks(bench: &mut Bench, directory: &Path, people: &Path, case: (usize, usize)) -> Result<()> {
+    let (pairs, window) = case;
     let mut doors: Vec<(Pairs, Door)> = Vec::new();
     for name in DOORS {
         if let Some(door) = Door::open(bench, name, directory, people)? {
@@ -259,13 +252,10 @@ fn idle(bench: &mut Bench, door: &Door) -> Result<()> {
     Ok(())
 }
 
+/// Logs in; a name is free as soon as the server has seen the end of its connection before.
 fn log_in(server: &Server, users: usize) -> Result<Vec<Wire>> {
-    (0..users)
-        .map(|user| {
-            // A name is free as soon as the server has seen the end of the one before.
-            server.login(&format!("u{user}"))
-        })
-        .collect()
+    let log_in = |user| server.login(&format!("u{user}"));
+    (0..users).map(log_in).collect()
 }
 
 fn rest(door: &Door) -> Result<()> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::failure::{Doing, Failure, Result};
 use crate::link::{Lines, Link, Way};
 
-/// A peer that says nothing for so long has failed.
+/// Silence after which a peer has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Wire(Lines);
@@ -35,7 +35,6 @@ impl Wire {
         self.0.link.write_all(bytes).doing("sending")
     }
 
-    /// The next line, without its end.
     pub fn line(&mut self) -> Result<&[u8]> {
         while !self.0.has_line() {
             self.fill()?;
@@ -43,7 +42,6 @@ impl Wire {
         Ok(self.0.line().trim_ascii_end())
     }
 
-    /// Reads a line that must begin with `prefix`.
     pub fn receive(&mut self, prefix: &str) -> Result<()> {
         let line = self.line()?;
         if line.starts_with(prefix.as_bytes()) {

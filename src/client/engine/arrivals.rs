@@ -13,8 +13,7 @@ use crate::protocol::{PushPacket, Request};
 pub(super) struct Arrivals {
     /// Pushes that wait for the list of chats, to have names.
     pub(super) unnamed: VecDeque<PushPacket<'static>>,
-    /// Messages that are not confirmed: the number of the last output that shows each, its ChatID
-    /// and TimeStamp.
+    /// Unconfirmed messages: the number of the last output that shows each, ChatID and TimeStamp.
     pub(super) unconfirmed: VecDeque<(u64, i64, i64)>,
 }
 

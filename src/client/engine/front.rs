@@ -32,7 +32,6 @@ pub(crate) enum Output {
         heading: String,
         lines: Vec<String>,
     },
-    /// Something good to know.
     Note(String),
     Problem(String),
     /// A message that was not sent, or not for certain.

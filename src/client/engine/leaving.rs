@@ -64,7 +64,6 @@ impl Engine {
             ])
     }
 
-    /// Ends with what is unsent shown.
     pub(super) fn give_up(&mut self, why: &str, exit: Exit) {
         let (unconfirmed, unsent) = self.outbox.give_up();
         let exit = match exit {

@@ -2,8 +2,9 @@
 //! is typed, shows what arrives, and reconnects when the connection is lost.
 //!
 //! One thread runs it: `engine` beside a terminal, the main thread in scripts. It is told everything
-//! through one channel ([`EngineInput`]) and never blocks on the network. No other thread sees what
-//! it holds, so there is no lock; `Frontend` is its only way out.
+//! through one channel ([`EngineInput`]) and never blocks on the network, so nobody at a terminal
+//! waits for that. No other thread sees what it holds, so there is no lock; `Frontend` is its only
+//! way out.
 //!
 //! - `requests`: requests in flight, each with what to do with its answer. To be read first.
 //! - `network`: connecting, logging in, losing the connection. `leaving`: the end.

@@ -22,10 +22,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// After so long without a sign of life the server is asked for one.
+/// Silence after which the server is asked for a sign of life.
 const QUIET: Duration = Duration::from_secs(30);
 
-/// After so long without one the connection is given up.
+/// Silence after which the connection is given up.
 const DEAD: Duration = Duration::from_secs(60);
 
 /// The same while a login waits for its answer.

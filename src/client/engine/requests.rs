@@ -213,7 +213,6 @@ fn status_text(status: Status) -> &'static str {
     }
 }
 
-/// The same, with what is wrong with the name or the password.
 fn why_not(answer: &ServerAnswer, faults: (Option<NameFault>, Option<PasswordFault>)) -> String {
     match (answer, faults) {
         (ServerAnswer::Status(Status::UsernameInvalid), (Some(fault), _)) => {

@@ -12,8 +12,7 @@ use crate::client::outbox::{Attachment, OutboxStep, OutgoingMessage};
 use crate::protocol::request::HISTORY_MAX;
 use crate::protocol::{MESSAGE_MAX, Request};
 
-/// So many lines more than the unconfirmed messages are read of a history, for what the other has
-/// written meanwhile.
+/// Lines read of a history beyond the unconfirmed messages: the other member may have written too.
 const OTHERS_LINES: u32 = 20;
 
 /// Asks for up to `count` messages before a TimeStamp; 0 for the newest.

@@ -10,7 +10,7 @@ use crate::client::media;
 
 const TELL_PROGRESS: Duration = Duration::from_secs(2);
 
-/// Requests and replies of at least so many bytes are worth telling the progress of.
+/// Size in bytes from which the progress of a request or reply is shown.
 const LARGE: u64 = 64 * 1024;
 
 struct UploadProgress {

@@ -122,7 +122,6 @@ pub(super) const FORMS: &[FormRow] = &[
     },
 ];
 
-/// The environment variables, in the order of `--help`.
 pub(super) const VARIABLES: &[(&str, &str)] = &[
     (
         "PLAUSCH_PASSWORD",

@@ -9,7 +9,6 @@ pub(crate) struct CommandRow {
     pub(super) words: &'static str,
     /// What stands for its arguments in `--help`; all of them must be given.
     pub(super) arguments: &'static [&'static str],
-    /// Its own options, by their long names.
     pub(super) options: &'static [&'static str],
     pub(super) help: &'static str,
     pub(in crate::ctl) run: fn(&Call) -> CommandResult,

@@ -22,128 +22,57 @@ fn fault(text: &[u8], wanted: Wanted) -> String {
 
 #[test]
 fn a_broken_file_is_named_for_what_it_is() {
-    use Wanted::{Certificate as Certificates, Key as Keys};
-    let key = section("PRIVATE KEY");
-    let certificate = section("CERTIFICATE");
-    let dek = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n";
-    let utf16: Vec<u8> = [0xff, 0xfe]
-        .into_iter()
-        .chain(key.bytes().flat_map(|byte| [byte, 0]))
-        .collect();
-    let cases: Vec<(Vec<u8>, Wanted, &str)> = vec![
-        (b"".to_vec(), Keys, "it is empty"),
-        (b" \r\n\t\n".to_vec(), Certificates, "it is empty"),
-        (
-            b"hello\n".to_vec(),
-            Certificates,
-            "not a PEM file, so there is no certificate",
-        ),
-        (
-            b"\x00\x01\x02".to_vec(),
-            Keys,
-            "not a PEM file, so there is no private key",
-        ),
-        (
-            key.replace('\n', "").into_bytes(),
-            Keys,
-            "line breaks are lost",
-        ),
-        (
-            key.replace('\n', " ").into_bytes(),
-            Keys,
-            "line breaks are lost",
-        ),
-        (
-            key.replace('\n', "\\n").into_bytes(),
-            Keys,
-            "line breaks are lost",
-        ),
-        (
-            key.replace("-----\nMC", "-----MC").into_bytes(),
-            Keys,
-            "line breaks are lost",
-        ),
-        (
-            key.replace("HR4f\n", "HR4f").into_bytes(),
-            Keys,
-            "line breaks are lost",
-        ),
-        (
-            key.replace("\n-----END", "-----END").into_bytes(),
-            Keys,
-            "line breaks are lost",
-        ),
-        (
-            format!("  {key}").into_bytes(),
-            Keys,
-            "line breaks are lost",
-        ),
-        (
-            format!("\u{feff}{key}").into_bytes(),
-            Keys,
-            "line breaks are lost",
-        ),
-        (utf16, Keys, "UTF-16"),
-        (key.as_bytes()[..key.len() / 2].to_vec(), Keys, "has no end"),
-        (
-            key.replace("----\nMC", "---\nMC").into_bytes(),
-            Keys,
-            "line breaks are lost",
-        ),
-        (key.replace("IAAB", "I*AB").into_bytes(), Keys, "not base64"),
-        (
-            key.replace("-----\nMC", &format!("-----\n{dek}MC"))
-                .into_bytes(),
-            Keys,
-            "encrypted",
-        ),
-        (
-            section("ENCRYPTED PRIVATE KEY").into_bytes(),
-            Keys,
-            "encrypted",
-        ),
-        (
-            section("OPENSSH PRIVATE KEY").into_bytes(),
-            Keys,
-            "OpenSSH's form",
-        ),
-        (section("DSA PRIVATE KEY").into_bytes(), Keys, "of DSA"),
-        (section("PUBLIC KEY").into_bytes(), Keys, "but a public one"),
-        (
-            section("EC PARAMETERS").into_bytes(),
-            Keys,
-            "there is no private key in it; name",
-        ),
-        (certificate.clone().into_bytes(), Keys, "but a certificate"),
-        (key.clone().into_bytes(), Certificates, "but a private key"),
-        (
-            section("CERTIFICATE REQUEST").into_bytes(),
-            Certificates,
-            "only a request",
-        ),
-        (section("PKCS7").into_bytes(), Certificates, "PKCS #7"),
-        (
-            section("TRUSTED CERTIFICATE").into_bytes(),
-            Certificates,
-            "openssl's own form",
-        ),
-        (
-            vec![0x30, 0x82, 1, 1, 0x30, 0x81, 0],
-            Certificates,
-            "certificate in DER",
-        ),
-        (
-            vec![0x30, 0x81, 9, 2, 1, 0, 0x30],
-            Keys,
-            "private key in DER",
-        ),
-        (vec![0x30, 0x82, 9, 9, 2, 1, 3, 0x30], Keys, "PKCS #12"),
-    ];
-    for (text, wanted, words) in cases {
-        let said = fault(&text, wanted);
+    use Wanted::{Certificate, Key};
+    let check = |text: &[u8], wanted, words: &str| {
+        let said = fault(text, wanted);
         assert!(said.contains(words), "{words}: {said}");
         assert!(said.contains(';'), "a cure: {said}");
+    };
+    let key = section("PRIVATE KEY");
+    for text in [
+        key.replace('\n', ""),
+        key.replace('\n', " "),
+        key.replace('\n', "\\n"),
+        key.replace("-----\nMC", "-----MC"),
+        key.replace("HR4f\n", "HR4f"),
+        key.replace("\n-----END", "-----END"),
+        format!("  {key}"),
+        format!("\u{feff}{key}"),
+        key.replace("----\nMC", "---\nMC"),
+    ] {
+        check(text.as_bytes(), Key, "line breaks are lost");
     }
+    for (label, wanted, words) in [
+        ("ENCRYPTED PRIVATE KEY", Key, "encrypted"),
+        ("OPENSSH PRIVATE KEY", Key, "OpenSSH's form"),
+        ("DSA PRIVATE KEY", Key, "of DSA"),
+        ("PUBLIC KEY", Key, "but a public one"),
+        ("EC PARAMETERS", Key, "is no private key in it; name"),
+        ("CERTIFICATE", Key, "but a certificate"),
+        ("PRIVATE KEY", Certificate, "but a private key"),
+        ("CERTIFICATE REQUEST", Certificate, "only a request"),
+        ("PKCS7", Certificate, "PKCS #7"),
+        ("TRUSTED CERTIFICATE", Certificate, "openssl's own form"),
+    ] {
+        check(section(label).as_bytes(), wanted, words);
+    }
+    let dek = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n";
+    let encrypted = key.replace("-----\nMC", &format!("-----\n{dek}MC"));
+    check(encrypted.as_bytes(), Key, "encrypted");
+    check(key.replace("IAAB", "I*AB").as_bytes(), Key, "not base64");
+    check(&key.as_bytes()[..key.len() / 2], Key, "has no end");
+    let letters = key.bytes().flat_map(|byte| [byte, 0]);
+    let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(letters).collect();
+    check(&utf16, Key, "UTF-16");
+    check(b"", Key, "it is empty");
+    check(b" \r\n\t\n", Certificate, "it is empty");
+    let no_pem = "not a PEM file, so there is no";
+    check(b"hello\n", Certificate, &format!("{no_pem} certificate"));
+    check(b"\x00\x01\x02", Key, &format!("{no_pem} private key"));
+    let der = [0x30, 0x82, 1, 1, 0x30, 0x81, 0];
+    check(&der, Certificate, "certificate in DER");
+    check(&[0x30, 0x81, 9, 2, 1, 0, 0x30], Key, "private key in DER");
+    check(&[0x30, 0x82, 9, 9, 2, 1, 3, 0x30], Key, "PKCS #12");
 }
 
 /// However a key's file is broken, nothing of the key is told.
