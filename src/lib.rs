@@ -23,6 +23,8 @@
 //! [`options`] are the command lines of all three programs; `secrets` reads passwords for both
 //! tools.
 
+#![cfg_attr(test, allow(clippy::too_many_lines))]
+
 mod auth;
 #[cfg(feature = "client")]
 pub mod client;

@@ -3,6 +3,7 @@
 //! Those of one file are run by `cargo test --test all FILE::`.
 // `over_tls` has some of them once more.
 #![allow(clippy::duplicate_mod)]
+#![allow(clippy::too_many_lines)]
 
 // Some of it is for tests of a feature alone.
 #[cfg_attr(not(all(feature = "client", feature = "tls")), allow(dead_code))]
