@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::{Result, Source, StoreError, Tx};
 use crate::ids::UserId;
 
-/// Between two tellings of a request that is withdrawn and made again, in milliseconds.
+/// Milliseconds between two tellings of a request that is withdrawn and made again.
 pub(crate) const DAY: i64 = 24 * 3_600_000;
 
 /// Whether `contact` is to be told of the request that `user` makes now. `online` says whether a
@@ -44,8 +44,7 @@ pub(crate) fn is_told(
     Ok(declined.is_none())
 }
 
-/// Notes that `contact` has been told of a request of `user`'s just now, unless something is noted
-/// already.
+/// `contact` has been told of a request of `user`'s just now; what is noted already stays.
 pub(crate) fn told(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<()> {
     tx.run(
         "INSERT INTO asked (user_id, contact_id, told) VALUES (?1, ?2, ?3)
@@ -54,8 +53,7 @@ pub(crate) fn told(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<()> {
     )
 }
 
-/// Notes that `contact` has been told, at `now`, of the open requests among the events up to `event`:
-/// the `233` have arrived. Has to come before the events are removed.
+/// The `233` up to `event` have arrived, so `contact` has been told; to be run before they are removed.
 pub(crate) fn arrived(
     connection: &Connection,
     contact: UserId,
@@ -89,8 +87,7 @@ pub(crate) fn forget(tx: &Tx<'_>, user: UserId, contact: UserId) -> Result<()> {
     )
 }
 
-/// Takes a batch away of what a deleted account has asked and been asked; false when there is
-/// nothing left.
+/// A batch of what a deleted account has asked and been asked goes; false when nothing is left.
 pub(crate) fn depart(connection: &Connection, user: UserId, batch: u32) -> Result<bool> {
     let by = connection.change(
         "DELETE FROM asked WHERE user_id = ?1 AND contact_id IN

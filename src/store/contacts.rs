@@ -1,7 +1,6 @@
 //! Contacts: requests, confirmations, and the events that tell of them.
 
-use rusqlite::types::FromSql;
-use rusqlite::{Connection, Row};
+use rusqlite::Connection;
 
 use super::{Result, Source, StoreError, Tx, asked, users};
 use crate::ids::UserId;
@@ -26,9 +25,8 @@ pub(crate) enum Requested {
     TooMany,
 }
 
-/// Records that `user` wants `contact`; makes both contacts when the other side wants it too. A
-/// user may have `most` requests without an answer, any number if that is 0; agreeing to a request
-/// is none. `online` says whether a `233` reaches `contact` at once.
+/// Records that `user` wants `contact`; a wish from both sides makes contacts. `most` limits requests
+/// without an answer; 0 is no limit. `online` says whether a `233` reaches `contact` at once.
 pub(crate) fn request(
     tx: &mut Tx<'_>,
     user: UserId,
@@ -141,7 +139,7 @@ pub(crate) fn confirmed(source: &impl Source, a: UserId, b: UserId) -> Result<bo
     )
 }
 
-/// The confirmed contacts of a user, by id.
+/// Confirmed contacts, by id.
 pub(crate) fn of(source: &impl Source, user: UserId) -> Result<Vec<UserId>> {
     source.values(
         "SELECT c.contact_id FROM contact c JOIN user u ON u.id = c.contact_id
@@ -163,25 +161,11 @@ pub(crate) fn one(source: &impl Source, user: UserId, contact: UserId) -> Result
     })
 }
 
-/// A `233` to be sent.
-pub(crate) struct Event<K> {
-    /// Where to go on: an event's id, or the asker's of an open request.
-    pub(crate) key: K,
-    pub(crate) name: String,
-}
+/// A `233` to be sent: where to go on (an event's id, or the asker's of an open request), and the name
+/// in it.
+pub(crate) type Event<K> = (K, String);
 
-impl<K: FromSql> TryFrom<&Row<'_>> for Event<K> {
-    type Error = rusqlite::Error;
-
-    fn try_from(row: &Row<'_>) -> Result<Self> {
-        Ok(Event {
-            key: row.get(0)?,
-            name: row.get(1)?,
-        })
-    }
-}
-
-/// Contact events of a user above `after`, oldest first, at most `limit`.
+/// Contact events above `after`, oldest first.
 pub(crate) fn events(
     source: &impl Source,
     user: UserId,
@@ -196,8 +180,7 @@ pub(crate) fn events(
     )
 }
 
-/// Contact events of a user up to `upto` that are not open requests: those are told at each login
-/// anyway, see [`open_requests`].
+/// The same up to `upto`, without open requests, which are told at each login anyway.
 pub(crate) fn settled_events(
     source: &impl Source,
     user: UserId,

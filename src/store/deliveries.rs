@@ -23,7 +23,6 @@ mod table;
 /// milliseconds.
 pub(crate) const GRACE: i64 = 24 * 3_600 * 1_000;
 
-/// Where a user's next login goes on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Standing {
     /// How far the user has been served, saved or not. Saved contact events are gone from the
@@ -121,7 +120,7 @@ impl Deliveries {
             .map_or(MessageId::NONE, |login| login.sent)
     }
 
-    /// A login begins. `start` is where, if its first `135` may take the position back to there.
+    /// `start` is where the login begins, if its first `135` may take the position back to there.
     pub(crate) fn begin(&mut self, user: UserId, start: Option<MessageId>) -> LoginNumber {
         self.last += 1;
         let login = self.logins.entry(user).or_default();
@@ -170,7 +169,6 @@ impl Deliveries {
         self.unsaved.iter().map(|(user, at)| (*user, *at)).collect()
     }
 
-    /// Forgets what was committed, unless it has moved on since.
     pub(crate) fn saved(&mut self, snapshot: &Snapshot) {
         for (user, was) in snapshot {
             let Some(now) = self.unsaved.get_mut(user) else {
@@ -214,7 +212,6 @@ impl Store {
         self.save_events_soon(position);
     }
 
-    /// The same of what the peer's TCP has acknowledged of a login.
     pub(crate) fn note_arrived(&self, user: UserId, login: LoginNumber, position: Position) {
         lock(&self.inner.shared.deliveries).note_arrived(user, login, position);
         self.save_events_soon(position);
@@ -236,8 +233,7 @@ impl Store {
         lock(&self.inner.shared.deliveries).note_sent(user, message);
     }
 
-    /// The newest message that was written to a connection of `user`'s since the start; what has
-    /// not been sent cannot have been read.
+    /// Newest message written to a connection of `user`'s since the start.
     pub(crate) fn sent(&self, user: UserId) -> MessageId {
         lock(&self.inner.shared.deliveries).sent(user)
     }
@@ -255,8 +251,7 @@ impl Store {
         lock(&self.inner.shared.deliveries).begin(user, plain.then_some(start))
     }
 
-    /// A login of `user` ends; with `plain`, what the next one's peer acknowledges counts
-    /// again.
+    /// With `plain`, what the next login's peer acknowledges counts again.
     pub(crate) fn end_login(&self, user: UserId, login: LoginNumber, plain: bool) {
         lock(&self.inner.shared.deliveries).end(user, login, plain);
         self.save_soon();

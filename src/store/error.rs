@@ -53,7 +53,7 @@ impl fmt::Display for StoreError {
                 Some(cure) => write!(f, "{error}: {cure}"),
                 None => write!(f, "{error}"),
             },
-            StoreError::Unfit(why) => write!(f, "{why}"),
+            StoreError::Unfit(why) | StoreError::Foreign(why) => write!(f, "{why}"),
             StoreError::Pool(error) => write!(f, "no database connection: {error}"),
             StoreError::Io(error) => write!(f, "{error}"),
             StoreError::Group(why) => write!(f, "the transaction failed: {why}"),
@@ -67,7 +67,6 @@ impl fmt::Display for StoreError {
                  file, then restore a backup or save what can be read: see {ADVICE}"
             ),
             StoreError::Lost { file, how, .. } => write!(f, "{} {how}", file.display()),
-            StoreError::Foreign(why) => write!(f, "{why}"),
         }
     }
 }
@@ -137,20 +136,18 @@ pub(crate) fn cure(error: &rusqlite::Error) -> Option<&'static str> {
 
 impl std::error::Error for StoreError {}
 
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        StoreError::Sqlite(error)
-    }
+macro_rules! from {
+    ($($variant:ident($cause:ty)),+) => {$(
+        impl From<$cause> for StoreError {
+            fn from(error: $cause) -> Self {
+                StoreError::$variant(error)
+            }
+        }
+    )+};
 }
 
-impl From<r2d2::Error> for StoreError {
-    fn from(error: r2d2::Error) -> Self {
-        StoreError::Pool(error)
-    }
-}
-
-impl From<std::io::Error> for StoreError {
-    fn from(error: std::io::Error) -> Self {
-        StoreError::Io(error)
-    }
-}
+from!(
+    Sqlite(rusqlite::Error),
+    Pool(r2d2::Error),
+    Io(std::io::Error)
+);

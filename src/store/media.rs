@@ -62,7 +62,7 @@ pub(crate) fn part(source: &impl Source, media: MediaId, part: u32) -> Result<Op
     )
 }
 
-/// Begins an upload; None when the owner's media would take up more than they may.
+/// None when the owner's media would take up more than they may.
 pub(crate) fn begin(
     tx: &mut Tx<'_>,
     owner: UserId,
@@ -86,8 +86,7 @@ pub(crate) fn begin(
     Ok(Some(media))
 }
 
-/// Bytes of media that a user has in the database, those included whose message is still to come
-/// or already gone.
+/// Bytes of a user's media, those included whose message is still to come or already gone.
 pub(crate) fn used(connection: &Connection, user: UserId) -> Result<u64> {
     let bytes: Option<i64> =
         connection.value("SELECT bytes FROM media_use WHERE user_id = ?1", [user])?;

@@ -167,7 +167,6 @@ pub(crate) fn backlog(
     Ok(more)
 }
 
-/// A row as [`View::up`] has it.
 fn stored<'r>(row: &'r rusqlite::Row<'_>) -> Result<Stored<'r>> {
     let lane: Lane = row.get(4)?;
     Ok(Stored {
@@ -214,7 +213,7 @@ pub(crate) fn history(
     Ok(ids)
 }
 
-/// One message of a chat by its id, handed to `f`; an error when it is gone.
+/// Error when the message is gone.
 pub(crate) fn one<T>(view: &View<'_>, id: MessageId, f: impl FnOnce(Stored<'_>) -> T) -> Result<T> {
     view.message(id, |row| Ok(f(stored(row)?)))?
         .ok_or(rusqlite::Error::QueryReturnedNoRows)

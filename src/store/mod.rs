@@ -147,9 +147,8 @@ impl Store {
 
     /// Runs `f` on a pooled connection, in one transaction: all its statements see one moment.
     ///
-    /// Without that, a backlog gathered from several lanes could miss a message committed in
-    /// between and yet move past it. Never hold the connection while writing to a socket: read,
-    /// return, then write.
+    /// Otherwise a backlog gathered from several lanes could miss a message committed in between and
+    /// yet move past it. Never hold the connection while writing to a socket.
     pub(crate) fn read<T>(&self, f: impl FnOnce(&View<'_>) -> Result<T>) -> Result<T, StoreError> {
         if self.is_lost() {
             return Err(StoreError::Stopped);

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::messages;
 use super::users;
-use super::{Options, Store, StoreError, Tx, chats, contacts};
+use super::{Store, StoreError, Tx, chats, contacts};
 use crate::ids::{ChatId, MessageId, UserId};
 use crate::store::Source;
 use crate::store::admin::check;
@@ -202,15 +202,7 @@ fn an_orderly_end_is_noticed_and_so_is_every_change_since() {
 #[test]
 fn a_second_server_is_kept_away() {
     let scratch = Scratch::new();
-    let second = Store::open(&Options {
-        path: scratch.path().to_owned(),
-        readers: 1,
-        check: Duration::ZERO,
-        marker: None,
-        stop: Default::default(),
-        leave_checkpoints: false,
-        limits: Limits::default(),
-    });
+    let second = Store::open(&Scratch::options(&scratch.directory, scratch.limits));
     assert!(matches!(second, Err(StoreError::Foreign(_))));
 }
 

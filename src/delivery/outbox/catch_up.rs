@@ -211,7 +211,7 @@ impl Outbox {
                 .store
                 .read(|view| contacts::settled_events(view, self.user, event, newest, EVENTS))?;
             let Some(last) = page.last() else { break };
-            event = last.key;
+            event = last.0;
             self.tell(&page, event)?;
         }
         // The open ones last: a quick client may answer one as soon as it is told, and it would be
@@ -222,7 +222,7 @@ impl Outbox {
                 .store
                 .read(|view| contacts::open_requests(view, self.user, asker, EVENTS))?;
             let Some(last) = page.last() else { break };
-            asker = Some(last.key);
+            asker = Some(last.0);
             self.tell(&page, 0)?;
         }
         // All up to the newest has been told, the open requests among them.
@@ -242,17 +242,17 @@ impl Outbox {
             let Some(last) = page.last() else {
                 return Ok(());
             };
-            self.tell(&page, last.key)?;
-            lock(&self.state).set_told(last.key);
+            self.tell(&page, last.0)?;
+            lock(&self.state).set_told(last.0);
         }
     }
 
     /// Sends `233` lines; when they have arrived, so has every event up to `event`.
     fn tell<K>(&self, events: &[contacts::Event<K>], event: i64) -> Result<(), CatchUpEnd> {
         let mut page = Vec::new();
-        for event in events {
+        for (_, name) in events {
             PushPacket::ConfirmContactAdd {
-                user: event.name.as_str().into(),
+                user: name.as_str().into(),
             }
             .format(&mut page);
         }

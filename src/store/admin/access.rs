@@ -22,9 +22,8 @@ use crate::store::{Moment, Result, StoreError, Tx, View};
 
 /// How often a lock that a busy server holds is tried for, and how often in all: about a minute.
 ///
-/// SQLite does not queue those who wait. Beside a server that commits without a pause only frequent
-/// tries hit the moment between two of its transactions; SQLite's own waiting makes longer and
-/// longer pauses.
+/// SQLite does not queue those who wait, and its own waiting makes longer and longer pauses. Beside a
+/// busy server only frequent tries hit the moment between two transactions.
 const TRY_EVERY: Duration = Duration::from_millis(1);
 const TRIES: i32 = 60_000;
 
@@ -68,8 +67,7 @@ impl AdminAccess {
         Ok(AdminAccess { connection, file })
     }
 
-    /// Like [`AdminAccess::open`], to read alone: a copy, which nobody writes, needs no locks then, nor a file
-    /// system that has any or that can be written.
+    /// Like [`AdminAccess::open`], to read alone: a copy, which nobody writes, then needs no locks.
     pub(crate) fn open_to_read(path: &Path) -> Result<AdminAccess, StoreError> {
         let path = &place::resolve(path)?;
         let Some(connection) = immutable(path)? else {
@@ -145,8 +143,7 @@ impl AdminAccess {
         }
     }
 
-    /// Purges everything that is to be purged, unless a server uses the database; returns whether
-    /// it did.
+    /// False when a server uses the database.
     pub(crate) fn purge_alone(&mut self) -> Result<bool, StoreError> {
         if !try_exclusive(&self.file)? {
             return Ok(false);
@@ -211,9 +208,8 @@ fn try_exclusive(file: &File) -> Result<bool, StoreError> {
 const VERSIONS: u64 = 18;
 const WITHOUT_LOG: [u8; 2] = [1, 1];
 
-/// Opens a database that nobody writes, without locks and without an index of a log: a copy of
-/// [`super::copy::backup`], or one that lies on a file system that is mounted read-only. None for
-/// any other.
+/// Without locks and without an index of a log, for a database that nobody writes: a copy of
+/// [`super::copy::backup`], or one on a read-only file system. None for any other.
 pub(crate) fn immutable(path: &Path) -> Result<Option<Connection>, StoreError> {
     let mut versions = [0; 2];
     let read = File::open(path)?.read_exact_at(&mut versions, VERSIONS);

@@ -26,12 +26,10 @@ pub(crate) enum CopyError {
 
 /// Copies the database at `source` to a new file `target`, readable by its owner alone.
 ///
-/// It is of one moment, the one at which this begins: everything acknowledged before is in it.
-/// All is read within one transaction, since SQLite begins again whenever somebody writes
-/// between two steps, which beside a busy server never ends. The server goes on; only its
-/// write-ahead log cannot be reset until the copy is done. The file appears under its name when it
-/// is complete and on stable storage, and is a whole database by itself. `progress` is told pages
-/// done and pages in all. False where the file system cannot say whether the name is on stable storage.
+/// One transaction reads it all, so everything acknowledged before is in it; else SQLite would begin
+/// again at each write, which beside a busy server never ends. The server's write-ahead log cannot be
+/// reset meanwhile. The file gets its name when it is complete and on stable storage. `progress` is
+/// told pages done and pages in all. False where the name cannot be put on stable storage.
 pub(crate) fn backup(
     source: &Path,
     target: &Path,
@@ -51,9 +49,8 @@ pub(crate) fn backup(
 
 /// Puts the copy at `source` in the place of the database at `target`, which no server may be using.
 ///
-/// The copy is checked first. A database that is there is replaced only with `replace`. Where there
-/// is none, an empty file holds the name, locked, so that no server makes one meanwhile. If the
-/// process is killed, either the old database or the new one is there, whole.
+/// The copy is checked first. An empty, locked file holds the name where no database is, so that no
+/// server makes one meanwhile. A killed process leaves the old database or the new one, whole.
 pub(crate) fn restore(
     source: &Path,
     target: &Path,
@@ -96,10 +93,9 @@ fn open(source: &Path) -> Result<Connection, StoreError> {
 
 pub(crate) struct Target {
     pub(crate) path: PathBuf,
-    /// The file that has the name, locked as a server locks it: as long as this lives, no server
-    /// begins to use it. None where a backup finds nothing.
+    /// Locked as a server locks it, which keeps servers away. None where a backup finds nothing.
     file: Option<File>,
-    /// It is an empty one that only keeps the name from a server that starts meanwhile.
+    /// Empty file that only holds the name.
     placeholder: bool,
 }
 
@@ -182,8 +178,7 @@ impl Target {
         }
     }
 
-    /// Gives the name to what is complete and on stable storage; false where the file system does not
-    /// tell whether the name is, too.
+    /// False where the file system cannot put the name on stable storage.
     pub(crate) fn give_name(&mut self, part: Part) -> Result<bool, StoreError> {
         if self.file.is_none() {
             return part.rename(&self.path, crate::sys::rename_new);
@@ -213,9 +208,8 @@ fn make_target(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Brings the log of a database that is about to be replaced into its file, so that it is whole
-/// until the moment in which the new one takes its name, and leaves no log that would be taken for
-/// the new one's.
+/// Brings the old database's log into its file, so that it is whole until it is replaced, and leaves
+/// no log that would be taken for the new one's.
 fn settle(target: &Path) -> Result<(), StoreError> {
     // The last connection to close does it. One that cannot be opened is being replaced for that.
     if beside_it(target, "-wal").exists()

@@ -65,7 +65,7 @@ pub(crate) fn waiting(source: &impl Source) -> Result<Vec<Placed>> {
     Ok(found.into_iter().filter_map(placed).collect())
 }
 
-/// Forgets what was ordered before a server began, when nobody was logged in yet.
+/// Orders from before the start mean nothing: nobody was logged in yet.
 pub(crate) fn forget(connection: &Connection) -> Result<(), StoreError> {
     if !waiting(connection)?.is_empty() {
         connection.run(

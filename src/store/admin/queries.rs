@@ -84,7 +84,6 @@ pub(crate) fn details(view: &View<'_>, keys: &[impl AsRef<str>]) -> Result<Optio
     }))
 }
 
-/// Messages to a user above the saved position.
 pub(crate) fn undelivered(view: &View<'_>, user: UserId) -> Result<i64> {
     let saved = deliveries::saved(view, user)?;
     let mut count = 0;
@@ -122,9 +121,8 @@ pub(crate) struct OldLane {
     pub(crate) messages: i64,
 }
 
-/// Looks through the next `count` chats above `after` for messages older than `before`
-/// (milliseconds since 1970) that have arrived; gives the last chat looked at too, None when there
-/// was none.
+/// Messages older than `before` (milliseconds since 1970) that have arrived, in the next `count` chats
+/// above `after`; gives the last chat looked at too.
 pub(crate) fn old_lanes(
     view: &View<'_>,
     after: Option<ChatId>,
@@ -154,9 +152,8 @@ pub(crate) fn old_lanes(
     Ok((chats.last().map(|(chat, ..)| *chat), old))
 }
 
-/// Up to where messages older than `before` have arrived at a user for good; nothing will arrive any
-/// more at a deleted account, so there nothing waits. Whoever removes what is younger than a day wants
-/// it gone that soon.
+/// Up to where messages older than `before` have arrived at a user for good; nothing waits for a
+/// deleted account. Whoever removes what is younger than a day wants it gone that soon.
 fn arrived(source: &impl Source, user: UserId, before: i64) -> Result<MessageId> {
     if users::exists(source, user)? {
         let a_day_ago = milliseconds().saturating_sub(deliveries::GRACE);
@@ -175,8 +172,7 @@ pub(crate) fn doom_messages(tx: &mut Tx<'_>, old: &[OldLane]) -> Result<(), Stor
     Ok(())
 }
 
-/// Media of messages older than `before` that have arrived, among the next `count` above `after`;
-/// gives the last one looked at too, None when there was none.
+/// Media of such messages, among the next `count` above `after`; gives the last one looked at too.
 pub(crate) fn old_media(
     source: &impl Source,
     after: Option<MediaId>,

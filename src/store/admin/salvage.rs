@@ -130,7 +130,7 @@ impl Table {
 pub(crate) struct Salvaged {
     /// Accounts, chats and so on, in the order of the list.
     pub(crate) kinds: Vec<Kind>,
-    /// Pages that should hold rows and cannot be read; what they held is not known.
+    /// Pages that should hold rows and cannot be read.
     pub(crate) pages_lost: u64,
     /// Bytes of the write-ahead log that cannot be read.
     pub(crate) log_lost: u64,
@@ -149,9 +149,8 @@ pub(crate) struct Kind {
 
 /// Saves what can be read of the database `damaged` and its log into a new database `new`.
 ///
-/// Rows that refer to what is lost are left out, but for chats with a lost account, which stay as
-/// chats with a deleted one. No id that was given is given again. `progress` is told pages done and
-/// pages in all. The new file appears under its name when it is whole.
+/// Rows that refer to what is lost are left out; a lost account stays as a deleted one where it has a
+/// chat. No id is given again. `progress` is told pages done and pages in all.
 pub(crate) fn salvage(
     damaged: &Path,
     new: &Path,
@@ -218,10 +217,9 @@ struct Found {
     is_uncertain: bool,
 }
 
-/// Which tree is whose: None for one that is of no use here.
+/// Table of each tree; None for one of no use here.
 type Roots = BTreeMap<u32, Option<&'static Table>>;
 
-/// Reads all pages, and puts their rows into the new database as they are.
 fn read(
     connection: &Connection,
     pages: &mut Pages,

@@ -26,14 +26,13 @@ pub(crate) struct CachedChat {
     pub(crate) other: UserId,
     /// The TimeStamp of the newest message ever, 0 before the first.
     pub(crate) last_timestamp: i64,
-    /// Both accounts are there and are contacts.
+    /// Two contacts.
     pub(crate) open: bool,
     /// Whether the chat is in the creator's list and in the other's.
     pub(crate) listed: [bool; 2],
 }
 
-/// The newest message to each recipient in one transaction of several jobs, for those who have
-/// sent in it. Nothing is known before the COMMIT.
+/// Newest message to each recipient of a transaction of several jobs; empty before the COMMIT.
 #[derive(Clone, Default)]
 pub(crate) struct Newest(Arc<OnceLock<HashMap<UserId, MessageId>>>);
 
@@ -52,9 +51,8 @@ pub(crate) struct WriterCache {
     pub(crate) now: i64,
     /// Jobs that change what is remembered of a chat take it out.
     pub(crate) chats: HashMap<ChatId, CachedChat>,
-    /// The newest message of each recipient since the start.
     pub(crate) last_to: HashMap<UserId, MessageId>,
-    /// The recipients of the open transaction, with the newest message of each of their runs.
+    /// Recipients in the open transaction, with the newest message of each of their runs.
     pub(super) recipients: Vec<(UserId, MessageId)>,
     pub(super) newest: Newest,
     /// What is committed and not in the index of the lanes, as the readers have it too.
@@ -63,7 +61,6 @@ pub(crate) struct WriterCache {
     pub(crate) removed: MessageId,
     /// Messages of the open transaction.
     pub(crate) added: Vec<Entry>,
-    /// There is, or may be, something to purge.
     pub(crate) purge: bool,
     /// The lane that was purged last, and up to which message.
     pub(crate) purged: Option<(Lane, MessageId)>,
@@ -87,8 +84,8 @@ impl WriterCache {
         })
     }
 
-    /// Begins a transaction. `data_version` tells whether another process has written since the
-    /// last one; nothing that is remembered is sure then.
+    /// `data_version` tells whether another process has written since the last transaction; nothing
+    /// that is remembered is sure then.
     pub(super) fn begin(&mut self, connection: &Connection, data_version: i64) -> Result<()> {
         if data_version != self.data_version {
             self.forget();

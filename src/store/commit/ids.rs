@@ -18,7 +18,6 @@ pub(crate) struct MessageIds {
 }
 
 impl MessageIds {
-    /// Begins above whatever may have been given out before.
     pub(crate) fn load(connection: &Connection) -> Result<MessageIds> {
         let stored: MessageId =
             connection.one("SELECT value FROM counter WHERE name = 'message'", [])?;

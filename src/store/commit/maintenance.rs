@@ -25,13 +25,12 @@ use crate::sync::lock;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sys;
 
-/// How often positions and the write-ahead log are looked after.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// How long the last writes wait for another process.
 const LAST_WAIT: Duration = Duration::from_millis(500);
 
-/// How long between two slices of purging while nothing else is to be done.
+/// Pause between two slices of purging while nothing else is to be done.
 const PURGE_PAUSE: Duration = Duration::from_millis(10);
 
 /// At most this much of purging goes between two groups. With its COMMIT, and a checkpoint now and
@@ -41,8 +40,7 @@ const PURGE_SLICE: Duration = Duration::from_millis(8);
 /// Rows that a pause puts into the index of the lanes: about five milliseconds.
 const FLUSH_STEP: usize = if cfg!(test) { 8 } else { 4_096 };
 
-/// The write-ahead log is worth a warning from this size on: something keeps it from being
-/// checkpointed.
+/// Size of the write-ahead log from which on something must keep it from being checkpointed.
 const WAL_WARNING: u64 = 64 << 20;
 
 pub(crate) fn start(
@@ -112,7 +110,7 @@ impl WriteConnection {
         }
     }
 
-    /// Saves what is only in memory; nothing is written after this.
+    /// Nothing is written after this.
     pub(crate) fn finish(&mut self) {
         // Whoever else holds a lock now must not hold up the end.
         if let Err(error) = self.connection.busy_timeout(LAST_WAIT) {
@@ -196,7 +194,7 @@ impl WriteConnection {
         }
     }
 
-    /// A step of a flush, or the first of a new one; false when it failed.
+    /// False when the step failed.
     fn flush_step(&mut self) -> bool {
         self.flush.begin(&self.cache.pending_index);
         if !self.flush.is_going_on() {

@@ -51,7 +51,6 @@ struct Queue {
     stopped: bool,
 }
 
-/// How a leader goes on.
 enum Next {
     /// Nothing is queued; there is no leader now.
     Nothing,
@@ -116,7 +115,6 @@ impl WriteQueue {
         }
     }
 
-    /// Whether the leader commits another group; otherwise it is the leader no more.
     fn go_on(&self, pause: Duration, hand_over: bool) -> Next {
         let mut queue = lock(&self.queue);
         let news = pause < queue.pause / 2;
@@ -151,14 +149,14 @@ impl WriteQueue {
         worker.pause()
     }
 
-    /// Ends a turn: what came meanwhile is committed first.
+    /// What came during a turn is committed first.
     pub(crate) fn end_turn(&self, pause: Duration) {
         if let Next::Group = self.go_on(pause, false) {
             self.lead(false);
         }
     }
 
-    /// Commits all that is left and stays the leader, so that nothing is written any more.
+    /// It stays the leader, so that nothing is written any more.
     pub(crate) fn drain(&self) {
         let mut group = Vec::new();
         while !self.is_idle() {

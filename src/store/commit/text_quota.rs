@@ -80,7 +80,6 @@ impl Text {
         fits
     }
 
-    /// Takes back what was noted and not kept.
     pub(crate) fn give_back(&self, bytes: usize) {
         // Counted anew meanwhile, it may be less than that already.
         let less = |now: u64| (now != u64::MAX).then(|| now.saturating_sub(bytes as u64));
@@ -107,13 +106,12 @@ impl Store {
         self.inner.texts.of(user)
     }
 
-    /// The quota of text that waits, in bytes; 0 for none.
+    /// Bytes; 0 for none.
     pub(crate) fn text_quota(&self) -> u64 {
         self.inner.texts.quota
     }
 
-    /// How many messages of these sizes, from the first on, their sender may send now; they are noted
-    /// as sent. `total` is the sum of all sizes.
+    /// How many messages of these sizes, from the first on, may be sent now; those are noted as sent.
     pub(crate) fn take_text(
         &self,
         text: &Text,
@@ -143,9 +141,7 @@ impl Store {
     }
 }
 
-/// A user's text that its recipients have not received: above the position that is saved
-/// of each, above what each has deleted, and above `sent`, up to where it has been written to a
-/// connection of theirs.
+/// A user's text above what each recipient has received, has deleted, and has been `sent`.
 pub(crate) fn waiting(
     view: &View<'_>,
     user: UserId,

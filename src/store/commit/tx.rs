@@ -27,7 +27,6 @@ impl Tx<'_> {
         self.cache.last_to.insert(user, id)
     }
 
-    /// What will be known of the transaction's recipients after its COMMIT.
     pub(crate) fn newest(&self) -> Newest {
         self.cache.newest.clone()
     }
@@ -46,7 +45,6 @@ impl Tx<'_> {
         quota::has_room(self.connection, &self.cache.limits)
     }
 
-    /// Removes a message, with its row in the index if it has one.
     pub(crate) fn remove_message(&mut self, lane: Lane, id: MessageId) -> Result<()> {
         self.cache.removed = self.cache.removed.max(id);
         self.connection
@@ -64,7 +62,6 @@ impl Tx<'_> {
         )
     }
 
-    /// Has the chat of two users looked up again before the next message.
     pub(crate) fn forget_chat_between(&mut self, a: UserId, b: UserId) -> Result<()> {
         if let Some(chat) = self.chat_between(a, b)? {
             self.cache.chats.remove(&chat);

@@ -26,9 +26,8 @@ pub(crate) fn take_back(connection: &Connection) -> Result<(), StoreError> {
     )?)
 }
 
-/// Moves the whole log into the database, which is synced then: after that nothing depends on
-/// what an earlier sync may have lost. Frames are read from the kernel's memory, which still has
-/// them.
+/// Moves the whole log into the database, which is synced then: nothing depends on an earlier sync
+/// any more. Frames are read from the kernel's memory, which still has them.
 pub(crate) fn settle(connection: &Connection) -> Result<(), StoreError> {
     let (frames, moved): (i64, i64) = connection
         .prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?

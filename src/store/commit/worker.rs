@@ -62,7 +62,7 @@ pub(crate) struct WriteConnection {
 }
 
 impl WriteConnection {
-    /// Takes a connection of the pool for good, and reads what is remembered from the start.
+    /// Keeps a connection of the pool for good.
     pub(crate) fn open(
         opened: &Opened,
         options: &Options,
@@ -170,14 +170,10 @@ impl WriteConnection {
         for job in group.iter_mut() {
             self.run(job.as_mut())?;
         }
-        let WriterCache {
-            pending_index,
-            added,
-            removed,
-            ..
-        } = &mut self.cache;
+        let cache = &mut self.cache;
+        let (pending, added) = (&cache.pending_index, &mut cache.added);
         self.flush
-            .advance(&self.connection, pending_index, added, *removed)?;
+            .advance(&self.connection, pending, added, cache.removed)?;
         deliveries::save(&self.connection, positions)?;
         self.place.look(&self.connection)?;
         self.connection.run("COMMIT", [])?;
@@ -212,18 +208,14 @@ impl WriteConnection {
         Ok(())
     }
 
-    /// After a COMMIT: shows the readers the pending index that is right now.
+    /// After a COMMIT: the pending index as readers are to see it.
     pub(super) fn show_index(&mut self) {
-        let WriterCache {
-            pending_index,
-            added,
-            ..
-        } = &mut self.cache;
-        if let Some(new) = self.flush.committed(pending_index, added) {
-            *pending_index = Arc::new(new);
-            *lock(&self.shared.pending_index) = Arc::clone(pending_index);
+        let cache = &mut self.cache;
+        if let Some(new) = self.flush.committed(&cache.pending_index, &cache.added) {
+            cache.pending_index = Arc::new(new);
+            *lock(&self.shared.pending_index) = Arc::clone(&cache.pending_index);
         }
-        added.clear();
+        cache.added.clear();
     }
 
     /// Leaves no transaction open and nothing remembered that was only true inside it.
@@ -285,7 +277,6 @@ fn full_sync(connection: &Connection) -> Result<()> {
     connection.execute_batch("PRAGMA synchronous = FULL;")
 }
 
-/// Changes when another connection has committed.
 fn data_version(connection: &Connection) -> Result<i64> {
     connection.one("PRAGMA data_version", [])
 }

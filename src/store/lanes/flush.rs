@@ -25,7 +25,7 @@ pub(crate) struct Flush {
     /// The sorted run, and how much of it is in the index.
     run: Vec<Entry>,
     done: usize,
-    /// The levels of the pending index that make up the run.
+    /// Levels of the pending index in the run.
     levels: usize,
     /// The messages of the run are above this one,
     after: MessageId,
@@ -54,9 +54,8 @@ impl Flush {
         self.done = 0;
     }
 
-    /// What a transaction that has added messages does for the index, before its COMMIT: it sorts them,
-    /// and takes the next step of a flush. No message above `removed` has been removed since the
-    /// pending index was read.
+    /// Before the COMMIT of a transaction that has added messages. No message above `removed` has been
+    /// removed since the pending index was read.
     pub(crate) fn advance(
         &mut self,
         connection: &Connection,
@@ -95,8 +94,7 @@ impl Flush {
         Ok(())
     }
 
-    /// After the COMMIT of a step, and of `added` as new messages, in order: the pending index that is
-    /// right now, if it is another.
+    /// After the COMMIT of a step and of `added`, in order: the pending index, if it is another now.
     pub(crate) fn committed(
         &mut self,
         pending: &PendingIndex,
@@ -166,8 +164,7 @@ fn insert_all(connection: &Connection, entries: &[Entry]) -> Result<()> {
     insert(connection, few)
 }
 
-/// Flushes all that is pending, inside a transaction of a process that has the database to
-/// itself.
+/// Inside a transaction of a process that has the database to itself.
 pub(crate) fn index_all(connection: &Connection) -> Result<(), StoreError> {
     let mut flush = Flush::default();
     flush.begin(&PendingIndex::load(connection)?);

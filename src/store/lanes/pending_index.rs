@@ -30,8 +30,7 @@ impl PendingIndex {
         nothing.caught_up(connection)
     }
 
-    /// The same with what has come since it was loaded. How far the index has come since then does
-    /// not matter to it.
+    /// The same with what has come since it was loaded.
     pub(crate) fn caught_up(&self, connection: &Connection) -> Result<PendingIndex> {
         let newest = self.entries().iter().map(|(_, id)| *id).max();
         let mut entries = connection.rows(

@@ -53,8 +53,7 @@ impl<'c> View<'c> {
         Ok(indexed.or_else(|| self.fresh(lane, from).next()))
     }
 
-    /// Hands the messages of a lane from `from` on, oldest first, to `each`, until it returns
-    /// false.
+    /// Messages of a lane from `from` on, oldest first, until `each` returns false.
     pub(crate) fn up(
         &self,
         lane: Lane,
@@ -82,8 +81,7 @@ impl<'c> View<'c> {
         Ok(())
     }
 
-    /// Hands the ids and TimeStamps of a lane's messages below `below`, newest first, to `each`,
-    /// until it returns false.
+    /// Ids and TimeStamps of a lane's messages below `below`, newest first, until `each` returns false.
     pub(crate) fn down(
         &self,
         lane: Lane,
@@ -92,7 +90,7 @@ impl<'c> View<'c> {
     ) -> Result<()> {
         for id in self.fresh(lane, MessageId::NONE).rev() {
             if id < below
-                && let Some(timestamp) = self.timestamp(id)?
+                && let Some(timestamp) = self.message(id, |row| row.get(1))?
                 && !each(id, timestamp)
             {
                 return Ok(());
@@ -113,7 +111,6 @@ impl<'c> View<'c> {
         Ok(())
     }
 
-    /// The newest message of a lane below `below`, and its TimeStamp.
     pub(crate) fn newest(&self, lane: Lane, below: MessageId) -> Result<Option<(MessageId, i64)>> {
         let mut newest = None;
         self.down(lane, below, |id, timestamp| {
@@ -170,9 +167,5 @@ impl<'c> View<'c> {
             )?
             .query_row([id], each)
             .optional()
-    }
-
-    fn timestamp(&self, id: MessageId) -> Result<Option<i64>> {
-        self.message(id, |row| row.get(1))
     }
 }

@@ -34,8 +34,7 @@ pub(crate) fn announce(path: &Path) {
     }
 }
 
-/// Looks through all pages and rows (`PRAGMA quick_check`) for `limit` at most; zero for not at
-/// all. Nothing is written.
+/// Looks through all pages and rows for `limit` at most. Nothing is written.
 pub(crate) fn examine(
     connection: &Connection,
     limit: Duration,
@@ -89,8 +88,7 @@ pub(crate) fn seal(file: &File, ended: i64) -> io::Result<()> {
     file.set_modified(UNIX_EPOCH + Duration::from_millis(u64::try_from(ended).unwrap_or(0)))
 }
 
-/// Whether the database is as the last orderly end left it: no log, of the noted time, as long as
-/// it says. Anything that is in the way of finding out means no.
+/// The database is as the last orderly end left it: no log, of the noted time and length.
 pub(crate) fn is_sealed(connection: &Connection, path: &Path) -> bool {
     let Ok(file) = std::fs::metadata(path) else {
         return false;
@@ -110,7 +108,6 @@ pub(crate) fn is_sealed(connection: &Connection, path: &Path) -> bool {
     }
 }
 
-/// What SQLite finds malformed at the start is damage.
 pub(crate) fn damaged(error: StoreError) -> StoreError {
     match &error {
         StoreError::Sqlite(cause) if is_damage(cause) => StoreError::Damaged(cause.to_string()),

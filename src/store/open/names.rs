@@ -81,8 +81,7 @@ fn map_all(
     Ok(remapped)
 }
 
-/// The accounts whose key is not what `map` makes of their names, by what it makes; the oldest
-/// first.
+/// Accounts whose key is not what `map` makes of their names, by what it makes; oldest first.
 fn moving(
     connection: &Connection,
     map: fn(&str) -> Option<String>,
@@ -145,13 +144,8 @@ mod tests {
     }
 
     fn keys(connection: &Connection) -> Vec<(String, String)> {
-        connection
-            .prepare("SELECT name, mapped FROM user WHERE mapped IS NOT NULL ORDER BY id")
-            .unwrap()
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .unwrap()
-            .collect::<Result<_, _>>()
-            .unwrap()
+        let sql = "SELECT name, mapped FROM user WHERE mapped IS NOT NULL ORDER BY id";
+        connection.rows(sql, []).unwrap()
     }
 
     fn pairs(expected: Accounts) -> Vec<(String, String)> {

@@ -1,9 +1,8 @@
 //! Where the database's files are, and whether they are still there.
 //!
-//! Whatever is deleted, moved or replaced while it is open goes on to be written, and is gone with
-//! the process. So the files that the names lead to are compared with the open ones after each
-//! COMMIT, before anything is acknowledged: what was acknowledged has been in the database that a
-//! restart finds.
+//! A file that is deleted, moved or replaced while it is open goes on to be written, and is gone with
+//! the process. So after each COMMIT, before anything is acknowledged, the files that a restart would
+//! find are compared with the open ones.
 
 use std::ffi::{CString, OsStr};
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
@@ -167,8 +166,7 @@ fn file_system(path: &Path) -> Option<String> {
     kind.split(' ').next().map(str::to_owned)
 }
 
-/// Takes the same lock of the write-ahead log, if there is one. It outlives the database where only
-/// that is replaced, and the server that writes it must be the only one.
+/// The same lock of the write-ahead log, which outlives a database that is replaced.
 pub(crate) fn own_log(database: &Path) -> Result<Option<File>, StoreError> {
     let log = beside_it(database, "-wal");
     match File::options().read(true).append(true).open(log) {
@@ -237,9 +235,7 @@ impl Place {
         })
     }
 
-    /// Whether each name still leads to the file that is open: one system call a file.
-    ///
-    /// A file that cannot be looked at for another reason than that it is gone counts as there.
+    /// One system call a file. A file that cannot be looked at counts as there unless it is gone.
     pub(crate) fn look(&mut self, connection: &Connection) -> Result<(), StoreError> {
         if self.lost.is_none() {
             self.lost = self.find_loss(connection);
@@ -261,8 +257,7 @@ impl Place {
                     ("was replaced by another file", true)
                 }
                 Ok(now) if number == 0 => {
-                    // A VACUUM makes it shorter as well, but never shorter than its pages.
-                    // A file that is too short for its pages is not read any more.
+                    // VACUUM makes it shorter as well, but never shorter than its pages.
                     let holds =
                         |pages: i64| u64::try_from(pages).is_ok_and(|pages| now.length >= pages);
                     if now.length >= self.length || size(connection).is_ok_and(holds) {

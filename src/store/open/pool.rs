@@ -34,8 +34,7 @@ pub(crate) struct Opened {
     pub(crate) place: Place,
 }
 
-/// Opens the pool, after the database has been created or brought up to date on a connection of
-/// its own.
+/// The database is created or brought up to date on a connection of its own before.
 pub(crate) fn open(options: &Options) -> Result<Opened, StoreError> {
     let path = place::resolve(&options.path)?;
     health::log_without_database(&path)?;
@@ -172,8 +171,7 @@ fn prepare(path: &Path, options: &Options) -> Result<Connection, StoreError> {
     Ok(first)
 }
 
-/// Switches off what SQLite does to the write-ahead log by itself: checkpoints after commits, and
-/// the one when the last connection closes. Those are the writing connection's.
+/// Checkpoints after commits, and the one when the last connection closes, are another program's.
 fn leave_log(connection: &Connection, leave_checkpoints: bool) -> Result<()> {
     if leave_checkpoints {
         connection.execute_batch("PRAGMA wal_autocheckpoint = 0;")?;

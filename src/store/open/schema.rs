@@ -94,8 +94,7 @@ fn count_tables(connection: &Connection) -> Result<i64> {
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
 }
 
-/// Creates the tables in an empty database, upgrades an older one in one transaction, refuses a
-/// newer or a foreign one without changing anything.
+/// Creates the tables, or upgrades an older database in one transaction; refuses as [`recognise`] does.
 pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     recognise(connection)?;
     let version: i64 = pragma(connection, "user_version")?;
@@ -177,6 +176,7 @@ fn pragma(connection: &Connection, name: &str) -> Result<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Source;
 
     /// The schema as each older version had it.
     const OLDER: &[&str] = &[
@@ -206,16 +206,9 @@ mod tests {
 
     /// Tables, indexes and triggers, as SQLite describes them.
     fn shape(connection: &Connection) -> Vec<(String, String, String)> {
-        connection
-            .prepare(
-                "SELECT type, name, coalesce(sql, '') FROM sqlite_schema
-                 WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name",
-            )
-            .unwrap()
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-            .unwrap()
-            .collect::<Result<_, _>>()
-            .unwrap()
+        let sql = "SELECT type, name, coalesce(sql, '') FROM sqlite_schema
+                   WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name";
+        connection.rows(sql, []).unwrap()
     }
 
     #[test]
@@ -234,28 +227,19 @@ mod tests {
             prepare(&mut old).unwrap();
             assert_eq!(shape(&old), shape(&fresh()), "from version {version}");
             assert_eq!(pragma(&old, "user_version").unwrap(), VERSION);
-            let kept: (String, i64, i64) = old
-                .query_row(
-                    "SELECT name, bytes, (SELECT value FROM counter WHERE name = 'message')
-                     FROM user JOIN media_use ON user_id = id WHERE mapped = 'hans'",
-                    [],
-                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-                )
-                .unwrap();
-            assert_eq!(kept, ("Hans".to_owned(), 42, 7), "from version {version}");
+            let sql = "SELECT name, bytes, (SELECT value FROM counter WHERE name = 'message')
+                       FROM user JOIN media_use ON user_id = id WHERE mapped = 'hans'";
+            let kept: Option<(String, i64, i64)> = old.row(sql, []).unwrap();
+            let wanted = ("Hans".to_owned(), 42, 7);
+            assert_eq!(kept, Some(wanted), "from version {version}");
         }
     }
 
     #[test]
     fn the_use_of_media_follows_what_comes_and_goes() {
         let database = fresh();
-        let bytes = || -> i64 {
-            database
-                .query_row("SELECT bytes FROM media_use WHERE user_id = 1", [], |row| {
-                    row.get(0)
-                })
-                .unwrap()
-        };
+        let sql = "SELECT bytes FROM media_use WHERE user_id = 1";
+        let bytes = || -> i64 { database.one(sql, []).unwrap() };
         database
             .execute_batch(
                 "INSERT INTO user (name, password, email, gender, created)

@@ -151,7 +151,7 @@ fn account(tx: &mut Tx<'_>, user: UserId) -> Result<bool, StoreError> {
     Ok(!contacts.is_empty() || !chats.is_empty() || events > 0 || asked)
 }
 
-/// Removes a batch of a lane's messages; false when there are none left.
+/// False when no message is left.
 fn messages(tx: &mut Tx<'_>, lane: Lane, upto: MessageId) -> Result<bool, StoreError> {
     let mut rows: Vec<(MessageId, Option<MediaId>)> = Vec::new();
     // The pending index still names what is gone, and is not to be looked through anew for each batch.

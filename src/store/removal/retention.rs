@@ -1,10 +1,8 @@
 //! Removing what is old: messages that have arrived, and media.
 //!
-//! Ids grow with time, so what has become old is found by walking up the ids from where the last
-//! walk ended (a row in `counter`) to the first message that is not old yet: nothing is looked
-//! at twice, and nothing is scanned. A message that is old but has not arrived stays; its lane is
-//! noted in `held_lane` and looked at again in each pass. `held_lane` has a row only for lanes
-//! whose recipients have been away for all the days, or a chat that was just being read.
+//! Ids grow with time, so a walk goes up the ids from where the last one ended (a row in `counter`) to
+//! the first message that is not old yet: nothing is looked at twice, and nothing is scanned. An old
+//! message that has not arrived stays; its lane is noted in `held_lane` and looked at in each pass.
 //!
 //! What had to be held stays a further day once it has arrived, so that somebody who was away for
 //! long can fetch the media of what he is told.

@@ -31,7 +31,7 @@ fn wait(store: &Store, milliseconds: i64) {
 /// Who is told of at a login of `user`.
 fn told_at_login(store: &Store, user: UserId) -> Vec<String> {
     let open = store.read(|view| contacts::open_requests(view, user, None, 100));
-    open.unwrap().into_iter().map(|event| event.name).collect()
+    open.unwrap().into_iter().map(|(_, name)| name).collect()
 }
 
 fn rows(store: &Store) -> i64 {

@@ -41,16 +41,11 @@ impl Scratch {
     }
 
     pub(crate) fn with(limits: Limits) -> Scratch {
-        let directory = Scratch::directory();
-        Scratch {
-            open: Some(Scratch::open(&directory, limits)),
-            directory,
-            limits,
-        }
+        Scratch::at(Scratch::directory(), limits)
     }
 
-    pub(crate) fn open(directory: &Path, limits: Limits) -> Store {
-        Store::open(&Options {
+    pub(crate) fn options(directory: &Path, limits: Limits) -> Options {
+        Options {
             path: directory.join("plausch.db"),
             readers: 2,
             check: Duration::from_secs(5),
@@ -58,8 +53,19 @@ impl Scratch {
             stop: Default::default(),
             leave_checkpoints: false,
             limits,
-        })
-        .unwrap()
+        }
+    }
+
+    pub(crate) fn open(directory: &Path, limits: Limits) -> Store {
+        Store::open(&Scratch::options(directory, limits)).unwrap()
+    }
+
+    fn at(directory: PathBuf, limits: Limits) -> Scratch {
+        Scratch {
+            open: Some(Scratch::open(&directory, limits)),
+            directory,
+            limits,
+        }
     }
 
     /// What there would be after a crash now.
@@ -74,11 +80,7 @@ impl Scratch {
             Ok(())
         };
         self.write(1, copy).unwrap();
-        Scratch {
-            open: Some(Scratch::open(&directory, self.limits)),
-            directory,
-            limits: self.limits,
-        }
+        Scratch::at(directory, self.limits)
     }
 
     pub(crate) fn reopen(&mut self) {

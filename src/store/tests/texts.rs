@@ -18,7 +18,7 @@ fn text_waits_until_it_is_received_wherever_it_is_listed() {
         other => panic!("{other:?}"),
     };
     // Bytes, not characters, and of the sender alone.
-    let first = kept(&scratch, a, "äöü");
+    let message = kept(&scratch, a, "äöü");
     kept(&scratch, a, "12345");
     kept(&scratch, b, "1");
     assert_eq!((bytes(&scratch, a), bytes(&scratch, b)), (11, 1));
@@ -28,15 +28,9 @@ fn text_waits_until_it_is_received_wherever_it_is_listed() {
     kept(&scratch, a, "12");
     assert_eq!(bytes(&scratch, a), 13);
     // What was written to a connection is on its way; what has arrived stays so.
-    scratch.note_sent(b, first);
+    scratch.note_sent(b, message);
     assert_eq!(bytes(&scratch, a), 7);
-    scratch.note_delivered(
-        b,
-        Position {
-            message: first,
-            event: 0,
-        },
-    );
+    scratch.note_delivered(b, Position { message, event: 0 });
     scratch.reopen();
     assert_eq!(bytes(&scratch, a), 7);
     // What the recipient has deleted waits no more; what comes after does.

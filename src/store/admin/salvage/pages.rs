@@ -36,7 +36,6 @@ pub(crate) enum Use {
 
 pub(crate) struct Pages {
     file: File,
-    /// The newest of each page that the log has.
     log: Log,
     pub(crate) size: usize,
     pub(crate) count: u32,
@@ -87,7 +86,6 @@ impl Pages {
         Ok(pages)
     }
 
-    /// Bytes of the log behind the place up to which it can be read.
     pub(crate) fn log_lost(&self) -> u64 {
         self.log.lost
     }
@@ -146,7 +144,7 @@ impl Pages {
         }
     }
 
-    /// Marks the pages of the list of free ones, as far as the map does not know them.
+    /// Pages of the free list, where the map does not know them.
     fn read_free(&mut self) {
         let (mut trunk, mut seen) = (self.first_free, HashSet::new());
         while trunk > 0 && seen.insert(trunk) {
@@ -166,8 +164,7 @@ impl Pages {
         }
     }
 
-    /// Marks the pages below a root, as far as the map does not know them. Where it knows all this
-    /// reads nothing.
+    /// Pages below a root, where the map does not know them.
     pub(crate) fn walk(&mut self, root: u32) {
         if !self.uses.contains(&Use::Unknown) {
             return;

@@ -32,7 +32,7 @@ pub(crate) enum Doubt {
     Behind,
     /// It has moved otherwise than time has, since the last look.
     Jumped,
-    /// Something is older than the days since the last pass explain.
+    /// Older than the days since the last pass explain.
     TooOld,
 }
 

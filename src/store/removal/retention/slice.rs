@@ -54,8 +54,7 @@ pub(crate) struct Slice<'s, 'c, P> {
 }
 
 impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
-    /// A slice that looks at `most` messages and media, and at none after `deadline`. `pinned`
-    /// tells whether a reply is being read from a chat.
+    /// `pinned` tells whether a reply is being read from a chat.
     pub(crate) fn new(
         tx: &'s mut Tx<'c>,
         now: i64,
@@ -119,7 +118,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         Ok(more)
     }
 
-    /// Walks up the messages; true when there may be more that are old.
+    /// True when there may be more that are old.
     pub(crate) fn messages(&mut self, cutoff: i64) -> Result<bool, StoreError> {
         type Found = (Lane, i64, Option<MediaId>);
         self.walk(

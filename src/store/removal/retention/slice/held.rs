@@ -56,7 +56,7 @@ impl<P: Fn(ChatId) -> bool> Slice<'_, '_, P> {
         }
     }
 
-    /// Removes some old messages of a lane; false when there are none left.
+    /// False when no old message is left.
     fn lane_batch(&mut self, lane: Lane, upto: MessageId, cutoff: i64) -> Result<bool, StoreError> {
         let mut rows: Vec<(MessageId, i64, Option<MediaId>)> = Vec::new();
         self.tx.view().up(lane, MessageId::NONE, |row| {
