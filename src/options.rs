@@ -57,14 +57,14 @@ pub(crate) struct OptionRow<C: 'static> {
     /// What an error message says that the option takes; empty for a flag.
     takes: &'static str,
     default: &'static str,
-    action: Action<C>,
+    action: OptionAction<C>,
     /// Empties the list that the values of a repeatable option are added to.
     clear: Option<fn(&mut C)>,
     /// Whether this build lacks what the option is for.
     absent: bool,
 }
 
-enum Action<C: 'static> {
+enum OptionAction<C: 'static> {
     Flag(fn(&mut C)),
     /// `None` refuses the value.
     Value(fn(&mut C, &str) -> Option<()>),
@@ -82,7 +82,7 @@ impl<C> OptionRow<C> {
             hint: "",
             takes: "",
             default: "",
-            action: Action::Flag(|_| {}),
+            action: OptionAction::Flag(|_| {}),
             clear: None,
             absent: false,
         }
@@ -92,10 +92,10 @@ impl<C> OptionRow<C> {
         let mut help = Self::new("help")
             .short("h")
             .help("print this help and exit");
-        help.action = Action::Help;
+        help.action = OptionAction::Help;
         let mut version = Self::new("version").short("V");
         version.help = "print the version and exit";
-        version.action = Action::Version;
+        version.action = OptionAction::Version;
         [help, version]
     };
 
@@ -110,7 +110,7 @@ impl<C> OptionRow<C> {
     }
 
     pub(crate) const fn sets(mut self, set: fn(&mut C)) -> Self {
-        self.action = Action::Flag(set);
+        self.action = OptionAction::Flag(set);
         self
     }
 
@@ -123,7 +123,7 @@ impl<C> OptionRow<C> {
     ) -> Self {
         self.hint = hint;
         self.takes = takes;
-        self.action = Action::Value(set);
+        self.action = OptionAction::Value(set);
         self
     }
 
@@ -145,11 +145,11 @@ impl<C> OptionRow<C> {
     }
 
     fn takes_value(&self) -> bool {
-        matches!(self.action, Action::Value(_))
+        matches!(self.action, OptionAction::Value(_))
     }
 
     fn apply_default(&self, choices: &mut C) {
-        if let Action::Value(set) = self.action
+        if let OptionAction::Value(set) = self.action
             && !self.default.is_empty()
         {
             let stored = set(choices, self.default);
@@ -165,8 +165,8 @@ impl<C> OptionRow<C> {
             clear(choices);
         }
         match self.action {
-            Action::Flag(set) => set(choices),
-            Action::Value(set) => {
+            OptionAction::Flag(set) => set(choices),
+            OptionAction::Value(set) => {
                 for value in values {
                     set(choices, value).ok_or_else(|| {
                         let (long, takes) = (self.long, self.takes);
@@ -174,7 +174,7 @@ impl<C> OptionRow<C> {
                     })?;
                 }
             }
-            Action::Help | Action::Version => {}
+            OptionAction::Help | OptionAction::Version => {}
         }
         Ok(())
     }
@@ -221,12 +221,12 @@ impl<C: Default> CommandLine<C> {
             .collect();
         for row in &given {
             match row.action {
-                Action::Help => return Ok(Invocation::Print((self.help)())),
-                Action::Version => {
+                OptionAction::Help => return Ok(Invocation::Print((self.help)())),
+                OptionAction::Version => {
                     let text = format!("{} {}", self.program, env!("CARGO_PKG_VERSION"));
                     return Ok(Invocation::Print(text));
                 }
-                Action::Flag(_) | Action::Value(_) => {}
+                OptionAction::Flag(_) | OptionAction::Value(_) => {}
             }
         }
         let mut choices = C::default();

@@ -39,7 +39,7 @@ pub(crate) type StillWanted = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// What [`Hasher::verify`] found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub(crate) struct PasswordVerdict {
     /// It is the password of the stored hash.
     pub(crate) matches: bool,
     /// It matches, but the hash was made with other parameters than ours: hash the password anew
@@ -77,7 +77,7 @@ impl std::error::Error for HashError {}
 pub(crate) struct Hasher {
     /// `None` after shutdown. Not bounded, because each connection has at most one job here: it
     /// waits for the result. The lock is held for a moment, and no other is taken under it.
-    queue: Mutex<Option<Sender<Job>>>,
+    queue: Mutex<Option<Sender<HashJob>>>,
     workers: Mutex<Vec<JoinHandle<()>>>,
     stopping: Arc<AtomicBool>,
 }
@@ -116,9 +116,9 @@ impl Hasher {
         password: &str,
         still_wanted: StillWanted,
     ) -> Result<String, HashError> {
-        match self.ask(Task::Hash, password, still_wanted)? {
-            Answer::Hashed(phc) => Ok(phc),
-            Answer::Verified(_) => Err(HashError::Failed),
+        match self.ask(HashTask::Hash, password, still_wanted)? {
+            HashAnswer::Hashed(phc) => Ok(phc),
+            HashAnswer::Verified(_) => Err(HashError::Failed),
         }
     }
 
@@ -133,11 +133,11 @@ impl Hasher {
         password: &str,
         stored: Option<&str>,
         still_wanted: StillWanted,
-    ) -> Result<Verdict, HashError> {
-        let task = Task::Verify(stored.map(str::to_owned));
+    ) -> Result<PasswordVerdict, HashError> {
+        let task = HashTask::Verify(stored.map(str::to_owned));
         match self.ask(task, password, still_wanted)? {
-            Answer::Verified(verdict) => Ok(verdict),
-            Answer::Hashed(_) => Err(HashError::Failed),
+            HashAnswer::Verified(verdict) => Ok(verdict),
+            HashAnswer::Hashed(_) => Err(HashError::Failed),
         }
     }
 
@@ -169,12 +169,12 @@ impl Hasher {
 
     fn ask(
         &self,
-        task: Task,
+        task: HashTask,
         password: &str,
         still_wanted: StillWanted,
-    ) -> Result<Answer, HashError> {
+    ) -> Result<HashAnswer, HashError> {
         let (answer, result) = crossbeam_channel::bounded(1);
-        let job = Job {
+        let job = HashJob {
             task,
             password: Zeroizing::new(password.to_owned()),
             still_wanted,
@@ -200,25 +200,25 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct Job {
-    task: Task,
+struct HashJob {
+    task: HashTask,
     password: Zeroizing<String>,
     still_wanted: StillWanted,
-    answer: Sender<Result<Answer, HashError>>,
+    answer: Sender<Result<HashAnswer, HashError>>,
 }
 
-enum Task {
+enum HashTask {
     Hash,
     Verify(Option<String>),
 }
 
-enum Answer {
+enum HashAnswer {
     Hashed(String),
-    Verified(Verdict),
+    Verified(PasswordVerdict),
 }
 
 /// The life of a worker: until the queue is closed and empty.
-fn work(scheme: &Scheme, queue: &Receiver<Job>, stopping: &AtomicBool) {
+fn work(scheme: &Scheme, queue: &Receiver<HashJob>, stopping: &AtomicBool) {
     crate::sys::give_way();
     for job in queue {
         let answer = job.answer.clone();
@@ -232,7 +232,11 @@ fn work(scheme: &Scheme, queue: &Receiver<Job>, stopping: &AtomicBool) {
 
 /// Not inlined, so that whatever the hash has on the stack lies below its caller's frame.
 #[inline(never)]
-fn carry_out(job: Job, scheme: &Scheme, stopping: &AtomicBool) -> Result<Answer, HashError> {
+fn carry_out(
+    job: HashJob,
+    scheme: &Scheme,
+    stopping: &AtomicBool,
+) -> Result<HashAnswer, HashError> {
     // Nothing of the job outlives its panic but the channel for the answer. Even dropping the
     // caller's closure happens inside.
     catch_unwind(AssertUnwindSafe(move || {
@@ -243,10 +247,10 @@ fn carry_out(job: Job, scheme: &Scheme, stopping: &AtomicBool) -> Result<Answer,
             return Err(HashError::Gone);
         }
         match &job.task {
-            Task::Hash => scheme.hash(&job.password).map(Answer::Hashed),
-            Task::Verify(stored) => scheme
+            HashTask::Hash => scheme.hash(&job.password).map(HashAnswer::Hashed),
+            HashTask::Verify(stored) => scheme
                 .verify(&job.password, stored.as_deref())
-                .map(Answer::Verified),
+                .map(HashAnswer::Verified),
         }
     }))
     .unwrap_or_else(|_| {
@@ -292,7 +296,7 @@ impl Scheme {
         }
     }
 
-    fn verify(&self, password: &str, stored: Option<&str>) -> Result<Verdict, HashError> {
+    fn verify(&self, password: &str, stored: Option<&str>) -> Result<PasswordVerdict, HashError> {
         let known = stored.and_then(|text| {
             let parsed = parse(text);
             if parsed.is_none() {
@@ -315,7 +319,7 @@ impl Scheme {
         // Nobody has the dummy's password, but its verdict does not depend on that.
         let matches = equal && known.is_some();
         let ours = cost == self.cost && output_len(hash) == output_len(&self.dummy);
-        Ok(Verdict {
+        Ok(PasswordVerdict {
             matches,
             stale: matches && !ours,
         })

@@ -49,7 +49,7 @@ pub(crate) enum Incoming<T> {
     Unasked(Option<String>),
 }
 
-type Taken<T> = Result<Incoming<T>, OutOfOrder>;
+type TakenAnswer<T> = Result<Incoming<T>, OutOfOrder>;
 
 /// The line cannot have been sent by a server that keeps the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl<T> Answers<T> {
     }
 
     /// Takes a line of the server; an error if it is no packet of one, or answers nothing asked.
-    pub(crate) fn take(&mut self, line: &[u8]) -> Taken<T> {
+    pub(crate) fn take(&mut self, line: &[u8]) -> TakenAnswer<T> {
         let reply = match FromServer::parse(line) {
             Ok(FromServer::Push(push)) => return Ok(Incoming::Push(push.into_owned())),
             Ok(FromServer::Reply(reply)) => reply,
@@ -116,7 +116,7 @@ impl<T> Answers<T> {
         }
     }
 
-    fn begin(&mut self, reply: Reply<'_>) -> Taken<T> {
+    fn begin(&mut self, reply: Reply<'_>) -> TakenAnswer<T> {
         use ServerAnswer as A;
         // Where a status alone stands first, what follows says how many there are.
         let list = match reply {
@@ -142,7 +142,7 @@ impl<T> Answers<T> {
         Incoming::More
     }
 
-    fn go_on(&mut self, mut partial: ServerAnswer, reply: Reply<'_>) -> Taken<T> {
+    fn go_on(&mut self, mut partial: ServerAnswer, reply: Reply<'_>) -> TakenAnswer<T> {
         use ServerAnswer as A;
         match (&mut partial, reply) {
             (A::Contacts(_), Reply::ContactOwnListBegin { count })
@@ -200,7 +200,7 @@ impl<T> Answers<T> {
         Ok(Incoming::More)
     }
 
-    fn done(&mut self, answer: ServerAnswer) -> Taken<T> {
+    fn done(&mut self, answer: ServerAnswer) -> TakenAnswer<T> {
         let (_, note) = self.waiting.pop_front().ok_or(OutOfOrder)?;
         Ok(Incoming::Answer(note, answer))
     }

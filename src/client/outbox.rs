@@ -37,7 +37,7 @@ pub(crate) struct Attachment {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum OutboxStep {
-    /// To ask for the newest TimeStamp of the chat and tell it to [`Outbox::based`].
+    /// To ask for the newest TimeStamp of the chat and tell it to [`ClientOutbox::based`].
     AskBase(i64),
     /// To send this. It is in flight now.
     Send(OutgoingMessage),
@@ -62,7 +62,7 @@ struct Base {
 }
 
 #[derive(Default)]
-pub(crate) struct Outbox {
+pub(crate) struct ClientOutbox {
     /// Stored or not: to be looked up. Oldest first.
     unconfirmed: Vec<OutgoingMessage>,
     /// Not sent. Oldest first.
@@ -73,7 +73,7 @@ pub(crate) struct Outbox {
     bases: HashMap<i64, Option<Base>>,
 }
 
-impl Outbox {
+impl ClientOutbox {
     pub(crate) fn push(&mut self, message: OutgoingMessage) {
         self.waiting.push_back(message);
     }

@@ -1,5 +1,5 @@
 //! The client in scripts: send one message, print what arrives, save media. The commands are given
-//! beforehand; then the engine runs in the main thread and prints by `Printer`.
+//! beforehand; then the engine runs in the main thread and prints by `ScriptPrinter`.
 
 use std::io::{self, IsTerminal, Read, Write};
 use std::ops::ControlFlow;
@@ -30,7 +30,7 @@ pub(crate) fn run(settings: Settings) -> Exit {
 
 fn carry_out(settings: Settings) -> Result<Exit, (Exit, String)> {
     let deadline = settings.timeout.map(|timeout| Instant::now() + timeout);
-    let mut front = Printer {
+    let mut front = ScriptPrinter {
         out: None,
         left: None,
         unread: 0,
@@ -108,7 +108,7 @@ enum Form {
     Json,
 }
 
-struct Printer {
+struct ScriptPrinter {
     /// `None` to print nothing that arrives.
     out: Option<Form>,
     left: Option<u64>,
@@ -117,7 +117,7 @@ struct Printer {
     unread: usize,
 }
 
-impl Frontend for Printer {
+impl Frontend for ScriptPrinter {
     fn unshown(&self) -> usize {
         self.unread
     }

@@ -11,11 +11,11 @@ use crate::sync::lock;
 pub(crate) struct ConnectionSlots {
     all: AtomicUsize,
     per_address: usize,
-    taken: Mutex<Taken>,
+    taken: Mutex<TakenSlots>,
 }
 
 #[derive(Default)]
-struct Taken {
+struct TakenSlots {
     all: usize,
     by_address: HashMap<IpAddr, usize>,
 }
@@ -67,7 +67,7 @@ impl ConnectionSlots {
         })
     }
 
-    fn count(&self, taken: &mut Taken, address: IpAddr) -> Result<(), Full> {
+    fn count(&self, taken: &mut TakenSlots, address: IpAddr) -> Result<(), Full> {
         let here = taken.by_address.entry(network(address)).or_insert(0);
         if self.per_address > 0 && *here >= self.per_address {
             return Err(Full::Address);

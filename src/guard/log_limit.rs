@@ -29,11 +29,11 @@ pub(crate) use log_limited;
 /// the number of those left out.
 #[derive(Default)]
 pub(crate) struct LogLimit {
-    state: Mutex<State>,
+    state: Mutex<LimitState>,
 }
 
 #[derive(Default)]
-struct State {
+struct LimitState {
     last: Option<Instant>,
     left_out: u64,
 }
@@ -42,7 +42,7 @@ impl LogLimit {
     /// One of which nothing was written yet.
     pub(crate) const fn new() -> LogLimit {
         LogLimit {
-            state: Mutex::new(State {
+            state: Mutex::new(LimitState {
                 last: None,
                 left_out: 0,
             }),

@@ -43,13 +43,13 @@ pub(crate) struct LoginThrottle {
 
 #[derive(Default)]
 struct Failures {
-    addresses: Table<IpAddr>,
-    names: Table<u64>,
+    addresses: FailureTable<IpAddr>,
+    names: FailureTable<u64>,
 }
 
 /// How an attempt is to be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub(crate) struct ThrottleVerdict {
     /// How long the answer is to be held back.
     pub(crate) pause: Duration,
     /// Failures from the address, as far as they are remembered.
@@ -72,8 +72,14 @@ impl LoginThrottle {
     /// Notes whether the password that `peer` gave for `name` was right. `name` is the mapped one,
     /// or what was given if no account can have it; whether there is such an account makes no
     /// difference.
-    pub(crate) fn note(&self, peer: IpAddr, name: &str, right: bool, now: Instant) -> Verdict {
-        let mut verdict = Verdict {
+    pub(crate) fn note(
+        &self,
+        peer: IpAddr,
+        name: &str,
+        right: bool,
+        now: Instant,
+    ) -> ThrottleVerdict {
+        let mut verdict = ThrottleVerdict {
             pause: Duration::ZERO,
             from_address: 0,
             of_name: 0,
@@ -141,7 +147,7 @@ impl LoginThrottle {
 pub(crate) struct Registrations {
     /// 0 for no limit.
     limit: u32,
-    made: Mutex<Table<IpAddr>>,
+    made: Mutex<FailureTable<IpAddr>>,
 }
 
 impl Registrations {
@@ -157,7 +163,7 @@ impl Registrations {
     /// Takes the right to register one account; None when the address has had its share. The hour
     /// begins with its first account.
     #[must_use]
-    pub(crate) fn take(&self, peer: IpAddr, now: Instant) -> Option<Permit<'_>> {
+    pub(crate) fn take(&self, peer: IpAddr, now: Instant) -> Option<RegistrationPermit<'_>> {
         let address = network(peer);
         if self.limit > 0 {
             let mut made = lock(&self.made);
@@ -167,7 +173,7 @@ impl Registrations {
             }
             row.count += 1;
         }
-        Some(Permit {
+        Some(RegistrationPermit {
             registrations: self,
             address,
             used: false,
@@ -176,20 +182,20 @@ impl Registrations {
 }
 
 /// The right to register one account, given back unless it is used.
-pub(crate) struct Permit<'r> {
+pub(crate) struct RegistrationPermit<'r> {
     registrations: &'r Registrations,
     address: IpAddr,
     used: bool,
 }
 
-impl Permit<'_> {
+impl RegistrationPermit<'_> {
     /// The account was made.
     pub(crate) fn used(mut self) {
         self.used = true;
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for RegistrationPermit<'_> {
     fn drop(&mut self) {
         if self.used || self.registrations.limit == 0 {
             return;
@@ -201,11 +207,11 @@ impl Drop for Permit<'_> {
 }
 
 /// A bounded table of who has done something how often.
-struct Table<K> {
-    rows: HashMap<K, Row>,
+struct FailureTable<K> {
+    rows: HashMap<K, FailureRow>,
 }
 
-struct Row {
+struct FailureRow {
     count: u32,
     /// When it was last counted (failures) or begun (registrations).
     at: Instant,
@@ -220,7 +226,7 @@ enum Names {
     Several,
 }
 
-impl Row {
+impl FailureRow {
     fn add(&mut self, now: Instant) {
         self.count = self.count.saturating_add(1);
         self.at = now;
@@ -231,15 +237,15 @@ impl Row {
     }
 }
 
-impl<K> Default for Table<K> {
+impl<K> Default for FailureTable<K> {
     fn default() -> Self {
-        Table {
+        FailureTable {
             rows: HashMap::new(),
         }
     }
 }
 
-impl<K: Copy + Eq + Hash> Table<K> {
+impl<K: Copy + Eq + Hash> FailureTable<K> {
     /// The count of a key whose row is not too old.
     fn count(&self, key: &K, now: Instant) -> u32 {
         match self.rows.get(key) {
@@ -249,11 +255,11 @@ impl<K: Copy + Eq + Hash> Table<K> {
     }
 
     /// The row of a key, begun anew when it is older than `age`.
-    fn row(&mut self, key: K, now: Instant, age: Duration) -> &mut Row {
+    fn row(&mut self, key: K, now: Instant, age: Duration) -> &mut FailureRow {
         if self.rows.len() >= ROWS && !self.rows.contains_key(&key) {
             self.make_room(now, age);
         }
-        let begin = || Row {
+        let begin = || FailureRow {
             count: 0,
             at: now,
             name: Names::None,

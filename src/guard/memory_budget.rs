@@ -34,13 +34,13 @@ const LOOK: Duration = Duration::from_secs(1);
 /// The budget of a server.
 pub(crate) struct MemoryBudget {
     size: usize,
-    state: Mutex<State>,
+    state: Mutex<BudgetState>,
     /// Something was given back, or the server is ending.
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct BudgetState {
     used: usize,
     closed: bool,
     waiting: usize,
@@ -129,7 +129,7 @@ impl MemoryBudget {
     }
 
     /// Grants the line of `ticket` the whole of `wanted`, if there is room or it is the first.
-    fn grant(&self, state: &mut State, ticket: u64, wanted: usize) -> bool {
+    fn grant(&self, state: &mut BudgetState, ticket: u64, wanted: usize) -> bool {
         let first = state.lines.keys().next() == Some(&ticket);
         let Some(line) = state.lines.get_mut(&ticket) else {
             return false;
@@ -239,7 +239,7 @@ impl Share {
     }
 
     /// Its line's place in the order.
-    fn enter(&mut self, state: &mut State) -> u64 {
+    fn enter(&mut self, state: &mut BudgetState) -> u64 {
         if let Some(ticket) = self.ticket {
             return ticket;
         }
@@ -266,7 +266,7 @@ impl Drop for Share {
     }
 }
 
-impl State {
+impl BudgetState {
     fn set(&mut self, ticket: u64, doing: Doing) {
         if let Some(line) = self.lines.get_mut(&ticket) {
             line.doing = doing;

@@ -115,7 +115,7 @@ impl Threads {
             }
             *running += 1;
         }
-        let counted = Counted(Arc::clone(self));
+        let counted = CountedThread(Arc::clone(self));
         // What the kernel shows of a name is 15 bytes; zero bytes it would refuse.
         thread::Builder::new()
             .name(name)
@@ -230,9 +230,9 @@ impl Default for Threads {
 }
 
 /// A thread's place, given back when it ends or never began.
-struct Counted(Arc<Threads>);
+struct CountedThread(Arc<Threads>);
 
-impl Drop for Counted {
+impl Drop for CountedThread {
     fn drop(&mut self) {
         *lock(&self.0.running) -= 1;
         self.0.ended.notify_all();

@@ -78,7 +78,7 @@ impl FromStr for Network {
 
 /// Whom a header names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum ProxySource {
     /// The connection comes from there.
     Address(SocketAddr),
     /// It is the proxy's own.
@@ -89,11 +89,11 @@ pub(crate) enum Source {
 
 /// How [`parse`] came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parsed {
+pub(crate) enum ParsedHeader {
     /// So far it is the beginning of one; so many bytes more surely belong to it.
     More(usize),
     /// The header is whole.
-    Whole(Source),
+    Whole(ProxySource),
 }
 
 /// What is wrong with a header, or that there is none.
@@ -107,8 +107,8 @@ impl fmt::Display for Malformed {
 }
 
 /// Looks at the first bytes of a connection, of which none may be behind the header's end. To be
-/// called again with those that [`Parsed::More`] asks for, so that none of what follows is read.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
+/// called again with those that [`ParsedHeader::More`] asks for, so that none of what follows is read.
+pub(crate) fn parse(bytes: &[u8]) -> Result<ParsedHeader, Malformed> {
     let begins = |whole: &[u8]| bytes.iter().zip(whole).all(|(one, other)| one == other);
     if begins(V2_SIGNATURE) && !bytes.is_empty() {
         return parse_v2(bytes);
@@ -125,7 +125,7 @@ pub(crate) fn is_line_of_header(line: &[u8]) -> bool {
     line.starts_with(V1_PREFIX) || line == b"\0"
 }
 
-fn parse_v1(bytes: &[u8]) -> Result<Parsed, Malformed> {
+fn parse_v1(bytes: &[u8]) -> Result<ParsedHeader, Malformed> {
     let Some(end) = bytes.iter().position(|&byte| byte == b'\n') else {
         if bytes.len() >= V1_LONGEST {
             return Err(Malformed("its PROXY header has no end"));
@@ -138,7 +138,7 @@ fn parse_v1(bytes: &[u8]) -> Result<Parsed, Malformed> {
         };
         let certain = if bytes.last() == Some(&b'\r') { 1 } else { 2 };
         let more = certain.max(shortest.saturating_sub(bytes.len()));
-        return Ok(Parsed::More(more.min(V1_LONGEST - bytes.len())));
+        return Ok(ParsedHeader::More(more.min(V1_LONGEST - bytes.len())));
     };
     let malformed = Malformed("its PROXY header is malformed");
     if end + 1 < bytes.len() {
@@ -149,7 +149,7 @@ fn parse_v1(bytes: &[u8]) -> Result<Parsed, Malformed> {
     let line = std::str::from_utf8(line).map_err(|_| malformed)?;
     let words: Vec<&str> = line.split(' ').collect();
     match words.as_slice() {
-        ["PROXY", "UNKNOWN", ..] => Ok(Parsed::Whole(Source::Unknown)),
+        ["PROXY", "UNKNOWN", ..] => Ok(ParsedHeader::Whole(ProxySource::Unknown)),
         ["PROXY", family, source, destination, port, destination_port] => {
             let address = |text: &str| match *family {
                 "TCP4" => text.parse().map(IpAddr::V4).ok(),
@@ -160,16 +160,16 @@ fn parse_v1(bytes: &[u8]) -> Result<Parsed, Malformed> {
             address(destination).ok_or(malformed)?;
             let port = decimal(port).ok_or(malformed)?;
             decimal::<u16>(destination_port).ok_or(malformed)?;
-            Ok(Parsed::Whole(of(source, port)))
+            Ok(ParsedHeader::Whole(of(source, port)))
         }
         _ => Err(malformed),
     }
 }
 
-fn parse_v2(bytes: &[u8]) -> Result<Parsed, Malformed> {
+fn parse_v2(bytes: &[u8]) -> Result<ParsedHeader, Malformed> {
     let malformed = Malformed("its PROXY header is malformed");
     let Some((start, rest)) = bytes.split_first_chunk::<V2_START>() else {
-        return Ok(Parsed::More(V2_START - bytes.len()));
+        return Ok(ParsedHeader::More(V2_START - bytes.len()));
     };
     let [.., version_and_command, family, high, low] = *start;
     let length = usize::from(u16::from_be_bytes([high, low]));
@@ -195,10 +195,10 @@ fn parse_v2(bytes: &[u8]) -> Result<Parsed, Malformed> {
         return Err(malformed);
     }
     if rest.len() < length {
-        return Ok(Parsed::More(length - rest.len()));
+        return Ok(ParsedHeader::More(length - rest.len()));
     }
-    Ok(Parsed::Whole(match (is_local, family, rest) {
-        (true, ..) => Source::Proxy,
+    Ok(ParsedHeader::Whole(match (is_local, family, rest) {
+        (true, ..) => ProxySource::Proxy,
         (_, 0x11, [a, b, c, d, _, _, _, _, high, low, ..]) => {
             let address = Ipv4Addr::new(*a, *b, *c, *d);
             of(address.into(), u16::from_be_bytes([*high, *low]))
@@ -209,12 +209,12 @@ fn parse_v2(bytes: &[u8]) -> Result<Parsed, Malformed> {
             let port = u16::from_be_bytes([port[0], port[1]]);
             of(Ipv6Addr::from(*address).into(), port)
         }
-        _ => Source::Unknown,
+        _ => ProxySource::Unknown,
     }))
 }
 
-fn of(address: IpAddr, port: u16) -> Source {
-    Source::Address(SocketAddr::new(address.to_canonical(), port))
+fn of(address: IpAddr, port: u16) -> ProxySource {
+    ProxySource::Address(SocketAddr::new(address.to_canonical(), port))
 }
 
 /// A number as it has to be written: digits alone, none of them a leading zero.

@@ -24,18 +24,18 @@ const BATCH_BYTES: usize = 256 << 10;
 #[derive(Default)]
 pub(crate) struct Batch {
     text: String,
-    items: Vec<Item>,
+    items: Vec<BatchItem>,
     /// What goes to one recipient; kept for its memory alone.
     lines: Vec<u8>,
 }
 
-struct Item {
+struct BatchItem {
     chat: ChatId,
     body: Range<usize>,
     result: Option<Sent>,
 }
 
-impl Item {
+impl BatchItem {
     /// The message, if it was kept.
     fn kept(&self) -> Option<Kept> {
         match self.result {
@@ -65,7 +65,7 @@ impl Batch {
         let start = self.text.len();
         self.items.try_reserve(1)?;
         memory::append(&mut self.text, message)?;
-        self.items.push(Item {
+        self.items.push(BatchItem {
             chat,
             body: start..self.text.len(),
             result: None,
@@ -162,7 +162,7 @@ pub(crate) fn send_batch(
 fn statuses(
     session: &Session,
     sender: UserId,
-    items: &[Item],
+    items: &[BatchItem],
 ) -> impl Iterator<Item = Option<Status>> {
     let found = session.context.store.read(|view| {
         let chats = items.iter().map(|item| item.chat);
@@ -220,7 +220,7 @@ pub(crate) fn send(session: &Session, chat: ChatId, message: &str, data: Option<
     }
     let body = 0..message.len();
     let result = Some(sent);
-    let mut sent_alone = [Item { chat, body, result }];
+    let mut sent_alone = [BatchItem { chat, body, result }];
     let lines = &mut Vec::new();
     push(session, &Newest::default(), lines, &mut sent_alone, message);
     respond(status(sent))
@@ -252,12 +252,18 @@ fn status(sent: Sent) -> Status {
 
 /// Hands the recipients of what was kept of `items` their `220` lines, in one push each. `text` has
 /// the messages, `lines` is room for what one recipient gets; the items are put in another order.
-fn push(session: &Session, newest: &Newest, lines: &mut Vec<u8>, items: &mut [Item], text: &str) {
+fn push(
+    session: &Session,
+    newest: &Newest,
+    lines: &mut Vec<u8>,
+    items: &mut [BatchItem],
+    text: &str,
+) {
     // Nearly always there is one recipient, and nothing to be moved.
     items.sort_unstable_by_key(|item| item.kept().map(|kept| (kept.recipient, kept.id)));
     let mut count = 0;
     for items in items.chunk_by(|one, next| one.recipient() == next.recipient()) {
-        let mut kept = items.iter().filter_map(Item::kept);
+        let mut kept = items.iter().filter_map(BatchItem::kept);
         let Some(first) = kept.next() else { continue };
         let last = kept.next_back().unwrap_or(first).id;
         count += items.len();

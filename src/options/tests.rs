@@ -72,13 +72,13 @@ pub(crate) fn check_table<C>(line: &CommandLine<C>) {
 
 /// What the tests below can choose.
 #[derive(Debug, Default)]
-struct Choices {
+struct SampleChoices {
     file: Option<std::path::PathBuf>,
     listen: Vec<String>,
     quiet: bool,
 }
 
-const LINE: CommandLine<Choices> = CommandLine {
+const LINE: CommandLine<SampleChoices> = CommandLine {
     program: "try",
     sections: &[(
         "Options",
@@ -88,19 +88,19 @@ const LINE: CommandLine<Choices> = CommandLine {
                 .takes(
                     "FILE",
                     "the name of a file",
-                    |choices: &mut Choices, text| put(&mut choices.file, file(text)),
+                    |choices: &mut SampleChoices, text| put(&mut choices.file, file(text)),
                 )
                 .short("f"),
             OptionRow::new("listen")
                 .help("listen")
-                .takes("ADDR", "an address", |choices: &mut Choices, text| {
+                .takes("ADDR", "an address", |choices: &mut SampleChoices, text| {
                     choices.listen.push(text.to_owned());
                     Some(())
                 })
                 .repeatable(|choices| choices.listen.clear()),
             OptionRow::new("quiet")
                 .help("be quiet")
-                .sets(|choices: &mut Choices| choices.quiet = true)
+                .sets(|choices: &mut SampleChoices| choices.quiet = true)
                 .short("q"),
         ],
     )],

@@ -16,7 +16,7 @@ use memchr::{memchr, memchr2, memchr3};
 pub use first::Foreign;
 pub use limit::PLAIN_LIMIT;
 use limit::{ceiling, overflow};
-pub use telnet::Answer;
+pub use telnet::TelnetAnswer;
 use telnet::{IAC, Negotiation, Telnet};
 
 const NUL: u8 = 0x00;
@@ -37,7 +37,7 @@ pub enum Event<'a> {
     NoMemory,
     /// A telnet command that wants this answer, in its place among the replies. The line around
     /// it goes on.
-    Answer(Answer),
+    Answer(TelnetAnswer),
     /// `IAC EOF`: nothing more will come, and what has come of a line is none.
     EndOfInput,
     /// The peer is no client: nothing of what it sends is to be carried out. Only

@@ -8,7 +8,7 @@ use super::Server;
 use super::session;
 use crate::net::connection::Connection;
 use crate::net::proxy;
-use crate::net::proxy::{LONGEST, Parsed, Source};
+use crate::net::proxy::{LONGEST, ParsedHeader, ProxySource};
 use crate::server::registry::Registered;
 
 /// Reads the header of a connection of one of `--proxy-from`, and serves whoever is behind it. The
@@ -84,24 +84,24 @@ fn forward(
 
 /// Whose connection it is, and whether it has not left this machine: a proxy on another one can
 /// have it from its own loopback, and one that does not know can have it from anywhere.
-fn stands_for(source: Source, proxy: SocketAddr) -> (SocketAddr, bool) {
+fn stands_for(source: ProxySource, proxy: SocketAddr) -> (SocketAddr, bool) {
     let is_here = |address: IpAddr| address.to_canonical().is_loopback();
     match source {
-        Source::Address(peer) => (peer, is_here(peer.ip()) && is_here(proxy.ip())),
-        Source::Proxy => (proxy, is_here(proxy.ip())),
-        Source::Unknown => (proxy, false),
+        ProxySource::Address(peer) => (peer, is_here(peer.ip()) && is_here(proxy.ip())),
+        ProxySource::Proxy => (proxy, is_here(proxy.ip())),
+        ProxySource::Unknown => (proxy, false),
     }
 }
 
 /// Reads one header and not a byte more. The error is why there is none, or `None` when the other
 /// side has closed without a word, as probes of proxies do.
-fn header(connection: &Connection) -> Result<Source, Option<String>> {
+fn header(connection: &Connection) -> Result<ProxySource, Option<String>> {
     let mut bytes = [0; LONGEST];
     let mut length = 0;
     loop {
         let more = match proxy::parse(&bytes[..length]) {
-            Ok(Parsed::Whole(source)) => return Ok(source),
-            Ok(Parsed::More(more)) => more,
+            Ok(ParsedHeader::Whole(source)) => return Ok(source),
+            Ok(ParsedHeader::More(more)) => more,
             Err(why) => return Err(Some(why.to_string())),
         };
         let room = bytes.get_mut(length..length + more);
@@ -126,16 +126,16 @@ mod tests {
     #[test]
     fn only_what_has_not_left_this_machine_is_near() {
         let near = |source, proxy: &str| stands_for(source, proxy.parse().unwrap()).1;
-        let from = |text: &str| Source::Address(text.parse().unwrap());
+        let from = |text: &str| ProxySource::Address(text.parse().unwrap());
         assert!(near(from("127.0.0.1:1"), "127.0.0.1:2"));
         assert!(near(from("[::1]:1"), "[::ffff:127.0.0.1]:2"));
-        assert!(near(Source::Proxy, "127.0.0.1:2"));
+        assert!(near(ProxySource::Proxy, "127.0.0.1:2"));
         assert!(
             !near(from("127.0.0.1:1"), "192.0.2.1:2"),
             "the proxy's loopback"
         );
         assert!(!near(from("192.0.2.7:1"), "127.0.0.1:2"));
-        assert!(!near(Source::Unknown, "127.0.0.1:2"));
-        assert!(!near(Source::Proxy, "192.0.2.1:2"));
+        assert!(!near(ProxySource::Unknown, "127.0.0.1:2"));
+        assert!(!near(ProxySource::Proxy, "192.0.2.1:2"));
     }
 }

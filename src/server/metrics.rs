@@ -9,7 +9,7 @@ use super::Server;
 /// What a server is doing, at one moment. Display is one line of `name=value`, for people and for
 /// scripts; the unit is the end of the name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Figures {
+pub(crate) struct ServerMetrics {
     /// Since the start.
     pub(crate) uptime: Duration,
     /// Open connections, logged in or not.
@@ -34,12 +34,12 @@ pub(crate) struct Figures {
     pub(crate) wal: u64,
 }
 
-impl Figures {
-    pub(crate) fn of(server: &Server) -> Figures {
+impl ServerMetrics {
+    pub(crate) fn of(server: &Server) -> ServerMetrics {
         let store = &server.context.store;
         let commits = store.figures().commits();
         let path = store.path();
-        Figures {
+        ServerMetrics {
             uptime: server.started.elapsed(),
             connections: server.registry.all().len(),
             logged_in: server.context.hub.len(),
@@ -55,7 +55,7 @@ impl Figures {
     }
 }
 
-impl fmt::Display for Figures {
+impl fmt::Display for ServerMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let milliseconds = |time: Duration| time.as_secs_f64() * 1_000.0;
         write!(

@@ -101,7 +101,7 @@ impl Running {
 
     /// What the server is doing just now.
     pub fn figures(&self) -> impl fmt::Display {
-        metrics::Figures::of(&self.server)
+        metrics::ServerMetrics::of(&self.server)
     }
 
     /// Reads again what can change under a running server, and says in the log what that was.

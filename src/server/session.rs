@@ -131,7 +131,7 @@ impl Drop for Session {
 }
 
 /// How [`Session::next_line`] came out.
-enum Next {
+enum LineResult {
     /// The buffer holds no further complete line.
     More,
     Carried(io::Result<()>),
@@ -173,9 +173,9 @@ impl Session {
                 }
                 self.hold_back()?;
                 match self.next_line() {
-                    Next::Carried(result) => result?,
-                    Next::More => break,
-                    Next::End(why) => {
+                    LineResult::Carried(result) => result?,
+                    LineResult::More => break,
+                    LineResult::End(why) => {
                         self.ends_early = true;
                         self.responder.flush()?;
                         return Ok(Turn::End(why));
@@ -209,9 +209,9 @@ impl Session {
     }
 
     /// Takes one line out of the buffer and carries it out.
-    fn next_line(&mut self) -> Next {
+    fn next_line(&mut self) -> LineResult {
         if self.input.buffered().is_empty() {
-            return Next::More;
+            return LineResult::More;
         }
         self.notice_ended_login();
         let responder = &mut self.responder;
@@ -240,7 +240,7 @@ impl Session {
                 // Who is no proxy of ours must not choose the address that counts; and who is one
                 // has said it already.
                 holds::note_header(&responder.ops);
-                return Next::End("it began with a PROXY header that is not wanted");
+                return LineResult::End("it began with a PROXY header that is not wanted");
             }
             Some(Event::Line(line)) => {
                 let (result, had_password) = responder.serve(line);
@@ -261,13 +261,13 @@ impl Session {
             }
             Some(Event::EndOfInput) => {
                 responder.send_batch();
-                return Next::End("closed by the peer, by telnet's EOF");
+                return LineResult::End("closed by the peer, by telnet's EOF");
             }
-            Some(Event::Foreign(protocol)) => return Next::End(responder.foreign(protocol)),
+            Some(Event::Foreign(protocol)) => return LineResult::End(responder.foreign(protocol)),
         };
         self.is_new &= blank;
         self.consume(used, secret);
-        Next::Carried(result.and(self.responder.flush_many()))
+        LineResult::Carried(result.and(self.responder.flush_many()))
     }
 
     /// Makes the session a guest's, from its next line on, when an operator has ended the login.

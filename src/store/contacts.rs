@@ -163,7 +163,7 @@ pub(crate) fn one(source: &impl Source, user: UserId, contact: UserId) -> Result
 
 /// A `233` to be sent: where to go on (an event's id, or the asker's of an open request), and the name
 /// in it.
-pub(crate) type Event<K> = (K, String);
+pub(crate) type ContactEvent<K> = (K, String);
 
 /// Contact events above `after`, oldest first.
 pub(crate) fn events(
@@ -171,7 +171,7 @@ pub(crate) fn events(
     user: UserId,
     after: i64,
     limit: u32,
-) -> Result<Vec<Event<i64>>> {
+) -> Result<Vec<ContactEvent<i64>>> {
     source.rows(
         "SELECT e.id, u.name FROM contact_event e JOIN user u ON u.id = e.contact_id
          WHERE e.user_id = ?1 AND e.id > ?2 AND u.mapped IS NOT NULL
@@ -187,7 +187,7 @@ pub(crate) fn settled_events(
     after: i64,
     upto: i64,
     limit: u32,
-) -> Result<Vec<Event<i64>>> {
+) -> Result<Vec<ContactEvent<i64>>> {
     source.rows(
         "SELECT e.id, u.name FROM contact_event e JOIN user u ON u.id = e.contact_id
          WHERE e.user_id = ?1 AND e.id > ?2 AND e.id <= ?3 AND u.mapped IS NOT NULL
@@ -205,7 +205,7 @@ pub(crate) fn open_requests(
     user: UserId,
     after: Option<UserId>,
     limit: u32,
-) -> Result<Vec<Event<UserId>>> {
+) -> Result<Vec<ContactEvent<UserId>>> {
     source.rows(
         "SELECT c.user_id, u.name FROM contact c JOIN user u ON u.id = c.user_id
          WHERE c.contact_id = ?1 AND c.since IS NULL AND c.user_id > ?2

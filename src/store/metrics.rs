@@ -12,7 +12,7 @@ const POWERS: u64 = 28;
 const BUCKETS: usize = (STEPS * POWERS) as usize;
 
 #[derive(Default)]
-pub(crate) struct Figures {
+pub(crate) struct StoreMetrics {
     messages: AtomicU64,
     /// Begins and ends of transactions together: odd while one is being carried out.
     steps: AtomicU64,
@@ -20,7 +20,7 @@ pub(crate) struct Figures {
     commits: Histogram,
 }
 
-impl Figures {
+impl StoreMetrics {
     pub(crate) fn note_messages(&self, count: usize) {
         // A relaxed addition: nothing is ordered by these numbers.
         self.messages.fetch_add(count as u64, Ordering::Relaxed);
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn percentiles_of_known_times() {
-        let figures = Figures::default();
+        let figures = StoreMetrics::default();
         assert_eq!(figures.commits().percentile(50), Duration::ZERO);
         for _ in 0..98 {
             figures.commits.note(Duration::from_micros(4));

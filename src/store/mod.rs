@@ -111,7 +111,7 @@ pub(crate) struct Shared {
     /// The next transaction is to save positions, however soon after the last one that did.
     urgent: AtomicBool,
     pins: Mutex<Pins>,
-    figures: metrics::Figures,
+    figures: metrics::StoreMetrics,
 }
 
 impl Store {
@@ -192,7 +192,7 @@ impl Store {
         self.inner.shared.lost.load(Ordering::Acquire)
     }
 
-    pub(crate) fn figures(&self) -> &metrics::Figures {
+    pub(crate) fn figures(&self) -> &metrics::StoreMetrics {
         &self.inner.shared.figures
     }
 

@@ -21,9 +21,9 @@ use rustls::Connection;
 pub const PIECE: usize = 64 << 10;
 
 /// One end of a TLS session.
-pub struct Channel(Mutex<State>);
+pub struct Channel(Mutex<ChannelState>);
 
-struct State {
+struct ChannelState {
     connection: Connection,
     /// Came from the socket when the session had no room; `unfed[fed..]` is still to be taken.
     unfed: Vec<u8>,
@@ -48,7 +48,7 @@ impl Channel {
         let mut connection = connection.into();
         // What is sealed is taken out at once, so that this bounds nothing.
         connection.set_buffer_limit(None);
-        Channel(Mutex::new(State {
+        Channel(Mutex::new(ChannelState {
             connection,
             unfed: Vec::new(),
             fed: 0,
@@ -112,7 +112,7 @@ impl Channel {
     }
 }
 
-impl State {
+impl ChannelState {
     fn feed(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.connection.read_tls(&mut bytes) {

@@ -8,15 +8,15 @@ const CHEAP: Cost = Cost {
     p: 1,
 };
 
-const NO: Verdict = Verdict {
+const NO: PasswordVerdict = PasswordVerdict {
     matches: false,
     stale: false,
 };
-const YES: Verdict = Verdict {
+const YES: PasswordVerdict = PasswordVerdict {
     matches: true,
     stale: false,
 };
-const YES_BUT_STALE: Verdict = Verdict {
+const YES_BUT_STALE: PasswordVerdict = PasswordVerdict {
     matches: true,
     stale: true,
 };
@@ -247,8 +247,8 @@ fn the_last_reference_may_go_on_the_worker() {
     let held = Mutex::new(Some(Arc::clone(&hasher)));
     let (dropped, done) = crossbeam_channel::bounded(1);
     let (go, wait) = crossbeam_channel::bounded::<()>(0);
-    let job = Job {
-        task: Task::Hash,
+    let job = HashJob {
+        task: HashTask::Hash,
         password: Zeroizing::new(String::new()),
         still_wanted: Arc::new(move || {
             let _ = wait.recv();

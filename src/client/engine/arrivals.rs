@@ -10,7 +10,7 @@ use crate::protocol::{PushPacket, Request};
 
 /// Pushes on their way to the screen and to their confirmation.
 #[derive(Default)]
-pub(super) struct Arrivals {
+pub(super) struct PushArrivals {
     /// Pushes that wait for the list of chats, to have names.
     pub(super) unnamed: VecDeque<PushPacket<'static>>,
     /// Unconfirmed messages: the number of the last output that shows each, ChatID and TimeStamp.

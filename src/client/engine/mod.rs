@@ -37,11 +37,11 @@ use crate::client::command::Command;
 use crate::client::connection::ConnectionEvent;
 use crate::client::link::{Address, Link, Security};
 use crate::client::options::Exit;
-use crate::client::outbox::{Outbox, OutgoingMessage};
+use crate::client::outbox::{ClientOutbox, OutgoingMessage};
 pub(crate) use crate::client::roster::KnownNames;
 use crate::client::roster::Roster;
 use crate::protocol::Status;
-use arrivals::Arrivals;
+use arrivals::PushArrivals;
 pub(crate) use front::{Backpressure, Frontend, Output};
 use media::MediaCache;
 use network::{ClientSession, SessionPhase};
@@ -126,8 +126,8 @@ pub(crate) struct Engine {
     pending: Answers<PendingRequest>,
     roster: Roster,
     current: Option<i64>,
-    outbox: Outbox,
-    arrivals: Arrivals,
+    outbox: ClientOutbox,
+    arrivals: PushArrivals,
     media: MediaCache,
     transfers: Transfers,
     shown: u64,
@@ -156,8 +156,8 @@ impl Engine {
             pending: Answers::default(),
             roster: Roster::default(),
             current: None,
-            outbox: Outbox::default(),
-            arrivals: Arrivals::default(),
+            outbox: ClientOutbox::default(),
+            arrivals: PushArrivals::default(),
             media: MediaCache::default(),
             transfers: Transfers::default(),
             shown: 0,
@@ -283,7 +283,7 @@ impl Engine {
         self.session.connection = None;
         // What still comes from it is not for us any more.
         self.session.number += 1;
-        self.arrivals = Arrivals::default();
+        self.arrivals = PushArrivals::default();
         self.transfers = Transfers::default();
         self.outbox.lost();
         self.pending.lost()

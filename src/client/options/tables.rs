@@ -6,18 +6,18 @@ use std::time::Duration;
 use super::Choices;
 use crate::options::{OptionRow, UsageError, file, number, put};
 
-type Row = OptionRow<Choices>;
+type ClientRow = OptionRow<Choices>;
 
 const FILE: &str = "the name of a file";
 const COUNT: &str = "a number from 1 on";
 
 /// All options, in the order of `--help`; then come `--help` and `--version`.
-pub(super) const OPTIONS: &[Row] = &[
-    Row::new("user")
+pub(super) const OPTIONS: &[ClientRow] = &[
+    ClientRow::new("user")
         .help("log in as NAME; prompt for it if missing")
         .takes("NAME", "a name", |c, text| put(&mut c.user, word(text)))
         .short("u"),
-    Row::new("password-file")
+    ClientRow::new("password-file")
         .help(
             "read the password from the first line of this file, which only its owner should be \
              able to read",
@@ -25,7 +25,7 @@ pub(super) const OPTIONS: &[Row] = &[
         .takes("FILE", FILE, |c, text| {
             put(&mut c.password_file, file(text))
         }),
-    Row::new("server")
+    ClientRow::new("server")
         .help(
             "the server, like the argument HOST[:PORT] (default 127.0.0.1; port 4110, or 4111 \
              with --tls; write an IPv6 address with a port as [::1]:4110)",
@@ -34,44 +34,44 @@ pub(super) const OPTIONS: &[Row] = &[
             put(&mut c.server, word(text))
         })
         .short("s"),
-    Row::new("tls")
+    ClientRow::new("tls")
         .help("connect with TLS; the server's certificate must be valid for HOST")
         .sets(|c| c.tls = true)
         .for_tls(),
-    Row::new("ca")
+    ClientRow::new("ca")
         .help(
             "with --tls: trust only the certificates in this file (PEM), instead of those that \
              the system trusts",
         )
         .takes("FILE", FILE, |c, text| put(&mut c.ca, file(text)))
         .for_tls(),
-    Row::new("raw")
+    ClientRow::new("raw")
         .help(
             "show each packet sent (>) and received (<), without passwords and with long ones \
              truncated",
         )
         .sets(|c| c.raw = true),
-    Row::new("no-fetch")
+    ClientRow::new("no-fetch")
         .help(
             "do not fetch media automatically as they arrive: saves bandwidth, but their type \
              and size stay unknown",
         )
         .sets(|c| c.no_fetch = true),
-    Row::new("to")
+    ClientRow::new("to")
         .help("send: the recipient")
         .takes("NAME", "a name", |c, text| put(&mut c.to, word(text))),
-    Row::new("file")
+    ClientRow::new("file")
         .help("send: send this file as media; TEXT is then optional")
         .takes("FILE", FILE, |c, text| put(&mut c.file, file(text))),
-    Row::new("json")
+    ClientRow::new("json")
         .help("tail: print one JSON object per line")
         .sets(|c| c.json = true),
-    Row::new("count")
+    ClientRow::new("count")
         .help("tail: exit after N messages")
         .takes("N", COUNT, |c, text| {
             put(&mut c.count, number(text, 1..=u64::MAX).map(Some))
         }),
-    Row::new("timeout")
+    ClientRow::new("timeout")
         .help("send, fetch: give up after this long (default 30); tail: exit then, with code 6")
         .takes("SECONDS", COUNT, |c, text| {
             let seconds = number(text, 1..=u64::MAX)?;

@@ -18,7 +18,7 @@ fn texts(messages: &[OutgoingMessage]) -> Vec<&str> {
 }
 
 /// Takes all steps that send; a base that is asked for is `newest`.
-fn send_all(outbox: &mut Outbox, newest: i64) -> Vec<String> {
+fn send_all(outbox: &mut ClientOutbox, newest: i64) -> Vec<String> {
     let mut sent = Vec::new();
     while let Some(step) = outbox.next_step() {
         match step {
@@ -32,7 +32,7 @@ fn send_all(outbox: &mut Outbox, newest: i64) -> Vec<String> {
 /// Whoever is logged out gets 407 for all that is in flight: none of it was stored.
 #[test]
 fn what_is_in_flight_while_the_login_ends_waits_again_in_its_place() {
-    let mut outbox = Outbox::default();
+    let mut outbox = ClientOutbox::default();
     for text in ["kept", "one", "two"] {
         outbox.push(message(7, text));
     }
@@ -47,7 +47,7 @@ fn what_is_in_flight_while_the_login_ends_waits_again_in_its_place() {
 
 #[test]
 fn a_chat_is_looked_at_before_its_first_message_and_messages_stay_in_order() {
-    let mut outbox = Outbox::default();
+    let mut outbox = ClientOutbox::default();
     for text in ["one", "two"] {
         outbox.push(message(7, text));
     }
@@ -67,7 +67,7 @@ fn a_chat_is_looked_at_before_its_first_message_and_messages_stay_in_order() {
 
 #[test]
 fn equal_texts_are_counted() {
-    let mut outbox = Outbox::default();
+    let mut outbox = ClientOutbox::default();
     for _ in 0..4 {
         outbox.push(message(7, "ok"));
     }
@@ -90,7 +90,7 @@ fn equal_texts_are_counted() {
 
 #[test]
 fn what_was_not_kept_goes_before_what_was_typed_since() {
-    let mut outbox = Outbox::default();
+    let mut outbox = ClientOutbox::default();
     for (chat, text) in [(7, "a"), (8, "b"), (7, "c"), (7, "d")] {
         outbox.push(message(chat, text));
     }
@@ -109,7 +109,7 @@ fn what_was_not_kept_goes_before_what_was_typed_since() {
 
 #[test]
 fn media_and_text_are_not_taken_for_each_other() {
-    let mut outbox = Outbox::default();
+    let mut outbox = ClientOutbox::default();
     let mut picture = message(7, "look");
     picture.media = Some(Attachment {
         uri: "data:,x".into(),
@@ -126,7 +126,7 @@ fn media_and_text_are_not_taken_for_each_other() {
 
 #[test]
 fn a_loss_while_a_newer_base_is_asked_for_keeps_the_old_one() {
-    let mut outbox = Outbox::default();
+    let mut outbox = ClientOutbox::default();
     for _ in 0..=BASE_LASTS {
         outbox.push(message(7, "x"));
     }
@@ -146,7 +146,7 @@ fn a_loss_while_a_newer_base_is_asked_for_keeps_the_old_one() {
 
 #[test]
 fn a_loss_with_nothing_unconfirmed_forgets_the_bases() {
-    let mut outbox = Outbox::default();
+    let mut outbox = ClientOutbox::default();
     outbox.push(message(7, "x"));
     send_all(&mut outbox, 3);
     outbox.answered(true);
@@ -160,7 +160,7 @@ fn a_loss_with_nothing_unconfirmed_forgets_the_bases() {
 
 #[test]
 fn a_chat_that_is_gone_gives_its_messages_back() {
-    let mut outbox = Outbox::default();
+    let mut outbox = ClientOutbox::default();
     for (chat, text) in [(7, "a"), (8, "b"), (7, "c")] {
         outbox.push(message(chat, text));
     }
@@ -176,7 +176,7 @@ fn a_chat_that_is_gone_gives_its_messages_back() {
 
 /// A server that takes a connection's messages in order until it is cut.
 #[derive(Default)]
-struct Server {
+struct FakeServer {
     kept: Vec<(i64, String)>,
 }
 
@@ -187,8 +187,8 @@ proptest! {
         rounds in prop::collection::vec(
             (prop::collection::vec(0..2_u8, 0..6), 0..8_usize, 0..8_usize), 1..8)
     ) {
-        let mut outbox = Outbox::default();
-        let mut server = Server::default();
+        let mut outbox = ClientOutbox::default();
+        let mut server = FakeServer::default();
         let mut typed = Vec::new();
         let last = rounds.len() - 1;
         for (at, (messages, taken, acknowledged)) in rounds.into_iter().enumerate() {

@@ -112,14 +112,14 @@ pub(super) static COMMANDS: &[CommandRow] = &[
         .help("remove old delivered messages with their media, or only old media"),
 ];
 
-type Row = OptionRow<Call>;
+type CtlRow = OptionRow<Call>;
 
 const FILE: &str = "the name of a file";
 const DAYS: &str = "a number of days from 0 to 36500";
 
 /// All options, in the order of `--help`; then come `--help` and `--version`.
-pub(super) const OPTIONS: &[Row] = &[
-    Row::new("database")
+pub(super) const OPTIONS: &[CtlRow] = &[
+    CtlRow::new("database")
         .help(
             "database file (default PLAUSCHD_DATABASE in the environment or in \
              /etc/default/plauschd, else plausch.db if it exists here, else \
@@ -127,19 +127,19 @@ pub(super) const OPTIONS: &[Row] = &[
         )
         .takes("FILE", FILE, |c, text| put(&mut c.database, file(text)))
         .short("d"),
-    Row::new("json")
+    CtlRow::new("json")
         .help("print JSON")
         .sets(|c| c.json = true)
         .short("j"),
-    Row::new("force")
+    CtlRow::new("force")
         .help("overwrite an existing file; delete without asking")
         .sets(|c| c.force = true)
         .short("f"),
-    Row::new("quiet")
+    CtlRow::new("quiet")
         .help("do not show progress")
         .sets(|c| c.quiet = true)
         .short("q"),
-    Row::new("email")
+    CtlRow::new("email")
         .help("email address of the new account (default NAME@localhost)")
         .takes(
             "ADDRESS",
@@ -149,14 +149,14 @@ pub(super) const OPTIONS: &[Row] = &[
                 accounts::is_email(text).then_some(())
             },
         ),
-    Row::new("gender")
+    CtlRow::new("gender")
         .help("gender of the new account, any text")
         .takes("TEXT", "1 to 32 characters", |c, text| {
             text.clone_into(&mut c.gender);
             accounts::is_gender(text).then_some(())
         })
         .default("-"),
-    Row::new("password-file")
+    CtlRow::new("password-file")
         .help(
             "read the password from the first line of this file, which only its owner should be \
              able to read",
@@ -164,7 +164,7 @@ pub(super) const OPTIONS: &[Row] = &[
         .takes("FILE", FILE, |c, text| {
             put(&mut c.password_file, file(text))
         }),
-    Row::new("scrypt")
+    CtlRow::new("scrypt")
         .help("cost of the password hash, as for plauschd")
         .takes(
             "LOG_N,R,P",
@@ -172,13 +172,13 @@ pub(super) const OPTIONS: &[Row] = &[
             |c, text| put(&mut c.cost, text.parse().ok()),
         )
         .default("14,8,5"),
-    Row::new("days")
+    CtlRow::new("days")
         .help("prune messages older than this many days")
         .takes("N", DAYS, |c, text| put(&mut c.days, days(text))),
-    Row::new("media-days")
+    CtlRow::new("media-days")
         .help("prune media older than this many days; their messages stay")
         .takes("N", DAYS, |c, text| put(&mut c.media_days, days(text))),
-    Row::new("dry-run")
+    CtlRow::new("dry-run")
         .help("report what prune would remove, without removing it")
         .sets(|c| c.dry_run = true)
         .short("n"),

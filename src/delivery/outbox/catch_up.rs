@@ -248,7 +248,7 @@ impl Outbox {
     }
 
     /// Sends `233` lines; when they have arrived, so has every event up to `event`.
-    fn tell<K>(&self, events: &[contacts::Event<K>], event: i64) -> Result<(), CatchUpEnd> {
+    fn tell<K>(&self, events: &[contacts::ContactEvent<K>], event: i64) -> Result<(), CatchUpEnd> {
         let mut page = Vec::new();
         for (_, name) in events {
             PushPacket::ConfirmContactAdd {

@@ -8,18 +8,18 @@ use crate::net::connection::Transport;
 use crate::store::tests::scratch::Scratch;
 
 /// A store of no users, and threads that are not to be had.
-struct World {
+struct SmallWorld {
     store: Scratch,
     threads: Arc<Threads>,
     listener: TcpListener,
     clients: Vec<TcpStream>,
 }
 
-impl World {
-    fn new() -> World {
+impl SmallWorld {
+    fn new() -> SmallWorld {
         let threads = Arc::new(Threads::new());
         threads.set_limit(0);
-        World {
+        SmallWorld {
             store: Scratch::new(),
             threads,
             listener: TcpListener::bind("127.0.0.1:0").unwrap(),
@@ -42,7 +42,7 @@ impl World {
 
 #[test]
 fn a_login_waits_for_a_thread_once() {
-    let mut world = World::new();
+    let mut world = SmallWorld::new();
     let (anna, bernd) = (world.login(1), world.login(2));
     assert!(!world.threads.are_short());
     for _ in 0..1000 {
@@ -61,7 +61,7 @@ fn a_login_waits_for_a_thread_once() {
 
 #[test]
 fn one_thread_serves_all_who_wait() {
-    let mut world = World::new();
+    let mut world = SmallWorld::new();
     let logins: Vec<_> = (1..=20).map(|user| world.login(user)).collect();
     logins.iter().for_each(|outbox| outbox.look_at_events());
     assert_eq!(world.threads.count_starved(), 20);

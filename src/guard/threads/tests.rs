@@ -1,12 +1,12 @@
 use super::*;
 
 /// Wants a thread until it has been given one.
-struct Waiting {
+struct WaitingOutbox {
     threads: Arc<Threads>,
     served: AtomicBool,
 }
 
-impl Retry for Waiting {
+impl Retry for WaitingOutbox {
     fn retry(self: Arc<Self>) -> bool {
         if self.served.load(Ordering::Relaxed) {
             return false;
@@ -43,7 +43,7 @@ fn a_thread_that_ends_is_for_the_next_who_waits() {
     let threads = Arc::new(Threads::new());
     threads.set_limit(0);
     let waiting = || {
-        Arc::new(Waiting {
+        Arc::new(WaitingOutbox {
             threads: Arc::clone(&threads),
             served: AtomicBool::new(false),
         })

@@ -3,13 +3,13 @@ use proptest::prelude::*;
 use super::*;
 
 /// Feeds a header as it would come, and says what it names and how many bytes it took.
-fn read(mut bytes: &[u8]) -> Result<Option<(Source, usize)>, Malformed> {
+fn read(mut bytes: &[u8]) -> Result<Option<(ProxySource, usize)>, Malformed> {
     let whole = bytes.len();
     let mut header = Vec::new();
     loop {
         match parse(&header)? {
-            Parsed::Whole(source) => return Ok(Some((source, header.len()))),
-            Parsed::More(count) => {
+            ParsedHeader::Whole(source) => return Ok(Some((source, header.len()))),
+            ParsedHeader::More(count) => {
                 assert!(count > 0, "something to read");
                 assert!(header.len() + count <= LONGEST, "bounded");
                 if bytes.is_empty() {
@@ -24,8 +24,8 @@ fn read(mut bytes: &[u8]) -> Result<Option<(Source, usize)>, Malformed> {
     }
 }
 
-fn source(text: &str) -> Source {
-    Source::Address(text.parse().unwrap())
+fn source(text: &str) -> ProxySource {
+    ProxySource::Address(text.parse().unwrap())
 }
 
 fn v2(command: u8, family: u8, body: &[u8]) -> Vec<u8> {
@@ -56,7 +56,7 @@ fn right_headers_name_who_connects() {
     let v6 = "2001:db8::7".parse().unwrap();
     let mapped = "::ffff:192.0.2.7".parse().unwrap();
     let tlv = [&[0x03, 0, 4, 1, 2, 3, 4][..], &[0x04, 0, 2, 0, 0]].concat();
-    let cases: Vec<(Vec<u8>, Source)> = vec![
+    let cases: Vec<(Vec<u8>, ProxySource)> = vec![
         (b"PROXY TCP4 192.0.2.7 10.0.0.1 40000 4110\r\n".to_vec(), source("192.0.2.7:40000")),
         (b"PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n".to_vec(), source("255.255.255.255:65535")),
         (b"PROXY TCP4 192.0.2.7 10.0.0.1 0 0\r\n".to_vec(), source("192.0.2.7:0")),
@@ -66,20 +66,20 @@ fn right_headers_name_who_connects() {
             b"PROXY TCP6 ffff:f000:f000:f000:f000:f000:f000:ffff ffff:f000:f000:f000:f000:f000:f000:ffff 65535 65535\r\n".to_vec(),
             source("[ffff:f000:f000:f000:f000:f000:f000:ffff]:65535"),
         ),
-        (b"PROXY UNKNOWN\r\n".to_vec(), Source::Unknown),
-        (b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n".to_vec(), Source::Unknown),
-        (b"PROXY UNKNOWN whatever \x01\r\n".to_vec(), Source::Unknown),
+        (b"PROXY UNKNOWN\r\n".to_vec(), ProxySource::Unknown),
+        (b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n".to_vec(), ProxySource::Unknown),
+        (b"PROXY UNKNOWN whatever \x01\r\n".to_vec(), ProxySource::Unknown),
         (v2_v4([192, 0, 2, 7], 40000, &[]), source("192.0.2.7:40000")),
         (v2_v4([192, 0, 2, 7], 40000, &tlv), source("192.0.2.7:40000")),
         (v2_v4([192, 0, 2, 7], 40000, &[9; 508]), source("192.0.2.7:40000")),
         (v2_v6(v6, 40000, &tlv), source("[2001:db8::7]:40000")),
         (v2_v6(mapped, 1, &[]), source("192.0.2.7:1")),
-        (v2(0x20, 0x00, &[]), Source::Proxy),
-        (v2(0x20, 0x11, &[0; 12]), Source::Proxy),
-        (v2(0x20, 0xff, &[1, 2, 3]), Source::Proxy),
-        (v2(0x21, 0x00, &[]), Source::Unknown),
-        (v2(0x21, 0x00, &tlv), Source::Unknown),
-        (v2(0x21, 0x31, &[7; 216]), Source::Unknown),
+        (v2(0x20, 0x00, &[]), ProxySource::Proxy),
+        (v2(0x20, 0x11, &[0; 12]), ProxySource::Proxy),
+        (v2(0x20, 0xff, &[1, 2, 3]), ProxySource::Proxy),
+        (v2(0x21, 0x00, &[]), ProxySource::Unknown),
+        (v2(0x21, 0x00, &tlv), ProxySource::Unknown),
+        (v2(0x21, 0x31, &[7; 216]), ProxySource::Unknown),
     ];
     for (header, named) in cases {
         let shown = header.escape_ascii().to_string();
@@ -231,7 +231,7 @@ proptest! {
     #[test]
     fn every_address_is_read_as_it_was_written(v4: u32, v6: u128, port: u16, more in 0_usize..480) {
         let (v4, v6) = (Ipv4Addr::from(v4), Ipv6Addr::from(v6));
-        let named = |address: IpAddr| Source::Address(SocketAddr::new(address.to_canonical(), port));
+        let named = |address: IpAddr| ProxySource::Address(SocketAddr::new(address.to_canonical(), port));
         let more = vec![0x0d; more];
         for (header, address) in [
             (format!("PROXY TCP4 {v4} 10.0.0.1 {port} 1\r\n").into_bytes(), IpAddr::V4(v4)),

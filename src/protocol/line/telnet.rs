@@ -61,11 +61,11 @@ impl Negotiation {
 
     /// What a verb and an option are answered by (contract, section 1). Options are refused but
     /// BINARY: refused, telnet goes on taking letters for signals.
-    fn answer(&mut self, verb: u8, option: u8) -> Option<Answer> {
+    fn answer(&mut self, verb: u8, option: u8) -> Option<TelnetAnswer> {
         match (verb, option) {
             // Each time: telnet throws all output away until then.
             (DO, TIMING_MARK) => {
-                let mut answer = Answer::of(WONT, TIMING_MARK);
+                let mut answer = TelnetAnswer::of(WONT, TIMING_MARK);
                 // Asked of the peer once, unless it has offered it.
                 if self.is_first(WILL, BINARY) {
                     answer.append(DO, BINARY);
@@ -73,10 +73,10 @@ impl Negotiation {
                 Some(answer)
             }
             (WILL | DO, _) if !self.is_first(verb, option) => None,
-            (WILL, BINARY) => Some(Answer::of(DO, BINARY)),
-            (DO, BINARY) => Some(Answer::of(WILL, BINARY)),
-            (WILL, _) => Some(Answer::of(DONT, option)),
-            (DO, _) => Some(Answer::of(WONT, option)),
+            (WILL, BINARY) => Some(TelnetAnswer::of(DO, BINARY)),
+            (DO, BINARY) => Some(TelnetAnswer::of(WILL, BINARY)),
+            (WILL, _) => Some(TelnetAnswer::of(DONT, option)),
+            (DO, _) => Some(TelnetAnswer::of(WONT, option)),
             _ => None,
         }
     }
@@ -84,14 +84,14 @@ impl Negotiation {
 
 /// Telnet commands that answer those of the peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Answer {
+pub struct TelnetAnswer {
     bytes: [u8; 6],
     length: usize,
 }
 
-impl Answer {
-    fn of(verb: u8, option: u8) -> Answer {
-        Answer {
+impl TelnetAnswer {
+    fn of(verb: u8, option: u8) -> TelnetAnswer {
+        TelnetAnswer {
             bytes: [IAC, verb, option, 0, 0, 0],
             length: 3,
         }

@@ -205,7 +205,7 @@ fn open(damaged: &Path) -> Result<(Pages, File), StoreError> {
 
 /// What was read beside the rows that are in the new database already.
 #[derive(Default)]
-struct Found {
+struct FoundRows {
     /// Rows that made no sense or were there twice, by their table.
     unreadable: BTreeMap<&'static str, u64>,
     pages_lost: u64,
@@ -224,7 +224,7 @@ fn read(
     connection: &Connection,
     pages: &mut Pages,
     progress: &mut impl FnMut(i32, i32),
-) -> Result<Found, StoreError> {
+) -> Result<FoundRows, StoreError> {
     pages.walk(1);
     let mut roots = roots(pages);
     let is_known = !roots.is_empty();
@@ -235,10 +235,10 @@ fn read(
     for root in roots.keys() {
         pages.walk(*root);
     }
-    let mut found = Found {
+    let mut found = FoundRows {
         pages_lost: pages.missing.into(),
         is_uncertain: pages.log_lost() > 0 || pages.missing > 0,
-        ..Found::default()
+        ..FoundRows::default()
     };
     connection.execute_batch("BEGIN")?;
     let mut written = 0;
@@ -292,7 +292,7 @@ fn read(
 /// Puts a row where it belongs; false if its key is there already.
 fn keep(
     connection: &Connection,
-    found: &mut Found,
+    found: &mut FoundRows,
     table: &'static Table,
     row: Row,
 ) -> Result<bool, StoreError> {

@@ -51,7 +51,7 @@ struct Queue {
     stopped: bool,
 }
 
-enum Next {
+enum NextTurn {
     /// Nothing is queued; there is no leader now.
     Nothing,
     Group,
@@ -105,29 +105,29 @@ impl WriteQueue {
         loop {
             let pause = self.commit(&mut group);
             let next = self.go_on(pause, once || began.elapsed() >= pause);
-            if matches!(next, Next::Handed) {
+            if matches!(next, NextTurn::Handed) {
                 self.told.notify_one();
             }
             answer(&mut group);
-            if !matches!(next, Next::Group) {
+            if !matches!(next, NextTurn::Group) {
                 return;
             }
         }
     }
 
-    fn go_on(&self, pause: Duration, hand_over: bool) -> Next {
+    fn go_on(&self, pause: Duration, hand_over: bool) -> NextTurn {
         let mut queue = lock(&self.queue);
         let news = pause < queue.pause / 2;
         queue.pause = pause;
         let next = if queue.wanted || hand_over && !queue.jobs.is_empty() {
             queue.wanted = false;
             queue.handed = true;
-            Next::Handed
+            NextTurn::Handed
         } else if queue.jobs.is_empty() {
             queue.has_leader = false;
-            Next::Nothing
+            NextTurn::Nothing
         } else {
-            Next::Group
+            NextTurn::Group
         };
         drop(queue);
         if news {
@@ -151,7 +151,7 @@ impl WriteQueue {
 
     /// What came during a turn is committed first.
     pub(crate) fn end_turn(&self, pause: Duration) {
-        if let Next::Group = self.go_on(pause, false) {
+        if let NextTurn::Group = self.go_on(pause, false) {
             self.lead(false);
         }
     }

@@ -27,10 +27,10 @@ pub(crate) struct Text {
     user: UserId,
     /// Bytes that waited when they were counted last, and all that were sent since.
     bytes: AtomicU64,
-    counted: Mutex<Option<Counted>>,
+    counted: Mutex<Option<CountedText>>,
 }
 
-struct Counted {
+struct CountedText {
     at: Instant,
     took: Duration,
     waiting: Waiting,
@@ -89,7 +89,7 @@ impl Text {
     }
 }
 
-impl Counted {
+impl CountedText {
     /// Whether it is time to count again: sooner when more has been received since.
     fn is_over(&self, store: &Store) -> bool {
         let news = |(user, received)| store.sent(user) > received;
@@ -129,7 +129,7 @@ impl Store {
             let waiting = self.read(|view| waiting(view, text.user, |user| self.sent(user)))?;
             text.bytes.store(waiting.bytes, Ordering::Relaxed);
             let (at, took) = (Instant::now(), began.elapsed());
-            *counted = Some(Counted { at, took, waiting });
+            *counted = Some(CountedText { at, took, waiting });
         }
         drop(counted);
         if text.add(total as u64, quota) {
@@ -147,8 +147,8 @@ pub(crate) fn waiting(
     user: UserId,
     sent: impl Fn(UserId) -> MessageId,
 ) -> Result<Waiting> {
-    type Found = (ChatId, UserId, UserId, MessageId, Option<MessageId>);
-    let lanes: Vec<Found> = view.rows(
+    type FoundText = (ChatId, UserId, UserId, MessageId, Option<MessageId>);
+    let lanes: Vec<FoundText> = view.rows(
         "SELECT m.chat_id, c.creator_id, m.other_id, o.cleared_id, d.message_id
          FROM member m JOIN chat c ON c.id = m.chat_id
          JOIN member o ON o.user_id = m.other_id AND o.chat_id = m.chat_id
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn counting_rests_and_less_so_when_something_was_received() {
         let store = Scratch::new();
-        let counted = |ago: f64, took: f64| Counted {
+        let counted = |ago: f64, took: f64| CountedText {
             at: Instant::now()
                 .checked_sub(Duration::from_secs_f64(ago))
                 .unwrap(),

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::{Found, Kind, Salvaged};
+use super::{FoundRows, Kind, Salvaged};
 use crate::store::{Result, StoreError, lanes};
 
 /// Tables whose ids clients know, and which are never to be used again.
@@ -127,7 +127,10 @@ const NAMED: [&str; 4] = [
     "SELECT max(id) FROM contact_event",
 ];
 
-pub(crate) fn repair(connection: &Connection, found: &mut Found) -> Result<Salvaged, StoreError> {
+pub(crate) fn repair(
+    connection: &Connection,
+    found: &mut FoundRows,
+) -> Result<Salvaged, StoreError> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
     let mark = number(NAMED_MESSAGES)?.unwrap_or(0).max(found.mark);
     let mut highest = [0; NUMBERED.len()];

@@ -27,7 +27,7 @@ struct Known {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum AgeVerdict {
     Remove,
     Hold,
     /// It is not old, nor is anything behind it.
@@ -89,7 +89,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         mark: &str,
         find: &str,
         read: impl Fn(&Row<'_>) -> Result<(I, R)>,
-        take: impl Fn(&mut Self, I, R) -> Result<Verdict, StoreError>,
+        take: impl Fn(&mut Self, I, R) -> Result<AgeVerdict, StoreError>,
     ) -> Result<bool, StoreError> {
         let connection = self.tx.connection;
         let mut find = connection.prepare_cached(find)?;
@@ -103,7 +103,7 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
                 break false;
             }
             for (id, row) in rows {
-                if take(self, id, row)? == Verdict::Stop {
+                if take(self, id, row)? == AgeVerdict::Stop {
                     break 'walk false;
                 }
                 upto = id;
@@ -120,17 +120,17 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
 
     /// True when there may be more that are old.
     pub(crate) fn messages(&mut self, cutoff: i64) -> Result<bool, StoreError> {
-        type Found = (Lane, i64, Option<MediaId>);
+        type FoundOld = (Lane, i64, Option<MediaId>);
         self.walk(
             "kept_message",
             "SELECT id, lane, timestamp, media_id FROM message WHERE id > ?1 ORDER BY id LIMIT ?2",
             |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?))),
-            |slice, id, (lane, timestamp, media): Found| {
+            |slice, id, (lane, timestamp, media): FoundOld| {
                 let verdict = slice.judge(lane, id, timestamp, cutoff)?;
                 match verdict {
-                    Verdict::Stop => {}
-                    Verdict::Remove => slice.remove(id, lane, timestamp, media)?,
-                    Verdict::Hold => slice.tx.run(
+                    AgeVerdict::Stop => {}
+                    AgeVerdict::Remove => slice.remove(id, lane, timestamp, media)?,
+                    AgeVerdict::Hold => slice.tx.run(
                         "INSERT INTO held_lane (lane, upto) VALUES (?1, ?2)
                              ON CONFLICT (lane) DO UPDATE
                              SET upto = max(upto, excluded.upto), arrived = NULL",
@@ -150,9 +150,9 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
             |slice, id, message: Option<MessageId>| {
                 let verdict = slice.judge_media(id, message, cutoff)?;
                 match verdict {
-                    Verdict::Stop => {}
-                    Verdict::Remove => slice.loosen(id)?,
-                    Verdict::Hold => slice.tx.run(
+                    AgeVerdict::Stop => {}
+                    AgeVerdict::Remove => slice.loosen(id)?,
+                    AgeVerdict::Hold => slice.tx.run(
                         "INSERT OR IGNORE INTO held_media (media_id) VALUES (?1)",
                         [id],
                     )?,
@@ -167,15 +167,15 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         id: MediaId,
         message: Option<MessageId>,
         cutoff: i64,
-    ) -> Result<Verdict, StoreError> {
+    ) -> Result<AgeVerdict, StoreError> {
         if self.tx.cache.uploading.contains(&id) {
             // Looked at again once it has a message. (Should it never get one, it holds nothing up.)
-            return Ok(Verdict::Hold);
+            return Ok(AgeVerdict::Hold);
         }
         Ok(match self.message_of(message)? {
             Some((message, lane, timestamp)) => self.judge(lane, message, timestamp, cutoff)?,
             // It goes by itself.
-            None => Verdict::Remove,
+            None => AgeVerdict::Remove,
         })
     }
 
@@ -185,21 +185,25 @@ impl<'s, 'c, P: Fn(ChatId) -> bool> Slice<'s, 'c, P> {
         id: MessageId,
         timestamp: i64,
         cutoff: i64,
-    ) -> Result<Verdict, StoreError> {
+    ) -> Result<AgeVerdict, StoreError> {
         if timestamp >= cutoff {
             let wrong = timestamp > self.now.saturating_add(WRONG_CLOCK);
-            return Ok(if wrong { Verdict::Hold } else { Verdict::Stop });
+            return Ok(if wrong {
+                AgeVerdict::Hold
+            } else {
+                AgeVerdict::Stop
+            });
         }
         let known = self.lane(lane)?;
         Ok(if known.arrived >= id && !known.pinned {
             let limit = self.span.map(|span| cutoff.saturating_sub(span));
             if limit.is_some_and(|limit| timestamp < limit) {
                 self.too_old = true;
-                return Ok(Verdict::Stop);
+                return Ok(AgeVerdict::Stop);
             }
-            Verdict::Remove
+            AgeVerdict::Remove
         } else {
-            Verdict::Hold
+            AgeVerdict::Hold
         })
     }
 
