@@ -1,4 +1,5 @@
-//! Live delivery: who is online, and the undelivered pushes of each login.
+//! Live delivery: `hub` (who is online), `outbox` (the undelivered pushes of each login), `peer`
+//! (what a handler may do with a connection). `races` tries many orders of their threads' steps.
 
 pub(crate) mod hub;
 pub(crate) mod outbox;

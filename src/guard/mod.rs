@@ -1,5 +1,6 @@
-//! What slows down whoever wants too much, and whoever strangers could make the server do or log
-//! without end.
+//! Limits on whoever wants too much: `connection_slots`, `login_throttle` (failed logins and
+//! registrations), `token_bucket` (messages a second), `memory_budget` (long lines), `threads`,
+//! `log_limit` (repeated log lines).
 
 pub(crate) mod connection_slots;
 pub(crate) mod log_limit;

@@ -1,4 +1,5 @@
-//! Connections and listening sockets. Knows neither users nor the store.
+//! A connection's two directions (`connection`), its buffer (`input`), the PROXY header (`proxy`),
+//! listening sockets (`listen`). Knows no store; what was acknowledged is handed to a trait.
 
 pub(crate) mod connection;
 pub(crate) mod input;

@@ -1,8 +1,9 @@
-//! What it means: one handler a request, from a typed request to an answer.
+//! What each request means: one handler per request, from a typed request to an answer.
 //!
-//! A handler sees who asks ([`Session`]) and the server's parts ([`Context`]); it reads by
-//! `store.read`, writes by `store.write`, and never touches a socket. Its checks stand in the
-//! order in which the contract lists the statuses.
+//! In reading order: [`handle`] here, `account`, `contact`, `chat`, `message`, `media`, `history`,
+//! and `list` (replies of many packets). A handler sees who asks ([`Session`]) and the server's parts
+//! ([`Context`]); it reads by `store.read`, writes by `store.write`, and never touches a socket. Its
+//! checks stand in the order in which the contract lists the statuses.
 
 pub(crate) mod account;
 pub(crate) mod chat;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Who sends a packet (seed table, column "Absender").
+/// Who sends a packet (table of packets, column "Absender").
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sender {
     /// A request.
@@ -59,7 +59,7 @@ pub enum Kind {
     Status,
 }
 
-/// The type's name in the seed table, where all texts are `Str`.
+/// The type's name in the table of packets, where all texts are `Str`.
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -75,7 +75,7 @@ impl fmt::Display for Kind {
 /// One value of a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Field {
-    /// The name, as in the seed table.
+    /// The name, as in the table of packets.
     pub name: &'static str,
     /// How it is written.
     pub kind: Kind,
@@ -90,7 +90,7 @@ pub struct Row {
     pub number: u16,
     /// What it is for.
     pub role: Role,
-    /// The name, as in the seed table.
+    /// The name, as in the table of packets.
     pub name: &'static str,
     /// The values, in their order.
     pub values: &'static [Field],
@@ -242,7 +242,7 @@ macro_rules! packets {
                 self.row().number
             }
 
-            /// The packet's name in the seed table.
+            /// The packet's name in the table of packets.
             pub fn name(&self) -> &'static str {
                 self.row().name
             }

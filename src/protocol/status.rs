@@ -1,11 +1,11 @@
-//! The status codes of the seed table's second half: one line a code.
+//! The status codes of the table's second half: one line a code.
 
 use std::fmt;
 
 /// Declares the enum, its names and its list from one line a code, so that none can be forgotten.
 macro_rules! statuses {
     ($($variant:ident = $code:literal $name:literal, $meaning:literal;)*) => {
-        /// A STATUSCODE (seed table, second table; contract, section 7, for which packet has which).
+        /// A STATUSCODE (the table's second half; contract, section 7, for which packet has which).
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[repr(u16)]
         pub enum Status { $(#[doc = $meaning] $variant = $code,)* }

@@ -9,7 +9,7 @@
 //! - of a reply: which request it answers, its statuses in brackets if it has some, a comment;
 //! - of a push: a comment.
 //!
-//! Numbers and names are the seed table's, with section 7 of the contract (226 is the End, 100 is
+//! Numbers and names are the table's, with section 7 of the contract (226 is the End, 100 is
 //! another number of Login). 130 to 135 and 240 to 248 are section 6's, requests of our own.
 
 use std::borrow::Cow;
@@ -20,7 +20,7 @@ use crate::protocol::status::Status;
 use crate::protocol::value;
 use crate::protocol::value::{Value, Values};
 
-/// The second number of Login: the seed table's example logs in with it.
+/// The second number of Login: the table's example logs in with it.
 pub const LOGIN_ALIAS: u16 = 100;
 
 packets! {

@@ -1,7 +1,7 @@
 //! The running server: start and stop, acceptors, sessions, periodic work.
 //!
-//! In reading order: [`Server`] here, `start`, `acceptor` (accepts
-//! connections), `admission` (what a new one gets), `registry` (all that are there), `forwarded` (reads a proxy's
+//! In reading order: [`Server`] here, `start` (opens everything), `acceptor` (accepts connections),
+//! `admission` (what a new one gets), `registry` (all that are there), `forwarded` (reads a proxy's
 //! header), `session` (one client's loop), `sweep` (work of every second), `control` (what
 //! `plauschctl` orders), `reload` and `metrics` (SIGHUP, SIGUSR1), `health` (`plauschctl health`).
 

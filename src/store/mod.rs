@@ -1,9 +1,10 @@
 //! The store: SQLite in WAL mode, read through a pool, written by group commit.
 //!
-//! In reading order: `open` (place, schema, health, the pool), `commit` (one transaction for all who
-//! wait), then one file of SQL per subject: `users`, `contacts`, `asked`, `chats`, `messages`, `lanes`
-//! (their deferred index), `media`, `deliveries`; `removal` (purge and retention), `admin` (what
-//! `plauschctl` does on the file), `metrics`.
+//! In reading order: `error`; `source` and `sql_ids` (running statements); `open` (place, schema,
+//! health, the pool); `commit` (one transaction for all who wait); one file of SQL per subject:
+//! `users`, `contacts`, `asked` (requests made before), `chats`, `messages`, `lanes` (their deferred
+//! index), `media`, `deliveries`; `removal` (purge, retention, pins); `admin` (what `plauschctl`
+//! does on the file); `clock` and `metrics`. `plans` tests that no statement scans what grows.
 //!
 //! Invariant: `Store::write` returns only after the COMMIT of its job is on stable storage
 //! (promise 1 of the contract). Whatever a write depends on is decided inside its job.
