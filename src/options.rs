@@ -1,6 +1,6 @@
 //! The command lines of the three programs: the table of options, parsing, and `--help`.
 //!
-//! Each program declares its options once, as rows of [`OptionRow`]. Parsing, `--help`, the manual
+//! Each program declares its options once, as rows of `OptionRow`. Parsing, `--help`, the manual
 //! page and the completion come from these rows. The values of a command line are put into a
 //! program's own `C`, such as the server's `Config`.
 

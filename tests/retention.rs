@@ -98,6 +98,12 @@ fn old_messages_go_and_what_has_not_arrived_does_not() {
     let mut hans = login(&server, "hans");
     assert_eq!(history(&mut hans, chat), ["while she is away", "new"]);
     hans.logout();
+    wait_for("a pass to see that it has arrived", TIMEOUT, || {
+        let database = rusqlite::Connection::open(server.database()).expect("the database");
+        let sql = "SELECT count(arrived) FROM held_lane";
+        let seen: i64 = database.query_row(sql, [], |row| row.get(0)).expect(sql);
+        (seen == 1).then_some(())
+    });
     age(&mut server, 2);
     server.wait_for_log("retention has removed 1 old messages", TIMEOUT);
     let mut hans = login(&server, "hans");

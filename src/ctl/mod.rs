@@ -1,8 +1,8 @@
 //! The operator's tool, `plauschctl`, which works on the database file while a server uses it or not.
 //!
-//! In reading order: `options` (commands and options), `call` (what they ask for), `service` (which database), `accounts`,
-//! `statistics`, `files`, `prune`, `health`, and `terminal` (passwords and progress). All SQL is in
-//! [`crate::store`].
+//! In reading order: `options` (commands and options), `call` (what they ask for), `service` (which
+//! database), `accounts`, `statistics`, `files`, `prune`, `health`, and `terminal` (passwords and
+//! progress). All SQL is in [`crate::store`].
 
 mod accounts;
 mod call;
