@@ -19,10 +19,8 @@ use crate::auth::precis::{BidiFault, Derived};
 /// The most code points that a user name may have, as shown and as mapped.
 pub(crate) const NAME_MAX: usize = 32;
 
-/// The fewest code points that a password may have.
 pub(crate) const PASSWORD_MIN: usize = 8;
 
-/// The most code points that a password may have.
 pub(crate) const PASSWORD_MAX: usize = 128;
 
 /// Numbers what [`mapped`] does, so that a database which was mapped otherwise is mapped anew:

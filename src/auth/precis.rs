@@ -114,12 +114,10 @@ fn is_variant(c: char) -> bool {
     VARIANTS.get(at).is_some_and(|(first, _)| *first <= c)
 }
 
-/// The general category of a code point.
 pub(crate) fn category(c: char) -> GeneralCategory {
     CodePointMapData::<GeneralCategory>::new().get(c)
 }
 
-/// Whether it is a combining mark.
 pub(crate) fn is_mark(c: char) -> bool {
     GeneralCategoryGroup::Mark.contains(category(c))
 }

@@ -105,17 +105,11 @@ pub(crate) fn register(
     }
     let name = match names::username(user) {
         Ok(name) => name,
-        Err(fault) => {
-            note_fault(session, Status::UsernameInvalid, &fault);
-            return respond(Status::UsernameInvalid);
-        }
+        Err(fault) => return respond(note_fault(session, Status::UsernameInvalid, &fault)),
     };
     let password = match names::password(password) {
         Ok(password) => password,
-        Err(fault) => {
-            note_fault(session, Status::PasswordInvalid, &fault);
-            return respond(Status::PasswordInvalid);
-        }
+        Err(fault) => return respond(note_fault(session, Status::PasswordInvalid, &fault)),
     };
     // Spares the hash; whether the name is free is decided in the job below.
     let taken = context
@@ -165,10 +159,7 @@ pub(crate) fn change_password(session: &Session, old: &str, new: &str) -> Outcom
     };
     let new = match names::password(new) {
         Ok(new) => new,
-        Err(fault) => {
-            note_fault(session, Status::PasswordInvalid, &fault);
-            return respond(Status::PasswordInvalid);
-        }
+        Err(fault) => return respond(note_fault(session, Status::PasswordInvalid, &fault)),
     };
     let context = &session.context;
     let fresh = session
@@ -257,8 +248,8 @@ fn check(session: &Session, password: &str) -> Result<Option<String>, Refused> {
 }
 
 /// Says in the log why a name or a password is not allowed, which the packet has no place for: each
-/// time at level debug, otherwise now and then.
-fn note_fault(session: &Session, status: Status, fault: &dyn fmt::Display) {
+/// time at level debug, otherwise now and then. Gives the status back, to be answered.
+fn note_fault(session: &Session, status: Status, fault: &dyn fmt::Display) -> Status {
     let (peer, log_limits) = (&session.peer, &session.context.log_limits);
     if log::log_enabled!(log::Level::Debug) {
         log::debug!("connection {}: {status}: {fault}", peer.id());
@@ -269,6 +260,7 @@ fn note_fault(session: &Session, status: Status, fault: &dyn fmt::Display) {
             peer.address()
         ));
     }
+    status
 }
 
 /// Holds the answer about a password back for as long as the failures of the address and the name

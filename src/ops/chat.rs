@@ -37,9 +37,8 @@ pub(crate) fn list(session: &Session) -> Outcome {
 /// `113 Contact` → `217`.
 pub(crate) fn create(session: &Session, name: &str) -> Outcome {
     let respond = |status| reply(Reply::ChatCreateResponse { status });
-    let (user, with) = match contact::both(session, name)? {
-        Ok(both) => both,
-        Err(status) => return respond(status),
+    let Some((user, with)) = contact::both(session, name)? else {
+        return respond(Status::ContactNotFound);
     };
     let created = session
         .context

@@ -12,9 +12,8 @@ use crate::store::{StoreError, users};
 /// `121 User` → `232`.
 pub(crate) fn confirm(session: &Session, name: &str) -> Outcome {
     let respond = |status| reply(Reply::ConfirmContactResponse { status });
-    let (user, contact) = match both(session, name)? {
-        Ok(both) => both,
-        Err(status) => return respond(status),
+    let Some((user, contact)) = both(session, name)? else {
+        return respond(Status::ContactNotFound);
     };
     let context = &session.context;
     let most = context.max_requests;
@@ -36,7 +35,7 @@ pub(crate) fn confirm(session: &Session, name: &str) -> Outcome {
         Requested::Nobody => return respond(Status::ContactNotFound),
         Requested::Unchanged | Requested::Quietly => {}
         Requested::Recorded => {
-            if let Some(outbox) = session.context.hub.find(contact) {
+            if let Some(outbox) = context.hub.find(contact) {
                 outbox.look_at_events();
             }
         }
@@ -47,9 +46,8 @@ pub(crate) fn confirm(session: &Session, name: &str) -> Outcome {
 /// `131 User` → `244`.
 pub(crate) fn delete(session: &Session, name: &str) -> Outcome {
     let respond = |status| reply(Reply::ContactDeleteResponse { status });
-    let (user, contact) = match both(session, name)? {
-        Ok(both) => both,
-        Err(status) => return respond(status),
+    let Some((user, contact)) = both(session, name)? else {
+        return respond(Status::ContactNotFound);
     };
     let context = &session.context;
     let online = context.hub.find(contact).is_some();
@@ -118,19 +116,14 @@ pub(crate) fn list(session: &Session) -> Outcome {
     )))
 }
 
-/// Who asks, and the account of a name that is not the asker's own; or what to answer instead.
-pub(crate) fn both(
-    session: &Session,
-    name: &str,
-) -> Result<Result<(UserId, UserId), Status>, Refused> {
+/// Who asks, and the account of the name; `None` where that is nobody's or the asker's own.
+pub(crate) fn both(session: &Session, name: &str) -> Result<Option<(UserId, UserId)>, Refused> {
     let user = logged_in(session)?.user;
     let keys = names::keys(name);
     let found = session
         .context
         .store
         .read(|view| users::id_of(view, &keys))?;
-    Ok(match found.filter(|id| *id != user) {
-        Some(other) => Ok((user, other)),
-        None => Err(Status::ContactNotFound),
-    })
+    let other = found.filter(|id| *id != user);
+    Ok(other.map(|other| (user, other)))
 }

@@ -95,11 +95,6 @@ pub(crate) fn send(
     message: &str,
     data: &str,
 ) -> Result<Sent, Refused> {
-    let mut upload = Upload {
-        store,
-        id: None,
-        done: false,
-    };
     let (size, quoted) = (data.len(), needs_quotes(data));
     let mut parts = parts(data);
     let first = memory::copy(parts.next().unwrap_or(""))?;
@@ -122,26 +117,29 @@ pub(crate) fn send(
         Ok(id)
     })?;
     let id = begun.ok_or(StoreError::OverQuota)?;
-    upload.id = Some(id);
+    let mut upload = Upload {
+        store,
+        id: Some(id),
+    };
     for (number, part) in (1..).zip(parts) {
         let part = memory::copy(part)?;
         store.grow(rows(&part), move |tx| media::add(tx, id, number, &part))?;
     }
     let sent = store.grow(2, move |tx| media::finish(tx, sender, chat, &body, id))?;
-    upload.done = true;
+    upload.id = None;
     Ok(sent)
 }
 
 /// Gives the parts up when the upload does not come to its end.
 struct Upload<'s> {
     store: &'s Store,
+    /// None once the message is kept.
     id: Option<MediaId>,
-    done: bool,
 }
 
 impl Drop for Upload<'_> {
     fn drop(&mut self) {
-        if let Some(id) = self.id.filter(|_| !self.done) {
+        if let Some(id) = self.id {
             let abandoned = self.store.write(1, move |tx| {
                 media::abandon(tx, id);
                 Ok(())

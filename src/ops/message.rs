@@ -36,7 +36,6 @@ struct BatchItem {
 }
 
 impl BatchItem {
-    /// The message, if it was kept.
     fn kept(&self) -> Option<Kept> {
         match self.result {
             Some(Sent::Kept(kept)) => Some(kept),
@@ -50,7 +49,6 @@ impl BatchItem {
 }
 
 impl Batch {
-    /// Whether there is nothing to send.
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -60,7 +58,6 @@ impl Batch {
         self.items.len() >= BATCH_MESSAGES || self.text.len() >= BATCH_BYTES
     }
 
-    /// Adds a message.
     pub(crate) fn push(&mut self, chat: ChatId, message: &str) -> Result<(), NoMemory> {
         let start = self.text.len();
         self.items.try_reserve(1)?;

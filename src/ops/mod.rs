@@ -33,37 +33,27 @@ use crate::store::{Store, StoreError};
 
 /// The parts of the server that handlers work with.
 pub(crate) struct Context {
-    /// What is kept.
     pub(crate) store: Store,
-    /// Who is online.
     pub(crate) hub: Hub,
-    /// Who computes hashes.
     pub(crate) hasher: Hasher,
-    /// Threads for writers.
     pub(crate) threads: Arc<Threads>,
     /// Whether `117` is answered at all.
     pub(crate) registration_open: bool,
     /// How long a connection may stay without a login.
     pub(crate) login_grace: Duration,
-    /// What slows down who guesses passwords.
     pub(crate) logins: LoginThrottle,
-    /// How many accounts an address may register.
     pub(crate) registrations: Registrations,
     /// How many contact requests of one user may be open; 0 for any number.
     pub(crate) max_requests: u32,
     /// Whether passwords are taken only where nobody on the way can read along.
     pub(crate) require_tls: bool,
-    /// What the log says when a limit bites.
     pub(crate) log_limits: LogLimits,
 }
 
 /// A connection as the handlers see it.
 pub(crate) struct Session {
-    /// The server's parts.
     pub(crate) context: Arc<Context>,
-    /// The client at the other end.
     pub(crate) peer: Peer,
-    /// The login, if there is one.
     pub(crate) login: Option<LoggedIn>,
     /// `135` was used without a login: the next one counts by it from its first byte on.
     pub(crate) will_confirm: bool,
@@ -72,7 +62,6 @@ pub(crate) struct Session {
 /// Who is logged in on a connection.
 #[derive(Clone)]
 pub(crate) struct LoggedIn {
-    /// The account's id.
     pub(crate) user: UserId,
     /// What is still to be sent to this login.
     pub(crate) outbox: Arc<Outbox>,
@@ -142,7 +131,6 @@ impl From<HashError> for Refused {
 }
 
 impl Refused {
-    /// The reason as the asker may see it.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Refused::Because(reason) => reason,
@@ -153,7 +141,6 @@ impl Refused {
     }
 }
 
-/// A handler's result.
 pub(crate) type Outcome = Result<Answer, Refused>;
 
 /// Carries out one request. Messages without media come in batches instead, see

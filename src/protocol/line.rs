@@ -357,4 +357,4 @@ fn without_cr(line: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -45,14 +45,12 @@ pub(crate) fn reserve_exact(buffer: &mut Vec<u8>, more: usize) -> Result<(), NoM
     Ok(buffer.try_reserve_exact(more)?)
 }
 
-/// A copy of a text.
 pub(crate) fn copy(text: &str) -> Result<String, NoMemory> {
     let mut copy = String::new();
     append(&mut copy, text)?;
     Ok(copy)
 }
 
-/// Appends a text to another.
 pub(crate) fn append(text: &mut String, more: &str) -> Result<(), NoMemory> {
     let missing = (text.len() + more.len()).saturating_sub(text.capacity());
     if missing > 0 {

@@ -6,6 +6,7 @@ use proptest::sample::select;
 
 use super::{Event, Foreign, FromServer, Limits, LineDecoder, PushPacket, Reply, Request, Status};
 use crate::protocol::line::PLAIN_LIMIT;
+use crate::protocol::line::tests::{Seen, feed};
 use crate::protocol::row::{Kind, Role, Row, Sender};
 use crate::protocol::table::PACKETS;
 use crate::protocol::value::{VALUES_MAX, Value, Values};
@@ -204,49 +205,13 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(part, 0..40).prop_map(|parts| parts.concat())
 }
 
-/// What came of some bytes.
-#[derive(PartialEq, Debug)]
-enum Came {
-    Line(Vec<u8>),
-    TooLong,
-    Answer(Vec<u8>),
-    EndOfInput,
-    Foreign(Foreign),
-}
-
-/// Feeds the chunks; returns the events, and checks what is held on the way.
-fn events(chunks: &[&[u8]], limit: usize) -> Vec<Came> {
-    let most = if limit > PLAIN_LIMIT {
-        6 * limit
-    } else {
-        limit
-    };
+/// What a server's decoder makes of the chunks.
+fn events(chunks: &[&[u8]], limit: usize) -> Vec<Seen> {
     let mut decoder = LineDecoder::wary();
-    let mut seen = Vec::new();
-    for &chunk in chunks {
-        let mut chunk = chunk;
-        while !chunk.is_empty() {
-            let step = decoder.step(chunk, limit);
-            let used = step.used;
-            match step.event {
-                Some(Event::Line(line)) => {
-                    assert!(line.len() <= most);
-                    seen.push(Came::Line(line.to_vec()));
-                }
-                Some(Event::TooLong) => seen.push(Came::TooLong),
-                Some(Event::NoMemory) => panic!("no memory"),
-                Some(Event::Answer(answer)) => seen.push(Came::Answer(answer.bytes().to_vec())),
-                Some(Event::EndOfInput) => seen.push(Came::EndOfInput),
-                Some(Event::Foreign(protocol)) => seen.push(Came::Foreign(protocol)),
-                None => assert_eq!(used, chunk.len()),
-            }
-            // A CR that may end the line, an unfinished byte order mark, and the end of a first
-            // line that is being dropped.
-            assert!(decoder.buffered() <= (most + 3).max(16));
-            chunk = &chunk[used..];
-        }
-    }
-    seen
+    let parts = chunks.iter();
+    parts
+        .flat_map(|chunk| feed(&mut decoder, chunk, limit))
+        .collect()
 }
 
 proptest! {
@@ -328,8 +293,8 @@ proptest! {
         let bytes = [head.as_bytes(), &body].concat();
         let parts: Vec<&[u8]> = bytes.chunks(part).collect();
         let seen = events(&parts, limit);
-        let foreign = seen.iter().position(|came| *came == Came::Foreign(Foreign::Http));
-        prop_assert!(foreign.is_some_and(|at| seen[..at].iter().all(|c| *c == Came::TooLong)));
+        let foreign = seen.iter().position(|came| *came == Seen::Foreign(Foreign::Http));
+        prop_assert!(foreign.is_some_and(|at| seen[..at].iter().all(|c| *c == Seen::TooLong)));
     }
 
     /// No answer can be asked for without end: but for TIMING-MARK, each comes once.
@@ -338,7 +303,7 @@ proptest! {
         let bytes: Vec<u8> = options.iter().flat_map(|&(verb, option)| [0xff, verb, option]).collect();
         let mut once = std::collections::HashSet::new();
         for came in events(&[&bytes], 100) {
-            let Came::Answer(answer) = came else {
+            let Seen::Answer(answer) = came else {
                 panic!("{came:?}")
             };
             for command in answer.chunks(3) {

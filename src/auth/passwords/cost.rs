@@ -40,12 +40,10 @@ impl Cost {
         }
     }
 
-    /// How many bytes of memory one hash works on.
     fn memory(&self) -> u64 {
         (128 * u64::from(self.r)) << self.log_n
     }
 
-    /// What the crate takes.
     pub(crate) fn params(&self) -> Result<Params, BadCost> {
         let Cost { log_n, r, p } = Cost::new(self.log_n, self.r, self.p)?;
         Params::new(log_n, r, p).map_err(|_| BadCost)

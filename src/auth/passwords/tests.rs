@@ -8,18 +8,13 @@ const CHEAP: Cost = Cost {
     p: 1,
 };
 
-const NO: PasswordVerdict = PasswordVerdict {
-    matches: false,
-    stale: false,
-};
-const YES: PasswordVerdict = PasswordVerdict {
-    matches: true,
-    stale: false,
-};
-const YES_BUT_STALE: PasswordVerdict = PasswordVerdict {
-    matches: true,
-    stale: true,
-};
+const NO: PasswordVerdict = verdict(false, false);
+const YES: PasswordVerdict = verdict(true, false);
+const YES_BUT_STALE: PasswordVerdict = verdict(true, true);
+
+const fn verdict(matches: bool, stale: bool) -> PasswordVerdict {
+    PasswordVerdict { matches, stale }
+}
 
 fn always() -> StillWanted {
     Arc::new(|| true)

@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 
 use super::category;
 
-/// The text in NFC.
 pub(crate) fn nfc(text: &str) -> Cow<'_, str> {
     ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }

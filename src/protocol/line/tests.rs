@@ -4,7 +4,7 @@ use super::*;
 
 /// An event that outlives its step.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Seen {
+pub(in crate::protocol) enum Seen {
     Line(Vec<u8>),
     TooLong,
     Answer(Vec<u8>),
@@ -16,12 +16,25 @@ fn line(text: &str) -> Seen {
     Seen::Line(text.as_bytes().to_vec())
 }
 
-fn feed(decoder: &mut LineDecoder, mut chunk: &[u8], limit: usize) -> Vec<Seen> {
+/// Feeds a chunk; returns the events, and checks what is held on the way.
+pub(in crate::protocol) fn feed(
+    decoder: &mut LineDecoder,
+    mut chunk: &[u8],
+    limit: usize,
+) -> Vec<Seen> {
+    let most = if limit > PLAIN_LIMIT {
+        6 * limit
+    } else {
+        limit
+    };
     let mut seen = Vec::new();
     while !chunk.is_empty() {
         let Step { used, event } = decoder.step(chunk, limit);
         match event {
-            Some(Event::Line(line)) => seen.push(Seen::Line(line.to_vec())),
+            Some(Event::Line(line)) => {
+                assert!(line.len() <= most);
+                seen.push(Seen::Line(line.to_vec()));
+            }
             Some(Event::TooLong) => seen.push(Seen::TooLong),
             Some(Event::NoMemory) => panic!("no memory"),
             Some(Event::Answer(answer)) => seen.push(Seen::Answer(answer.bytes().to_vec())),
@@ -29,6 +42,9 @@ fn feed(decoder: &mut LineDecoder, mut chunk: &[u8], limit: usize) -> Vec<Seen> 
             Some(Event::Foreign(protocol)) => seen.push(Seen::Foreign(protocol)),
             None => assert_eq!(used, chunk.len(), "a step without event takes all"),
         }
+        // A CR that may end the line, an unfinished byte order mark, and the end of a first line
+        // that is being dropped.
+        assert!(decoder.buffered() <= (most + 3).max(16));
         chunk = &chunk[used..];
     }
     seen
